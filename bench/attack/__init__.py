@@ -1,0 +1,7 @@
+"""The attacker's side: threats, surfaces, and what an attack is."""
+
+from bench.attack.attack import Attack, AttackResult, Batch
+from bench.attack.surface import Surface
+from bench.attack.threat import Threat
+
+__all__ = ["Attack", "AttackResult", "Batch", "Surface", "Threat"]

@@ -1,0 +1,167 @@
+"""All that an attack may ask of a deployment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench.attack.surrogate import Backward
+from bench.deployment import Deployment, Draws, Signal
+from bench.plugins.entries import Access, Knowledge
+
+
+@dataclass
+class Queries:
+    """What an attack spent, in images.
+
+    Attributes
+    ----------
+    forward : images sent through the deployment, each draw counted
+    gradient : images for which a gradient came back, each draw counted
+    """
+
+    forward: int = 0
+    gradient: int = 0
+
+
+@dataclass
+class GradientTally:
+    """What the gradients that came back looked like: the evidence of the gate on masked gradients.
+
+    Attributes
+    ----------
+    values, zeros, nonfinite : pixels of all gradients, those exactly zero, those NaN or infinite
+    images, dead_images : gradients of one image each, those zero everywhere
+    """
+
+    values: int = 0
+    zeros: int = 0
+    nonfinite: int = 0
+    images: int = 0
+    dead_images: int = 0
+
+    def add(self, gradient: Tensor) -> None:
+        """Count one batch of gradients, (B, C, H, W)."""
+        zero = gradient == 0
+        self.values += gradient.numel()
+        self.zeros += int(zero.sum())
+        self.nonfinite += int((~torch.isfinite(gradient)).sum())
+        self.images += len(gradient)
+        self.dead_images += int(zero.flatten(1).all(1).sum())
+
+
+class Surface:
+    """A deployment as one attacker sees it.
+
+    Parameters
+    ----------
+    knowledge : what the attacker has; an oblivious attacker's surface is built on the twin
+    access : "gradient", "score" or "decision": what the answers contain
+    backward : how gradients are made; None where there are none
+    expectation : draws averaged per query (EOT); 1 for one draw as a user would see it
+    seed, block : name the attacker's draws, together with the number of the call and of the row
+
+    Attributes
+    ----------
+    queries, gradients : what was spent and what the gradients looked like
+    """
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        *,
+        knowledge: Knowledge,
+        access: Access,
+        shape: tuple[int, int, int],
+        classes: int,
+        backward: Backward | None,
+        expectation: int = 1,
+        seed: int = 0,
+        block: bytes = b"",
+    ) -> None:
+        self.knowledge, self.access, self.shape, self.classes = knowledge, access, shape, classes
+        self.expectation = expectation
+        self.queries, self.gradients = Queries(), GradientTally()
+        self._deployment, self._backward = deployment, backward
+        self._seed, self._block, self._calls = seed, block, 0
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether gradients can be asked for."""
+        return self._backward is not None
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Return logits, float32, (B, K), averaged over ``expectation`` draws; differentiable where the surface is.
+
+        Parameters
+        ----------
+        x : any float type, (B, C, H, W), in [0, 1]
+
+        Raises
+        ------
+        PermissionError : the attacker sees labels only
+        """
+        if self.access == "decision":
+            raise PermissionError("this surface answers with labels only; use predict")
+        return self._logits(x)
+
+    def predict(self, x: Tensor) -> Tensor:
+        """Return labels, int64, (B,)."""
+        with torch.no_grad():
+            return self._logits(x).argmax(1)
+
+    def loss_gradient(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return the gradient of the cross-entropy of each image, (B, C, H, W)."""
+        x = x.detach().requires_grad_(True)
+        loss = F.cross_entropy(self.logits(x), y, reduction="sum")
+        (gradient,) = torch.autograd.grad(loss, x)
+        return gradient
+
+    def module(self) -> nn.Module:
+        """Return the surface as a network from x to logits, for libraries that want one; it counts queries.
+
+        With decision access the answers are one-hot labels.
+        """
+        return _SurfaceModule(self)
+
+    def _logits(self, x: Tensor) -> Tensor:
+        x = x.float()
+        wanted = torch.is_grad_enabled() and x.requires_grad
+        if wanted and self._backward is None:
+            raise PermissionError(f"{self.knowledge} attackers get no gradients")
+        k = self.expectation
+        many = x.repeat_interleave(k, 0) if k > 1 else x
+        signal = Signal(many, self._draws(len(many)))
+        self.queries.forward += len(many)
+        if wanted:
+            assert self._backward is not None
+            self.queries.gradient += len(many)
+            x.register_hook(self.gradients.add)
+            out = self._backward(self._deployment, signal).x
+        else:
+            with torch.no_grad():
+                out = self._deployment(signal).x
+        return out.reshape(len(x), k, -1).mean(1) if k > 1 else out
+
+    def _draws(self, rows: int) -> Draws:
+        self._calls += 1
+        names: Sequence[bytes] = [self._block + f"/{self._calls}/{row}".encode() for row in range(rows)]
+        return Draws.of("craft", self._seed, names)
+
+
+class _SurfaceModule(nn.Module):
+    """Casts at the door: ART under NumPy 2 feeds float64."""
+
+    def __init__(self, surface: Surface) -> None:
+        super().__init__()
+        self._surface = surface
+        self.eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self._surface.access == "decision":
+            return F.one_hot(self._surface.predict(x), self._surface.classes).float()
+        return self._surface.logits(x)

@@ -1,0 +1,40 @@
+"""How an attacker gets gradients: through the deployment as it is, or with stand-ins where it has none (BPDA)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from bench.deployment import Deployment, Join, Node, Signal
+from bench.deployment.deployment import run_node
+
+Backward = Callable[[Deployment, Signal], Signal]
+
+
+def as_it_is(deployment: Deployment, signal: Signal) -> Signal:
+    """Return the deployment's answer with its own derivative."""
+    result: Signal = deployment(signal)
+    return result
+
+
+def straight_through(deployment: Deployment, signal: Signal) -> Signal:
+    """Return the exact answer; backward, stages that declare no derivative are taken for the identity.
+
+    References
+    ----------
+    Athalye, Carlini, Wagner, "Obfuscated Gradients Give a False Sense of Security", ICML 2018, section 4.1.
+    """
+
+    def apply(node: Node, inputs: tuple[Signal, ...]) -> Signal:
+        exact = run_node(node, inputs)
+        if node.stage.differentiable or isinstance(node.stage, Join) or exact.x.shape != inputs[0].x.shape:
+            return exact
+        return exact.replace(substitute(exact.x, inputs[0].x))
+
+    return deployment.walk(signal, apply, lambda node, leaving: node.stage.cross(leaving))
+
+
+def substitute(exact: Tensor, surrogate: Tensor) -> Tensor:
+    """Return a tensor with the value of ``exact`` and the derivative of ``surrogate``."""
+    return surrogate + (exact - surrogate).detach()

@@ -1,0 +1,85 @@
+"""What a hardware plugin is given and gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+from torch import Tensor
+
+from bench.deployment import Deployment
+
+Preset = Literal["quick", "default", "strict"]
+Provenance = Literal[
+    "measured-external", "measured-rail", "measured-rapl", "measured", "estimated-tdp", "modelled", "counted"
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """One figure of cost.
+
+    Attributes
+    ----------
+    quantity : such as "latency_ms", "latency_ratio", "energy_mj", "uplink_bytes", "model_bytes", "peak_rss_bytes", "macs"
+    statistic : such as "p50", "p90", "p99", "mean", "p95", "median", "total"
+    placement : "device", "server", "tee" or "total"
+    runtime : "onnxruntime", "torch" or "" where it does not matter
+    value : None where it cannot be given; ``flags`` say why
+    low, high : 95 % interval, None where there is none
+    n : samples behind the value
+    provenance, source : how it came about; the formula or instrument
+    """
+
+    quantity: str
+    statistic: str
+    placement: str
+    value: float | None
+    unit: str
+    provenance: Provenance
+    source: str
+    runtime: str = ""
+    variant: str = ""
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    flags: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, object]:
+        """Return it as JSON can hold it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """What is measured.
+
+    Attributes
+    ----------
+    deployment, baseline : the defended deployment; the undefended one that it is compared with, the same process and images
+    images : float32, (N, C, H, W), in [0, 1], clean test images; latency cycles through them one by one, bytes use them all
+    fitted_bytes : size of what the defense learned beside the classifier
+    seed : of the draws
+    scratch : a folder for exported files
+    """
+
+    deployment: Deployment
+    baseline: Deployment
+    images: Tensor
+    seed: int
+    scratch: Path
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+
+class Profile(Protocol):
+    """An implementation; constructed with the entry's parameters as keyword arguments."""
+
+    def machine(self) -> Mapping[str, object]:
+        """Return what identifies the machine: model, cores, clock source, governor; enters the key of a profile."""
+        ...
+
+    def measure(self, workload: Workload, preset: Preset) -> Sequence[Measurement]:
+        """Return every figure that this hardware can give for the workload."""
+        ...

@@ -1,0 +1,170 @@
+"""What a plugin's hook returns: frozen descriptions, without torch; the implementation is imported in a worker.
+
+``factory`` is ``"package.module:callable"``. It is called with the entry's parameters as keyword arguments and
+returns the object named in each class below (protocols: ``bench.deployment``, ``bench.attack``, ``bench.training``,
+``bench.data``, ``bench.hardware``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.plugins.parameters import Parameter
+
+Track = Literal["evasion", "protection"]
+Norm = Literal["linf", "l2", "l1", "l0"]
+Access = Literal["gradient", "score", "decision", "none"]
+Knowledge = Literal["oblivious", "black-box", "white-box", "adaptive"]
+BudgetName = Literal["quick", "standard"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """What all plugins say of themselves.
+
+    Attributes
+    ----------
+    name : as users type it; lower case, digits and dashes
+    version : the entry's own semantic version; raise it when its numbers change
+    requires : distributions, such as "cma>=3"; where one is missing the entry is listed as unavailable
+    api : version of this contract
+    """
+
+    name: str
+    factory: str
+    summary: str
+    source: str = ""
+    version: str = "1"
+    family: str = ""
+    parameters: tuple[Parameter, ...] = ()
+    requires: tuple[str, ...] = ()
+    api: str = "1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Defense(Entry):
+    """A defense; its factory returns a ``bench.deployment.Defense``.
+
+    Attributes
+    ----------
+    trains : its ``fit`` trains the classifier, so the twin is another network (oblivious numbers are a transfer)
+    published : figures its paper gives, for the report: (dataset, attack, text), never used in a computation
+    """
+
+    track: Track = "evasion"
+    trains: bool = False
+    published: tuple[tuple[str, str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How an attack is run under one budget.
+
+    Attributes
+    ----------
+    parameters : overrides of the entry's defaults
+    block : images a task; fixed, since results of attacks that couple images depend on it
+    samples : images attacked at most; 0 is all that the run asks for
+    seconds : rough cost of one block on one core, before there are records to learn from
+    timeout_s : a task that takes longer is stopped and recorded as timed out
+    """
+
+    parameters: tuple[tuple[str, bool | int | float | str], ...] = ()
+    block: int = 128
+    samples: int = 0
+    seconds: float = 5.0
+    timeout_s: float = 1800.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attack(Entry):
+    """An attack; its factory returns a ``bench.attack.Attack``.
+
+    Attributes
+    ----------
+    norm : of the threat under which it counts; "" for controls, which run under every threat
+    access : what it asks of the surface
+    minimum_norm : it looks for the smallest perturbation; success at epsilon means distance <= epsilon
+    core : its place on the fixed ladder of a threat ("fgsm", "pgd-ce", "apgd-dlr", "square"), else ""
+    control : checks the harness ("null", "noise"); listed beside the attacks, never part of the worst case
+    classes : fewest classes it works with
+    separable : the result for an image does not depend on the others of its block
+    """
+
+    norm: Norm | Literal[""]
+    access: Access
+    minimum_norm: bool = False
+    core: str = ""
+    control: bool = False
+    separable: bool = True
+    classes: int = 2
+    default: bool = True
+    quick: Settings = Settings()
+    standard: Settings = Settings()
+
+    def settings(self, budget: BudgetName) -> Settings:
+        """Return how the attack is run under ``budget``."""
+        return self.quick if budget == "quick" else self.standard
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotOffered(Entry):
+    """An attack that exists in a library but is not offered here; ``summary`` says why."""
+
+    factory: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model(Entry):
+    """A classifier; its factory returns a ``bench.training.Architecture``.
+
+    Attributes
+    ----------
+    weights : "package:folder" of shipped weights and their cards, "" for none
+    """
+
+    weights: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThreatSpec:
+    """A threat that a data set carries: a norm and the radii at which it is judged, the headline first."""
+
+    norm: Norm
+    epsilons: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset(Entry):
+    """A data set; its factory returns a ``bench.data.Source``.
+
+    Attributes
+    ----------
+    threats : the headline threat first
+    default_model : used where the user names none
+    embedded : needs no file from outside the package
+    held_out_share : of the training images, for the development pool and again for the calibration pool
+    """
+
+    threats: tuple[ThreatSpec, ...]
+    default_model: str
+    embedded: bool = False
+    held_out_share: float = 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hardware(Entry):
+    """Something that cost is measured on; its factory returns a ``bench.hardware.Profile``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate(Entry):
+    """A check of a number; its factory returns ``judge(evidence) -> Verdict`` (``bench.analysis.gates``)."""
+
+    bars_ranking: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportSection(Entry):
+    """A section of the HTML report; its factory returns ``render(frames) -> str`` (safe HTML)."""

@@ -1,0 +1,193 @@
+"""Train a classifier by a recipe; an interrupted training goes on from its last whole epoch with the same numbers."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from bench.training.recipe import Recipe
+
+Progress = Callable[[float, str], None]
+
+
+def train(
+    network: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    recipe: Recipe,
+    *,
+    seed: int,
+    checkpoint: Path | None = None,
+    progress: Progress = lambda share, text: None,
+    rates: Mapping[str, float] = MappingProxyType({}),
+    before_step: Callable[[float], None] = lambda share: None,
+    after_step: Callable[[], None] = lambda: None,
+) -> nn.Module:
+    """Train ``network`` in place and return it in evaluation mode.
+
+    Parameters
+    ----------
+    x : uint8, (N, C, H, W)
+    y : int64, (N,)
+    seed : of initialisation-independent draws: order of images and augmentation; epoch e depends on (seed, e) only
+    checkpoint : file that holds the state after each epoch; read at the start where it exists, removed by nobody here
+    progress : called with the share done, in [0, 1], and one line of text
+    rates : parameter name -> a learning rate of its own, as a share of the recipe's; these parameters are never decayed
+    before_step : called with the share of steps done, in [0, 1), before each step: an annealed constant
+    after_step : called after each step: a projection of parameters
+    """
+    run = _Run(network, recipe, rates, before_step, after_step, steps_per_epoch=len(x) // min(recipe.batch, len(x)))
+    first_epoch = run.load(checkpoint) if checkpoint and checkpoint.exists() else 0
+    for epoch in range(first_epoch, recipe.epochs):
+        loss = run.epoch(x, y, epoch, np.random.Generator(np.random.Philox(key=[seed, epoch])))
+        if checkpoint:
+            run.save(checkpoint, epoch + 1)
+        progress((epoch + 1) / recipe.epochs, f"epoch {epoch + 1} of {recipe.epochs}, loss {loss:.4f}")
+    return run.finish()
+
+
+class _Run:
+    """The mutable state of one training: weights, optimiser, average, step."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        recipe: Recipe,
+        rates: Mapping[str, float],
+        before_step: Callable[[float], None],
+        after_step: Callable[[], None],
+        *,
+        steps_per_epoch: int,
+    ) -> None:
+        self.recipe = recipe
+        self.before_step, self.after_step = before_step, after_step
+        self.network = network.to(memory_format=torch.channels_last)
+        named = dict(network.named_parameters())
+        general = {name: p for name, p in named.items() if name not in rates}
+        groups = [
+            {"params": [p for p in general.values() if p.ndim > 1], "weight_decay": recipe.weight_decay, "share": 1.0},
+            {"params": [p for p in general.values() if p.ndim <= 1], "weight_decay": 0.0, "share": 1.0},
+            *({"params": [named[name]], "weight_decay": 0.0, "share": share} for name, share in rates.items()),
+        ]
+        self.optimiser: torch.optim.Optimizer = (
+            torch.optim.Adam(groups, lr=recipe.rate)
+            if recipe.optimiser == "adam"
+            else torch.optim.SGD(groups, lr=recipe.rate, momentum=0.9, nesterov=True)
+        )
+        self.total_steps = steps_per_epoch * recipe.epochs
+        self.step = 0
+        self.average = {k: v.detach().clone() for k, v in network.state_dict().items()} if recipe.average else None
+
+    def rate(self) -> float:
+        """Return the learning rate of this step: a linear rise over the first quarter, then linear to zero."""
+        if not self.recipe.one_cycle:
+            return self.recipe.rate
+        share = self.step / self.total_steps
+        return self.recipe.rate * (0.05 + 0.95 * share / 0.25 if share < 0.25 else (1.0 - share) / 0.75)
+
+    def epoch(self, x: Tensor, y: Tensor, epoch: int, rng: np.random.Generator) -> float:
+        recipe = self.recipe
+        self.network.train()
+        batch = min(recipe.batch, len(x))
+        order = torch.from_numpy(rng.permutation(len(x)))
+        total = 0.0
+        count = len(x) // batch
+        for index in range(count):
+            chosen = order[index * batch : (index + 1) * batch]
+            images = augment(x[chosen].float().div_(255.0), recipe, rng)
+            if epoch < recipe.small_epochs:
+                images = F.interpolate(
+                    images, size=(recipe.small_side,) * 2, mode="bilinear", antialias=True, align_corners=False
+                )
+            for group in self.optimiser.param_groups:
+                group["lr"] = self.rate() * group["share"]
+            self.before_step(self.step / self.total_steps)
+            self.optimiser.zero_grad(set_to_none=True)
+            logits = self.network(images.contiguous(memory_format=torch.channels_last))
+            loss = F.cross_entropy(logits, y[chosen], label_smoothing=recipe.smoothing)
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.optimiser.step()
+            self.after_step()
+            self.step += 1
+            self._update_average()
+            total += float(loss.detach())
+        return total / count
+
+    def _update_average(self) -> None:
+        if self.average is None:
+            return
+        decay = min(self.recipe.average, (1 + self.step) / (10 + self.step))
+        for name, value in self.network.state_dict().items():
+            if value.is_floating_point():
+                self.average[name].lerp_(value, 1.0 - decay)
+            else:
+                self.average[name].copy_(value)
+
+    def finish(self) -> nn.Module:
+        if self.average is not None:
+            self.network.load_state_dict(self.average)
+        return self.network.eval().to(memory_format=torch.contiguous_format)
+
+    def save(self, path: Path, epochs_done: int) -> None:
+        tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
+        tensors |= {f"average.{k}": v for k, v in (self.average or {}).items()}
+        for index, state in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{index}.{k}": torch.as_tensor(v) for k, v in state.items() if v is not None}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        save_file(
+            {k: v.contiguous() for k, v in tensors.items()},
+            temporary,
+            metadata={"progress": json.dumps({"epochs": epochs_done, "step": self.step})},
+        )
+        os.replace(temporary, path)
+
+    def load(self, path: Path) -> int:
+        with safe_open(path, framework="pt") as file:
+            done = json.loads(file.metadata()["progress"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118: not a dict
+        self.network.load_state_dict(_below(tensors, "network."))
+        if self.average is not None:
+            self.average = _below(tensors, "average.")
+        state = self.optimiser.state_dict()
+        for name, value in _below(tensors, "optimiser.").items():
+            index, key = name.split(".", 1)
+            state["state"].setdefault(int(index), {})[key] = value
+        self.optimiser.load_state_dict(state)
+        self.step = done["step"]
+        return int(done["epochs"])
+
+
+def augment(images: Tensor, recipe: Recipe, rng: np.random.Generator) -> Tensor:
+    """Return the images, each flipped with probability one half and shifted, as the recipe says.
+
+    Parameters
+    ----------
+    images : float32, (B, C, H, W); shifted-in pixels are 0
+    """
+    count, _, height, width = images.shape
+    if recipe.flip:
+        flipped = torch.from_numpy(rng.random(count) < 0.5)
+        images = torch.where(flipped[:, None, None, None], images.flip(3), images)
+    if recipe.shift:
+        offsets: NDArray[np.int64] = rng.integers(0, 2 * recipe.shift + 1, size=(2, count))
+        padded = F.pad(images, (recipe.shift,) * 4)
+        rows = torch.from_numpy(offsets[0])[:, None] + torch.arange(height)
+        columns = torch.from_numpy(offsets[1])[:, None] + torch.arange(width)
+        images = padded[torch.arange(count)[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    return images
+
+
+def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
