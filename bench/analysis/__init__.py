@@ -1,0 +1,34 @@
+"""From records to frames: cells, leaderboard, accuracy-epsilon curves, gates.
+
+Names are loaded when first used, so that a worker that needs only ``bench.analysis.gates`` or
+``bench.analysis.records`` does not pay for pandas.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bench.analysis.costs import measurements
+    from bench.analysis.frames import cells
+    from bench.analysis.ranking import leaderboard
+    from bench.analysis.records import load, merge
+    from bench.analysis.sweep import curve
+
+__all__ = ["cells", "curve", "leaderboard", "load", "measurements", "merge"]
+
+_HOME = {
+    "cells": "frames",
+    "curve": "sweep",
+    "leaderboard": "ranking",
+    "load": "records",
+    "measurements": "costs",
+    "merge": "records",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

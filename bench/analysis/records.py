@@ -1,0 +1,296 @@
+"""Records as they are read and written: arrays, validation of what strangers wrote, files, merging.
+
+The fields are described in docs/reference/records.md.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.errors import UsageError
+
+Record: TypeAlias = dict[str, Any]
+Array: TypeAlias = NDArray[Any]
+
+SCHEMA: Final = 1
+KINDS: Final = ("clean", "attack", "cost")
+STATUSES: Final = ("ok", "failed", "skipped", "timed-out")
+KNOWLEDGE: Final = ("oblivious", "black-box", "white-box", "adaptive")  # from the weakest attacker to the strongest
+NORMS: Final = ("linf", "l2", "l1", "l0")
+OUTCOMES: Final = ("pass", "warn", "fail", "n/a")
+
+_DTYPES: Final = frozenset({"bool", "uint8", "int32", "int64", "float32", "float64"})
+_MAX_VALUES: Final = 1 << 24  # of one array; ten times the largest test set in use
+_MAX_TEXT: Final = 20_000
+_MAX_LINE: Final = 1 << 26
+_MAX_ITEMS: Final = 10_000
+
+
+def encode_array(array: Array) -> dict[str, object]:
+    """Return an array as JSON can hold it: its dtype, its shape and base64 of its zlib-compressed bytes."""
+    array = np.ascontiguousarray(array)
+    packed = zlib.compress(array.tobytes(), 6)
+    return {"dtype": str(array.dtype), "shape": list(array.shape), "data": base64.b64encode(packed).decode("ascii")}
+
+
+def decode_array(encoded: Mapping[str, Any]) -> Array:
+    """Return the array that ``encode_array`` wrote.
+
+    Raises
+    ------
+    ValueError : of another form, too large, damaged, or longer than its shape says (nothing is unpacked beyond that)
+    """
+    if not isinstance(encoded, Mapping) or not {"dtype", "shape", "data"} <= set(encoded):
+        raise ValueError("expected an object with dtype, shape and data")
+    dtype, shape, data = encoded["dtype"], encoded["shape"], encoded["data"]
+    if dtype not in _DTYPES:
+        raise ValueError(f"dtype {str(dtype)[:40]!r}; expected one of {', '.join(sorted(_DTYPES))}")
+    if not isinstance(shape, list) or len(shape) > 4 or not all(type(side) is int and side >= 0 for side in shape):
+        raise ValueError("shape must be a list of at most four sizes")
+    values = math.prod(shape)
+    if values > _MAX_VALUES:
+        raise ValueError(f"{values} values; expected at most {_MAX_VALUES}")
+    if not isinstance(data, str):
+        raise ValueError("data must be base64 text")
+    expected = values * np.dtype(dtype).itemsize
+    try:
+        unpacker = zlib.decompressobj()
+        raw = unpacker.decompress(base64.b64decode(data, validate=True), expected + 1)
+    except (binascii.Error, zlib.error) as error:
+        raise ValueError(f"data is damaged ({error})") from None
+    if len(raw) != expected or not unpacker.eof:
+        raise ValueError(f"data does not hold the {expected} bytes that its shape says")
+    return np.frombuffer(raw, dtype=dtype).reshape(shape)
+
+
+class _Invalid(Exception):
+    """What is wrong with a record, as ``field: complaint``."""
+
+
+def _need(holder: Mapping[str, Any], name: str, kind: type | tuple[type, ...], path: str = "") -> Any:
+    value = holder.get(name)
+    where = f"{path}.{name}" if path else name
+    if value is None:
+        raise _Invalid(f"{where} is missing")
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise _Invalid(f"{where} has the wrong type ({type(value).__name__})")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise _Invalid(f"{where} is not finite")
+    return value
+
+
+def _choice(holder: Mapping[str, Any], name: str, allowed: Sequence[str], path: str = "") -> str:
+    value = _need(holder, name, str, path)
+    if value not in allowed:
+        where = f"{path}.{name}" if path else name
+        raise _Invalid(f"{where} is {value[:40]!r}; expected one of {', '.join(a or 'nothing' for a in allowed)}")
+    return str(value)
+
+
+def _bounded(value: object, where: str, depth: int = 0) -> None:
+    """Refuse what is too long or too deep to be shown; array data is judged by ``decode_array``."""
+    if depth > 8:
+        raise _Invalid(f"{where} is nested too deeply")
+    if isinstance(value, str):
+        if len(value) > _MAX_TEXT:
+            raise _Invalid(f"{where} has {len(value)} characters; expected at most {_MAX_TEXT}")
+    elif isinstance(value, dict):
+        if len(value) > _MAX_ITEMS:
+            raise _Invalid(f"{where} has {len(value)} entries; expected at most {_MAX_ITEMS}")
+        for key, item in value.items():
+            if key != "data":
+                _bounded(key, where, depth + 1)
+                _bounded(item, f"{where}.{key[:60]}", depth + 1)
+    elif isinstance(value, list):
+        if len(value) > _MAX_ITEMS:
+            raise _Invalid(f"{where} has {len(value)} entries; expected at most {_MAX_ITEMS}")
+        for number, item in enumerate(value):
+            _bounded(item, f"{where}[{number}]", depth + 1)
+
+
+def _arrays(record: Mapping[str, Any]) -> None:
+    samples = int(record["samples"])
+    outcomes = record["outcomes"]
+    wanted = ["clean_correct"] if record["kind"] == "clean" else ["selected", "scored", "distance"]
+    for name in wanted:
+        if name not in outcomes:
+            raise _Invalid(f"outcomes.{name} is missing")
+    for name in ("clean_correct", "selected", "scored", "distance", "attacked", "inside"):
+        if name in outcomes:
+            try:
+                shape = decode_array(outcomes[name]).shape
+            except ValueError as error:
+                raise _Invalid(f"outcomes.{name}: {error}") from None
+            if shape != (samples,):
+                raise _Invalid(f"outcomes.{name} has shape {shape}; expected ({samples},)")
+
+
+def _check(record: Mapping[str, Any]) -> None:
+    if record.get("schema") != SCHEMA:
+        raise _Invalid(f"schema is {str(record.get('schema'))[:20]}; this version reads {SCHEMA}")
+    _bounded({key: record[key] for key in record if key != "pictures"}, "record")
+    kind, status = _choice(record, "kind", KINDS), _choice(record, "status", STATUSES)
+    for name in ("cell_id", "run_key"):
+        _need(record, name, str)
+    for part in ("dataset", "model", "defense"):
+        holder = _need(record, part, dict)
+        _need(holder, "name", str, part)
+        _need(holder, "label", str, part)
+    seeds = _need(record, "seeds", dict)
+    for name in ("split", "training", "attack"):
+        _need(seeds, name, int, "seeds")
+    for number, gate in enumerate(record.get("gates") or []):
+        if not isinstance(gate, dict):
+            raise _Invalid(f"gates[{number}] is no object")
+        _need(gate, "name", str, f"gates[{number}]")
+        _choice(gate, "outcome", OUTCOMES, f"gates[{number}]")
+        _need(gate, "evidence", str, f"gates[{number}]")
+    if kind == "attack":
+        attack, threat = _need(record, "attack", dict), _need(record, "threat", dict)
+        _need(attack, "name", str, "attack")
+        _need(attack, "label", str, "attack")
+        _choice(record, "knowledge", KNOWLEDGE)
+        _choice(threat, "norm", NORMS, "threat")
+        if _need(threat, "epsilon", (int, float), "threat") < 0:
+            raise _Invalid("threat.epsilon is negative")
+        _choice(threat, "domain", ("uint8", "float"), "threat")
+    if status != "ok":
+        return
+    if kind == "cost":
+        for number, item in enumerate(_need(record, "measurements", list)):
+            path = f"measurements[{number}]"
+            if not isinstance(item, dict):
+                raise _Invalid(f"{path} is no object")
+            for name in ("quantity", "statistic", "placement", "unit", "provenance"):
+                _need(item, name, str, path)
+            for name in ("value", "low", "high"):
+                if item.get(name) is not None:
+                    _need(item, name, (int, float), path)
+        return
+    if not 0 < _need(record, "samples", int) <= _MAX_VALUES:
+        raise _Invalid(f"samples is {record['samples']}; expected 1 to {_MAX_VALUES}")
+    draws = record.get("draws") or {"select": 1, "score": 1}
+    for name in ("select", "score"):
+        if not 1 <= _need(draws, name, int, "draws") <= 255:
+            raise _Invalid(f"draws.{name} is {draws[name]}; expected 1 to 255")
+    _need(record, "outcomes", dict)
+    _arrays(record)
+
+
+def validate(record: object, where: str) -> Record:
+    """Return a record that somebody else may have written, once it is known to have the form that analysis reads.
+
+    Fields that this version does not know are left alone and never read.
+
+    Parameters
+    ----------
+    where : names the record in the error, such as "records.jsonl, line 3"
+
+    Raises
+    ------
+    UsageError : says which field of which record is wrong
+    """
+    try:
+        if not isinstance(record, dict):
+            raise _Invalid("it is no JSON object")
+        _check(record)
+    except _Invalid as error:
+        raise UsageError(f"{where} is not a valid record: {error}.") from None
+    return record
+
+
+def files(path: Path) -> list[Path]:
+    """Return the record files that ``path`` stands for.
+
+    A file is itself; a folder is its ``records.jsonl`` (an output folder), else what is in its ``records`` folder
+    (a store), else the ``.jsonl`` and ``.json`` files that lie in it.
+    """
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise UsageError(f"No records at {path}: no such file or folder.")
+    if (path / "records.jsonl").is_file():
+        return [path / "records.jsonl"]
+    inner = path / "records"
+    found = inner.rglob("*") if inner.is_dir() else path.iterdir()
+    chosen = sorted(file for file in found if file.suffix in {".json", ".jsonl"} and file.is_file())
+    if not chosen:
+        raise UsageError(f"No records in {path}; expected records.jsonl, a store, or .json and .jsonl files of records.")
+    return chosen
+
+
+def load(paths: Path | str | Iterable[Path | str]) -> list[Record]:
+    """Return the records of files and folders, validated and merged.
+
+    Raises
+    ------
+    UsageError : names the file and the line that cannot be used
+    """
+    many = [paths] if isinstance(paths, str | Path) else list(paths)
+    records: list[Record] = []
+    for file in (file for path in many for file in files(Path(path))):
+        try:
+            lines = file.read_bytes().split(b"\n") if file.suffix == ".jsonl" else [file.read_bytes()]
+        except OSError as error:
+            raise UsageError(f"Cannot read {file}: {error.strerror}.") from None
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            where = f"{file}, line {number}," if file.suffix == ".jsonl" else str(file)
+            if len(line) > _MAX_LINE:
+                raise UsageError(f"{where} is too long: {len(line)} bytes; expected at most {_MAX_LINE}.")
+            try:
+                value = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise UsageError(f"{where} is not JSON: {str(error)[:200]}.") from None
+            records.append(validate(value, where))
+    return merge(records)
+
+
+def _finished(record: Record) -> str:
+    provenance = record.get("provenance")
+    return str(provenance.get("finished", "")) if isinstance(provenance, dict) else ""
+
+
+def merge(*collections: Iterable[Record]) -> list[Record]:
+    """Return the records of several runs as one, the newest of each ``run_key``, in a fixed order.
+
+    Of two that finished at the same moment, the later one in the argument order stays.
+    """
+    newest: dict[str, Record] = {}
+    for record in (record for collection in collections for record in collection):
+        known = newest.get(record["run_key"])
+        if known is None or _finished(record) >= _finished(known):
+            newest[record["run_key"]] = record
+    return sorted(newest.values(), key=lambda record: (record["cell_id"], record["run_key"]))
+
+
+def current(records: Iterable[Record]) -> list[Record]:
+    """Return one record of each cell: the newest, whatever code made it; of costs, the newest of each machine.
+
+    What was asked once must not enter a worst case twice, as an old and a new run of the same attack would.
+    """
+    chosen: dict[tuple[str, str], Record] = {}
+    for record in merge(records):
+        machine = ""
+        if record["kind"] == "cost":
+            machine = json.dumps((record.get("hardware") or {}).get("machine"), sort_keys=True)
+        name = (record["cell_id"], machine)
+        if name not in chosen or _finished(record) >= _finished(chosen[name]):
+            chosen[name] = record
+    return list(chosen.values())
+
+
+def outcome(record: Record, name: str) -> Array:
+    """Return one of the outcome arrays of a record."""
+    return decode_array(record["outcomes"][name])
