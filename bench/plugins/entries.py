@@ -28,6 +28,7 @@ class Entry:
     name : as users type it; lower case, digits and dashes
     version : the entry's own semantic version; raise it when its numbers change
     requires : distributions, such as "cma>=3"; where one is missing the entry is listed as unavailable
+    preload : slow libraries that the implementation uses, imported once before workers are forked
     api : version of this contract
     """
 
@@ -39,6 +40,7 @@ class Entry:
     family: str = ""
     parameters: tuple[Parameter, ...] = ()
     requires: tuple[str, ...] = ()
+    preload: tuple[str, ...] = ()
     api: str = "1"
 
 
@@ -49,11 +51,13 @@ class Defense(Entry):
     Attributes
     ----------
     trains : its ``fit`` trains the classifier, so the twin is another network (oblivious numbers are a transfer)
+    baseline : the undefended deployment, with which all are compared and which is part of every run; there is exactly one a track
     published : figures its paper gives, for the report: (dataset, attack, text), never used in a computation
     """
 
     track: Track = "evasion"
     trains: bool = False
+    baseline: bool = False
     published: tuple[tuple[str, str, str], ...] = ()
 
 

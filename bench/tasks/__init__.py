@@ -1,0 +1,30 @@
+"""The work: pure functions of what stands in the store, called in a process of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from bench.tasks.outcome import Outcome
+
+if TYPE_CHECKING:
+    from bench.store import Store
+
+FUNCTIONS: Final[Mapping[str, str]] = {
+    "images": "bench.tasks.data:read_images",
+    "labels": "bench.tasks.data:read_labels",
+    "train": "bench.tasks.learning:train_network",
+    "fit": "bench.tasks.learning:fit_defense",
+    "inspect": "bench.tasks.learning:inspect_deployment",
+    "craft": "bench.tasks.attacking:craft",
+    "evaluate": "bench.tasks.evaluating:evaluate",
+    "profile": "bench.tasks.profiling:profile",
+}
+
+
+def function(kind: str) -> Callable[[Mapping[str, Any], Store], Outcome]:
+    """Return the function that does tasks of this kind; imports torch."""
+    module, _, name = FUNCTIONS[kind].partition(":")
+    found: Callable[[Mapping[str, Any], Store], Outcome] = getattr(import_module(module), name)
+    return found

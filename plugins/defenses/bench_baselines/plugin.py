@@ -15,5 +15,6 @@ def bench_defenses() -> Sequence[Defense]:
             name="none",
             factory="bench_baselines.undefended:Undefended",
             summary="The undefended model: the image goes to the server over the same 8-bit wire as everybody's.",
+            baseline=True,
         )
     ]

@@ -1,0 +1,179 @@
+"""Run tasks in processes of their own on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from bench.errors import BenchError
+from bench.plan.task import Task
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a task ended.
+
+    Attributes
+    ----------
+    status : "ok", "failed" or "timed-out"
+    reason : one sentence where the status is not ok; ``trace`` and ``printed`` are what helps its author
+    """
+
+    key: str
+    status: str
+    reason: str = ""
+    seconds: float = 0.0
+    trace: str = ""
+    printed: str = ""
+
+
+@dataclass(frozen=True)
+class Progressed:
+    """What a running task says of itself."""
+
+    key: str
+    share: float
+    text: str
+
+
+Event = Finished | Progressed
+
+
+class Executor(Protocol):
+    """Where tasks run."""
+
+    jobs: int
+
+    def submit(self, task: Task) -> None:
+        """Start the task; at most ``jobs`` at a time."""
+        ...
+
+    def next(self, timeout_s: float) -> Event | None:
+        """Return what happened next, None when nothing did in time."""
+        ...
+
+    def close(self) -> None:
+        """Stop everything that still runs; nothing is left behind."""
+        ...
+
+
+@dataclass
+class _Running:
+    task: Task
+    deadline: float
+    timed_out: bool = False
+    started: float = field(default_factory=time.monotonic)
+
+
+class LocalExecutor:
+    """Processes forked from one clean server process, one thread each.
+
+    Parameters
+    ----------
+    root : the store's folder
+    jobs : tasks at a time; with one thread each, never more than the cores
+    preload : slow libraries that the server imports once
+    memory_bytes : ceiling of a task's own memory, 0 for none
+
+    Raises
+    ------
+    BenchError : the server does not start
+    """
+
+    def __init__(self, root: Path, *, jobs: int, preload: Sequence[str] = (), memory_bytes: int = 0) -> None:
+        self.jobs = jobs
+        self._memory = memory_bytes
+        self._running: dict[str, _Running] = {}
+        self._events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        environment = {**os.environ, **{f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", "NUMBA")}}
+        self._server = subprocess.Popen(
+            [sys.executable, "-m", "bench.execution.zygote", str(root), *preload],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            text=True,
+            start_new_session=True,  # Ctrl-C reaches the parent, which decides
+        )
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def submit(self, task: Task) -> None:
+        self._running[task.key] = _Running(task, time.monotonic() + task.timeout_s)
+        work = {"kind": task.kind, "key": task.key, "spec": dict(task.spec)}
+        self._say({"run": task.key, "task": work, "memory": self._memory})
+
+    def next(self, timeout_s: float) -> Event | None:
+        end = time.monotonic() + timeout_s
+        while True:
+            self._stop_the_late()
+            try:
+                said = self._events.get(timeout=max(0.01, min(0.25, end - time.monotonic())))
+            except queue.Empty:
+                if time.monotonic() >= end:
+                    return None
+                continue
+            if event := self._understand(said):
+                return event
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            assert self._server.stdin is not None
+            self._server.stdin.close()
+        try:
+            self._server.wait(5)
+        except subprocess.TimeoutExpired:
+            self._server.kill()  # its workers die with it
+            self._server.wait()
+
+    def _understand(self, said: dict[str, Any]) -> Event | None:
+        if "gone" in said:
+            for key in list(self._running):
+                del self._running[key]
+                self._events.put(said)
+                return Finished(key, "failed", "the server of worker processes died")
+            raise BenchError("The server of worker processes died; run the command again to go on.")
+        key = said.get("id", "")
+        running = self._running.get(key)
+        if running is None:
+            return None
+        if "progress" in said:
+            share, text = said["progress"]
+            return Progressed(key, share, text)
+        if "process" in said:
+            return None
+        del self._running[key]
+        seconds = said.get("seconds", time.monotonic() - running.started)
+        if running.timed_out and said["status"] != "ok":
+            return Finished(key, "timed-out", f"stopped after {running.task.timeout_s:g} s", seconds)
+        status = "ok" if said["status"] == "ok" else "failed"
+        return Finished(key, status, said.get("reason", ""), seconds, said.get("trace", ""), said.get("printed", ""))
+
+    def _stop_the_late(self) -> None:
+        for key, running in self._running.items():
+            if not running.timed_out and time.monotonic() > running.deadline:
+                running.timed_out = True
+                self._say({"kill": key})
+
+    def _say(self, message: dict[str, Any]) -> None:
+        assert self._server.stdin is not None
+        try:
+            self._server.stdin.write(json.dumps(message) + "\n")
+            self._server.stdin.flush()
+        except OSError:
+            self._events.put({"gone": True})
+
+    def _listen(self) -> None:
+        assert self._server.stdout is not None
+        for line in self._server.stdout:
+            self._events.put(json.loads(line))
+        self._events.put({"gone": True})

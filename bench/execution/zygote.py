@@ -1,0 +1,176 @@
+"""The process that workers are forked from: ``python -m bench.execution.zygote ROOT [module ...]``.
+
+It imports the slow libraries once and runs no plugin code. Each task is a fork of it: no state of an earlier task, no leaked memory
+and no crash can reach the next. Commands and answers are JSON lines; when the parent goes away, so does everything here.
+
+    in   {"run": ID, "task": {...}, "memory": BYTES}      {"kill": ID}
+    out  {"ready": true}    {"id": ID, "progress": [SHARE, TEXT]}    {"id": ID, "status": "ok|raised|died", ...}
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import importlib
+import json
+import os
+import resource
+import selectors
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import IO, Any, NoReturn
+
+_PR_SET_PDEATHSIG = 1
+_TAIL = 4000  # characters of a task's own output that are kept for its failure
+
+
+def main() -> int:
+    """Serve until standard input ends."""
+    root, preload = Path(sys.argv[1]), sys.argv[2:]
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # what libraries print while being imported is no answer
+    _die_with_parent()
+    for module in preload:
+        with contextlib.suppress(Exception):
+            importlib.import_module(module)
+    gc.collect()
+    gc.freeze()  # forks share these pages as long as nobody touches them
+    _say(answers, {"ready": True})
+    return _Nursery(root, answers).serve()
+
+
+class _Nursery:
+    """The forked workers that live now."""
+
+    def __init__(self, root: Path, answers: IO[str]) -> None:
+        self.root, self.answers = root, answers
+        self.selector = selectors.DefaultSelector()
+        self.buffers: dict[int, bytes] = {}
+        self.workers: dict[int, tuple[str, int]] = {}  # pipe -> (task, process)
+        self.results: dict[str, dict[str, Any]] = {}
+
+    def serve(self) -> int:
+        self.selector.register(0, selectors.EVENT_READ)
+        self.buffers[0] = b""
+        while True:
+            for chosen, _ in self.selector.select():
+                data = os.read(chosen.fd, 1 << 16)
+                if chosen.fd == 0 and not data:
+                    self.end()
+                    return 0
+                *lines, rest = (self.buffers[chosen.fd] + data).split(b"\n")
+                self.buffers[chosen.fd] = rest
+                for line in lines:
+                    self.command(json.loads(line)) if chosen.fd == 0 else self.hear(chosen.fd, json.loads(line))
+                if not data:
+                    self.bury(chosen.fd)
+
+    def command(self, command: dict[str, Any]) -> None:
+        if "run" in command:
+            self.fork(command)
+        else:
+            for task, process in self.workers.values():
+                if task == command["kill"]:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(process, signal.SIGKILL)
+
+    def fork(self, command: dict[str, Any]) -> None:
+        reading, writing = os.pipe()
+        process = os.fork()
+        if process == 0:
+            os.close(reading)
+            _work(self.root, command, writing)
+        os.close(writing)
+        self.workers[reading] = (command["run"], process)
+        self.buffers[reading] = b""
+        self.selector.register(reading, selectors.EVENT_READ)
+        _say(self.answers, {"id": command["run"], "process": process})
+
+    def hear(self, pipe: int, said: dict[str, Any]) -> None:
+        task, _ = self.workers[pipe]
+        if "progress" in said:
+            _say(self.answers, {"id": task, **said})
+        else:
+            self.results[task] = said
+
+    def bury(self, pipe: int) -> None:
+        task, process = self.workers.pop(pipe)
+        self.selector.unregister(pipe)
+        os.close(pipe)
+        del self.buffers[pipe]
+        _, status = os.waitpid(process, 0)
+        result = self.results.pop(task, None)
+        if result is None:
+            how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"exit code {os.waitstatus_to_exitcode(status)}"
+            result = {"status": "died", "reason": f"the worker died ({how})"}
+        _say(self.answers, {"id": task, **result})
+
+    def end(self) -> None:
+        for _, process in self.workers.values():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        for _, process in self.workers.values():
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(process, 0)
+
+
+def _work(root: Path, command: dict[str, Any], pipe: int) -> NoReturn:
+    """Run one task in this forked process, and end it."""
+    _die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    answers = os.fdopen(pipe, "w", buffering=1)
+    with open(os.devnull) as nothing:  # noqa: PTH123: a descriptor is wanted
+        os.dup2(nothing.fileno(), 0)
+    printed = os.memfd_create("printed")
+    os.dup2(printed, 1)
+    os.dup2(printed, 2)
+    try:
+        if command["memory"]:
+            resource.setrlimit(resource.RLIMIT_DATA, (command["memory"], command["memory"]))
+        result = _execute(root, command["task"], answers)
+    except BaseException as error:
+        from bench.errors import BenchError
+
+        text = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
+        os.lseek(printed, max(0, os.lseek(printed, 0, os.SEEK_END) - _TAIL), os.SEEK_SET)
+        said = os.read(printed, _TAIL).decode(errors="replace")
+        trace = traceback.format_exc(limit=-8)
+        result = {"status": "raised", "reason": text[:2000], "trace": trace[-_TAIL:], "printed": said}
+    _say(answers, result)
+    os._exit(0)
+
+
+def _execute(root: Path, task: dict[str, Any], answers: IO[str]) -> dict[str, Any]:
+    import torch
+    from bench.store import Store
+    from bench.tasks import function, progress
+
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    progress.listen(lambda share, text: _say(answers, {"progress": [share, text]}))
+    store = Store(root)
+    start = time.monotonic()
+    outcome = function(task["kind"])(task["spec"], store)
+    seconds = time.monotonic() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    store.write(task["key"], outcome.tensors, {**outcome.meta, "seconds": seconds, "kind": task["kind"]})
+    return {"status": "ok", "seconds": seconds, "peak_bytes": peak}
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel to kill this process when its parent ends, however it ends (Linux)."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _say(stream: IO[str], message: dict[str, Any]) -> None:
+    stream.write(json.dumps(message) + "\n")
+    stream.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""Which attack meets which deployment under which knowledge, on which images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench.errors import UsageError
+from bench.plan.specification import KNOWLEDGE, RunSpecification
+from bench.plan.subjects import Subject
+from bench.plugins.entries import Attack, Dataset, Knowledge
+from bench.plugins.selection import Chosen
+
+CLEAN_BLOCK = 128
+SELECT_DRAWS, SCORE_DRAWS = 16, 32  # evaluation.md section 1: at least so many
+EXPECTATION = {"quick": 4, "standard": 16}  # draws a query of an adaptive attacker; SUPER-IOT's spec: 16
+# Which knowledge levels an attack can have, by what it asks of the surface.
+LEVELS: Mapping[str, tuple[Knowledge, ...]] = {
+    "gradient": ("oblivious", "white-box", "adaptive"),
+    "score": ("black-box", "adaptive"),
+    "decision": ("black-box",),
+    "none": ("oblivious",),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThreatPoint:
+    """A norm and a radius; ``headline`` is the first of its data set."""
+
+    norm: str
+    epsilon: float
+    headline: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as a record shows it."""
+        return {"norm": self.norm, "epsilon": self.epsilon, "domain": "uint8", "targeted": False}
+
+
+def threat_points(entry: Dataset, spec: RunSpecification) -> list[ThreatPoint]:
+    """Return the threats of a data set that the run asks for, the headline first.
+
+    Raises
+    ------
+    UsageError : none of the norms asked for is listed, or radii were given for several norms at once
+    """
+    listed = [t for t in entry.threats if not spec.norms or t.norm in spec.norms]
+    if not listed:
+        known = ", ".join(t.norm for t in entry.threats)
+        raise UsageError(f"Data set {entry.name!r} lists no threat under {', '.join(spec.norms)}; it lists {known}.")
+    numbers = [e for e in spec.epsilons if not isinstance(e, str)]
+    if numbers and len(listed) > 1:
+        raise UsageError("A radius means another thing under each norm: with --eps name one norm, such as --norm linf.")
+    points = []
+    for threat in listed:
+        radii = numbers or (threat.epsilons if spec.epsilons else threat.epsilons[:1])
+        points += [
+            ThreatPoint(norm=threat.norm, epsilon=float(e), headline=threat is entry.threats[0] and e == threat.epsilons[0])
+            for e in radii
+        ]
+    return points
+
+
+def levels(attack: Attack, subject: Subject, spec: RunSpecification) -> Iterator[Knowledge]:
+    """Yield the knowledge levels under which the attack meets the subject, among those asked for."""
+    for level in KNOWLEDGE:
+        if level in LEVELS[attack.access] and (not spec.knowledge or level in spec.knowledge or attack.control):
+            # Where nothing is defended, the twin is the deployment itself.
+            if not (level == "oblivious" and subject.entry.baseline and attack.access == "gradient"):
+                yield level  # type: ignore[misc]
+
+
+def surface(attack: Attack, level: str, traits: Mapping[str, Any], spec: RunSpecification) -> dict[str, Any]:
+    """Return what the attacker sees; equal descriptions on one deployment are one and the same surface.
+
+    Parameters
+    ----------
+    traits : of the deployment that is attacked, the twin's for an oblivious attacker
+    """
+    adaptive = level == "adaptive"
+    backward = "none"
+    if attack.access == "gradient":
+        backward = "straight-through" if adaptive and not traits["differentiable"] else "as-it-is"
+    expectation = EXPECTATION[spec.budget] if adaptive and traits["randomised"] else 1
+    seen = "black-box" if backward == "none" else "adaptive" if backward == "straight-through" or expectation > 1 else "white-box"
+    access = "score" if attack.access == "none" else attack.access
+    return {"knowledge": seen, "access": access, "backward": backward, "expectation": expectation}
+
+
+def blocks(count: int, available: int, size: int) -> list[tuple[int, int]]:
+    """Return whole blocks of ``size`` images that cover the first ``count`` of ``available``."""
+    return [(first, min(first + size, available)) for first in range(0, min(count, available), size)]
+
+
+def excuse(chosen: Chosen, classes: int) -> str:
+    """Return why an attack cannot be run on a data set at all, empty where it can."""
+    entry = chosen.found.entry
+    assert isinstance(entry, Attack)
+    if classes < entry.classes:
+        return f"needs at least {entry.classes} classes; the data set has {classes}"
+    if CLEAN_BLOCK % entry.quick.block or CLEAN_BLOCK % entry.standard.block:
+        return f"declares blocks that do not divide {CLEAN_BLOCK}"
+    return ""
+
+
+def attacks_under(attacks: Sequence[Chosen], norm: str) -> list[Chosen]:
+    """Return the attacks that count under a norm; controls do under every one."""
+    return [c for c in attacks if isinstance(c.found.entry, Attack) and c.found.entry.norm in {"", norm}]

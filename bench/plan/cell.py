@@ -1,0 +1,54 @@
+"""One combination of the comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+CellKind = Literal["clean", "attack", "cost"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """What becomes one record.
+
+    Attributes
+    ----------
+    asked : the record's fields that say what was asked, as ``docs/reference/records.md`` has them
+    evaluations : keys of the blocks of answers, in order, each after its images' count
+    clean : keys of the blocks of clean answers of the same deployment
+    crafts : keys of the blocks of adversarial images
+    profile : key of the cost figures
+    skipped : why it is not run, empty where it is
+    """
+
+    kind: CellKind
+    asked: Mapping[str, Any]
+    cell_id: str
+    run_key: str
+    images: str = ""
+    labels: str = ""
+    fit: str = ""
+    clean: tuple[str, ...] = ()
+    evaluations: tuple[str, ...] = ()
+    crafts: tuple[str, ...] = ()
+    profile: str = ""
+    skipped: str = ""
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Return the keys of all objects that the record is made of."""
+        own = (*self.clean, *self.crafts, *self.evaluations)
+        return (*own, self.profile) if self.profile else own
+
+    @property
+    def label(self) -> str:
+        """Return it in words."""
+        asked = self.asked
+        parts = [asked["dataset"]["label"], asked["model"]["label"], asked["defense"]["label"]]
+        if self.kind == "attack":
+            parts += [asked["attack"]["label"], asked["knowledge"], f"{asked['threat']['norm']} {asked['threat']['epsilon']:.4g}"]
+        if self.kind == "cost":
+            parts.append(asked["hardware"]["label"])
+        return " · ".join(parts)

@@ -1,0 +1,367 @@
+"""From what was asked for to cells and tasks.
+
+Planning goes in waves, because a key stands for everything before it: the data sets must be read before a network can be named,
+and a deployment must be fitted before it is known whether it draws. Each wave needs the objects of the one before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UsageError
+from bench.plan.attacks import (
+    CLEAN_BLOCK,
+    SCORE_DRAWS,
+    SELECT_DRAWS,
+    ThreatPoint,
+    attacks_under,
+    blocks,
+    excuse,
+    levels,
+    surface,
+    threat_points,
+)
+from bench.plan.cell import Cell
+from bench.plan.specification import RunSpecification
+from bench.plan.subjects import DataSubject, ModelSubject, Subject, asked, described, identity, make_task
+from bench.plan.task import Task
+from bench.plugins.entries import Attack, Settings
+from bench.plugins.registry import Registry
+from bench.plugins.selection import Chosen, select
+from bench.store import Store
+from bench.store.keys import environment_class, key, versions
+
+
+@dataclass
+class Selection:
+    """The entries of a run, resolved.
+
+    Attributes
+    ----------
+    skipped : entries that were selected by a pattern and cannot run here, with the reason
+    """
+
+    defenses: list[Chosen]
+    attacks: list[Chosen]
+    datasets: list[Chosen]
+    models: list[Chosen | str]
+    hardware: list[Chosen]
+    skipped: list[tuple[Chosen, str]]
+
+    @classmethod
+    def of(cls, registry: Registry, spec: RunSpecification) -> Selection:
+        """Return what the specification selects; every name is checked before anything runs."""
+        skipped: list[tuple[Chosen, str]] = []
+
+        def pick(kind: str, text: str) -> list[Chosen]:
+            if not text or text == "none" and kind in {"attack", "hardware"}:
+                return []
+            chosen, missing = select(registry, kind, text)
+            skipped.extend(missing)
+            return chosen
+
+        defenses = [c for c in pick("defense", spec.defenses) if c.found.entry.track == "evasion"]  # type: ignore[attr-defined]
+        baseline = next(f.entry for f in registry.of("defense").values() if getattr(f.entry, "baseline", False))
+        if all(c.found.entry.name != baseline.name for c in defenses):
+            defenses = [*select(registry, "defense", baseline.name)[0], *defenses]
+        defenses.sort(key=lambda c: not c.found.entry.baseline)  # type: ignore[attr-defined]
+        own_model = spec.models.count(":") == 1 and ".py:" in spec.models
+        models: list[Chosen | str] = [spec.models] if own_model else [*pick("model", spec.models)]
+        if spec.weights is not None and len(models) != 1:
+            raise UsageError("--weights goes with one --models; name the network that the weights are for.")
+        return cls(defenses, pick("attack", spec.attacks), pick("dataset", spec.datasets), models,
+                   pick("hardware", spec.hardware), skipped)
+
+    @property
+    def preload(self) -> tuple[str, ...]:
+        """Return the slow libraries that the selected entries want imported once."""
+        entries = [c.found.entry for c in (*self.defenses, *self.attacks, *self.datasets, *self.hardware)]
+        return tuple(dict.fromkeys(("torch", "bench.tasks.building", *(name for entry in entries for name in entry.preload))))
+
+
+@dataclass
+class Plan:
+    """What a run consists of, as far as it is known.
+
+    Attributes
+    ----------
+    tasks : in an order in which needs come first, one a key
+    cells : in the order of the report
+    settled : nothing is missing: the cells are final
+    """
+
+    tasks: dict[str, Task] = field(default_factory=dict)
+    cells: list[Cell] = field(default_factory=list)
+    settled: bool = True
+
+    def add(self, *tasks: Task | None) -> None:
+        """Add tasks that are not there yet."""
+        for task in tasks:
+            if task is not None:
+                self.tasks.setdefault(task.key, task)
+
+
+class Planner:
+    """Makes the plan of one run specification.
+
+    Parameters
+    ----------
+    failures : task key -> reason, of tasks of earlier waves that failed: their cells fail too
+    """
+
+    def __init__(
+        self, registry: Registry, store: Store, spec: RunSpecification, *, failures: Mapping[str, tuple[str, str]] | None = None
+    ) -> None:
+        self.registry, self.store, self.spec = registry, store, spec
+        self.selection = Selection.of(registry, spec)
+        self.failures = failures if failures is not None else {}
+        root = spec.data_dir or Path("data")
+        self.data = [DataSubject.of(chosen, root, download=spec.download) for chosen in self.selection.datasets]
+
+    def plan(self) -> Plan:
+        """Return the plan as far as the store allows; call again after its tasks were executed until it is settled."""
+        plan = Plan()
+        for data in self.data:
+            plan.add(data.images, data.labels)
+            if not self.store.has(data.images.key):
+                plan.settled = False
+                continue
+            meta = self.store.meta(data.images.key)
+            for chosen in self.selection.models or [self._default_model(data)]:
+                model = ModelSubject.of(data, chosen, self.spec, meta)
+                plan.add(model.task)
+                subjects = [Subject.of(model, defense, self.spec, meta) for defense in self.selection.defenses]
+                for subject in subjects:
+                    plan.add(subject.fit, subject.inspect)
+                _Grid(self, plan, subjects, meta).fill()
+        return plan
+
+    def _default_model(self, data: DataSubject) -> Chosen:
+        return select(self.registry, "model", data.entry.default_model)[0][0]
+
+    def failed(self, *keys: str) -> tuple[str, str] | None:
+        """Return the status and reason of the first of these tasks that failed."""
+        return next((self.failures[k] for k in keys if k in self.failures), None)
+
+
+class _Grid:
+    """The cells of one data set and one classifier."""
+
+    def __init__(self, planner: Planner, plan: Plan, subjects: Sequence[Subject], meta: Mapping[str, Any]) -> None:
+        self.planner, self.plan, self.subjects, self.meta = planner, plan, subjects, meta
+        self.spec, self.store = planner.spec, planner.store
+        self.twin = next(s for s in subjects if s.entry.baseline)
+        self.data = self.twin.model.data
+        self.available = int(meta["count"])
+        self.count = min(self.spec.image_count, self.available)
+
+    def fill(self) -> None:
+        twin_traits = self.twin.traits(self.store)
+        for subject in self.subjects:
+            traits = subject.traits(self.store)
+            fail = self.planner.failed(subject.fit.key, subject.inspect.key, *subject.model.needs)
+            fail = fail or self.planner.failed(self.twin.fit.key, self.twin.inspect.key)
+            if traits is None or twin_traits is None:
+                self.plan.settled = self.plan.settled and fail is not None
+            for seed in self.spec.seeds:
+                if fail is not None:
+                    self.plan.cells.append(self._cell("clean", self._asked(subject, None, seed, self.count), fail=fail))
+                elif traits is not None and twin_traits is not None:
+                    self._clean(subject, traits, seed)
+                    self._attacks(subject, traits, twin_traits, seed)
+            if fail is None and traits is not None and twin_traits is not None:
+                self._cost(subject, traits)
+
+    # -- the three kinds of cells --------------------------------------------------------------------------------------
+
+    def _clean(self, subject: Subject, traits: Mapping[str, Any], seed: int) -> None:
+        keys = self._clean_blocks(subject, traits, seed, self.count)
+        asked_for = self._asked(subject, traits, seed, self.count)
+        self.plan.cells.append(
+            self._cell("clean", asked_for, clean=keys, evaluations=keys, fit=subject.fit.key)
+        )
+
+    def _attacks(self, subject: Subject, traits: Mapping[str, Any], twin: Mapping[str, Any], seed: int) -> None:
+        for point in threat_points(self.data.entry, self.spec):
+            for chosen in attacks_under(self.planner.selection.attacks, point.norm):
+                entry = chosen.found.entry
+                assert isinstance(entry, Attack)
+                reason = excuse(chosen, len(self.meta["class_names"]))
+                for level in levels(entry, subject, self.spec):
+                    if reason:
+                        shown = self._asked(subject, traits, seed, 0, chosen, level, point)
+                        self.plan.cells.append(self._cell("attack", shown, skipped=reason))
+                    else:
+                        self._attack(subject, traits, twin, chosen, level, point, seed)
+            for chosen, reason in self.planner.selection.skipped:
+                entry = chosen.found.entry
+                if isinstance(entry, Attack) and entry.norm == point.norm:
+                    for level in levels(entry, subject, self.spec):
+                        shown = self._asked(subject, traits, seed, 0, chosen, level, point)
+                        self.plan.cells.append(self._cell("attack", shown, skipped=reason))
+
+    def _attack(
+        self, subject: Subject, traits: Mapping[str, Any], twin: Mapping[str, Any], chosen: Chosen, level: str,
+        point: ThreatPoint, seed: int,
+    ) -> None:
+        entry = chosen.found.entry
+        assert isinstance(entry, Attack)
+        settings = entry.settings(self.spec.budget)
+        target, seen = (self.twin, twin) if level == "oblivious" else (subject, traits)
+        count = min(self.count, settings.samples or self.count)
+        described_surface = surface(entry, level, seen, self.spec)
+        crafts, evaluations = [], []
+        for block in blocks(count, self.available, settings.block):
+            craft = self._craft(target, seen, chosen, settings, described_surface, point, block, seed)
+            evaluation = self._evaluation(subject, traits, block, seed, craft, point)
+            self.plan.add(craft, evaluation)
+            crafts.append(craft.key)
+            evaluations.append(evaluation.key)
+        clean = self._clean_blocks(subject, traits, seed, count)
+        shown = self._asked(subject, traits, seed, count, chosen, level, point)
+        self.plan.cells.append(
+            self._cell("attack", shown, clean=clean, crafts=tuple(crafts), evaluations=tuple(evaluations), fit=subject.fit.key)
+        )
+
+    def _cost(self, subject: Subject, traits: Mapping[str, Any]) -> None:
+        for chosen in self.planner.selection.hardware:
+            count = min(1000, self.available)
+            preset = "quick" if self.spec.budget == "quick" else "default"
+            task = make_task(
+                "profile",
+                f"measure {subject.chosen.label} on {chosen.label}",
+                {"hardware": described(chosen), "deployment": subject.deployment, "baseline": self.twin.deployment,
+                 "images": self.data.images.key, "count": count, "preset": preset},
+                {"hardware": identity(chosen), "machine": machine(), "fit": subject.fit.key, "baseline": self.twin.fit.key,
+                 "data": self.meta["test_fingerprint"], "count": count, "preset": preset},
+                needs=(subject.fit.key, subject.inspect.key, self.twin.fit.key, *subject.model.needs, self.data.images.key),
+                seconds=10.0 if preset == "quick" else 120.0,
+                exclusive=True,
+            )
+            self.plan.add(task)
+            shown = {**self._asked(subject, traits, 0, count), "hardware": asked(chosen)}
+            self.plan.cells.append(self._cell("cost", shown, profile=task.key, fit=subject.fit.key))
+
+    # -- their tasks ---------------------------------------------------------------------------------------------------
+
+    def _craft(
+        self, target: Subject, seen: Mapping[str, Any], chosen: Chosen, settings: Settings, described_surface: Mapping[str, Any],
+        point: ThreatPoint, block: tuple[int, int], seed: int,
+    ) -> Task:
+        entry = chosen.found.entry
+        assert isinstance(entry, Attack)
+        parameters = {**dict(chosen.parameters), **{k: v for k, v in settings.parameters if k not in chosen.given}}
+        first = block[0] // CLEAN_BLOCK * CLEAN_BLOCK
+        clean = self._clean_block(target, seen, (first, min(first + CLEAN_BLOCK, self.available)), seed)
+        cost = settings.seconds * described_surface["expectation"] * (block[1] - block[0]) / settings.block
+        return make_task(
+            "craft",
+            f"{chosen.label} on {target.chosen.label} ({described_surface['knowledge']}), images {block[0]}-{block[1] - 1}",
+            {"attack": {"name": entry.name, "factory": entry.factory, "parameters": parameters}, "surface": described_surface,
+             "deployment": target.deployment, "threat": point.as_dict(), "block": block, "seed": seed,
+             "randomised": seen["randomised"], "clean": [clean.key], "clean_first": first,
+             "minimum_norm": entry.minimum_norm, "images": self.data.images.key, "labels": self.data.labels.key},
+            {"attack": {**identity(chosen), "parameters": parameters}, "surface": dict(described_surface), "fit": target.fit.key,
+             "threat": point.as_dict(), "block": block, "seed": seed, "data": self.meta["test_fingerprint"]},
+            needs=(target.fit.key, target.inspect.key, *target.model.needs, clean.key, self.data.images.key, self.data.labels.key),
+            seconds=cost,
+            timeout_s=settings.timeout_s,
+        )
+
+    def _evaluation(
+        self, subject: Subject, traits: Mapping[str, Any], block: tuple[int, int], seed: int, craft: Task | None = None,
+        point: ThreatPoint | None = None,
+    ) -> Task:
+        random = traits["randomised"]
+        draws = {"select": SELECT_DRAWS, "score": SCORE_DRAWS} if random else {"select": 1, "score": 1}
+        used = seed if random else 0  # a deployment that draws nothing answers alike under every seed
+        spec: dict[str, Any] = {"deployment": subject.deployment, "images": self.data.images.key, "block": block, "seed": used,
+                                "draws": draws}
+        preimage: dict[str, Any] = {"fit": subject.fit.key, "data": self.meta["test_fingerprint"], "block": block, "seed": used,
+                                    "draws": draws}
+        needs = [subject.fit.key, subject.inspect.key, *subject.model.needs, self.data.images.key]
+        if craft is not None and point is not None:
+            spec |= {"craft": craft.key, "threat": point.as_dict()}
+            preimage |= {"craft": craft.key, "threat": point.as_dict()}
+            needs.append(craft.key)
+        what = f" under {craft.label.split(' on ')[0]}" if craft else ""
+        return make_task(
+            "evaluate", f"answers of {subject.chosen.label}{what}, images {block[0]}-{block[1] - 1}", spec, preimage,
+            needs=tuple(needs), seconds=0.3 * draws["score"] ** 0.5,
+        )
+
+    def _clean_block(self, subject: Subject, traits: Mapping[str, Any], block: tuple[int, int], seed: int) -> Task:
+        task = self._evaluation(subject, traits, block, seed)
+        self.plan.add(task)
+        return task
+
+    def _clean_blocks(self, subject: Subject, traits: Mapping[str, Any], seed: int, count: int) -> tuple[str, ...]:
+        return tuple(
+            self._clean_block(subject, traits, block, seed).key for block in blocks(count, self.available, CLEAN_BLOCK)
+        )
+
+    # -- their records -------------------------------------------------------------------------------------------------
+
+    def _asked(
+        self, subject: Subject, traits: Mapping[str, Any] | None, seed: int, count: int, attack: Chosen | None = None,
+        level: str = "", point: ThreatPoint | None = None,
+    ) -> dict[str, Any]:
+        model, entry = subject.model, subject.entry
+        fields: dict[str, Any] = {
+            "track": entry.track,
+            "dataset": {**asked(self.data.chosen), "fingerprint": self.meta["test_fingerprint"]},
+            "model": dict(model.asked),
+            "defense": {
+                **asked(subject.chosen),
+                "family": entry.family,
+                "trains": entry.trains,
+                "baseline": entry.baseline,
+                "published": [list(row) for row in entry.published],
+                "randomised": bool(traits["randomised"]) if traits else None,
+                "differentiable": bool(traits["differentiable"]) if traits else None,
+            },
+            "budget": self.spec.budget,
+            "seeds": {"split": self.spec.split_seed, "training": self.spec.training_seed, "attack": seed},
+            "samples": count,
+        }
+        if attack is not None and point is not None:
+            kind = attack.found.entry
+            assert isinstance(kind, Attack)
+            fields |= {
+                "attack": {**asked(attack), "norm": kind.norm, "access": kind.access, "minimum_norm": kind.minimum_norm,
+                           "core": kind.core, "control": kind.control},
+                "knowledge": level,
+                "threat": point.as_dict(),
+                "headline": point.headline,
+            }
+        return fields
+
+    def _cell(
+        self, kind: str, asked_for: Mapping[str, Any], *, fail: tuple[str, str] | None = None, skipped: str = "", **parts: Any
+    ) -> Cell:
+        cell_id = key({"kind": kind, **{k: v for k, v in asked_for.items() if k != "headline"}})
+        run_key = key({"cell": cell_id, "parts": {k: v for k, v in parts.items()}, "skipped": skipped,
+                       "versions": versions(), "environment": environment_class()})
+        reason = fail[1] if fail else skipped
+        return Cell(
+            kind=kind, asked={**asked_for, **({"failed": fail[0]} if fail else {})}, cell_id=cell_id, run_key=run_key,  # type: ignore[arg-type]
+            images=self.data.images.key, labels=self.data.labels.key, skipped=reason, **parts,
+        )
+
+
+def machine() -> dict[str, Any]:
+    """Return what names this machine in the key of a profile."""
+    import os
+    import platform
+
+    model = ""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        model = names[0] if names else ""
+    return {"node": platform.node(), "platform": platform.platform(), "cpu": model or platform.processor(), "cores": os.cpu_count()}
+
+

@@ -1,0 +1,96 @@
+"""What the user asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from bench.errors import UsageError
+from bench.plugins.entries import BudgetName
+
+KNOWLEDGE = ("oblivious", "black-box", "white-box", "adaptive")
+NORMS = ("linf", "l2", "l1", "l0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSpecification:
+    """One comparison.
+
+    Attributes
+    ----------
+    defenses, attacks, datasets, models, hardware : selections in the grammar of ``bench.plugins.selection``; ``models`` empty
+        takes each data set's default
+    norms, knowledge : what is kept of the threats and of the knowledge levels; empty for all
+    epsilons : radii in [0, 1]; empty takes the headline radius of each threat, ("all",) every one it lists
+    samples : test images; 0 takes 128 under ``quick``, 1000 under ``standard``
+    seeds : attack seeds
+    split_seed, training_seed : which training pools, and which initialisation and order
+    weights : the user's own weights for the one model selected
+    """
+
+    defenses: str = "all"
+    attacks: str = "all"
+    datasets: str = "digits"
+    models: str = ""
+    hardware: str = "cpu"
+    norms: tuple[str, ...] = ()
+    knowledge: tuple[str, ...] = ()
+    epsilons: tuple[float | str, ...] = ()
+    budget: BudgetName = "quick"
+    samples: int = 0
+    seeds: tuple[int, ...] = (0,)
+    split_seed: int = 0
+    training_seed: int = 0
+    weights: Path | None = None
+    data_dir: Path | None = None
+    download: bool = False
+
+    @property
+    def image_count(self) -> int:
+        """Return how many test images are asked for."""
+        return self.samples or (128 if self.budget == "quick" else 1000)
+
+
+def parse_epsilons(text: str) -> tuple[float | str, ...]:
+    """Return radii written as ``8/255,0.1`` or ``all``.
+
+    Raises
+    ------
+    UsageError : not a number, or below 0
+    """
+    if text.strip() in {"", "all"}:
+        return ("all",) if text.strip() else ()
+    try:
+        radii = tuple(float(Fraction(part.strip())) for part in text.split(","))
+    except (ValueError, ZeroDivisionError):
+        raise UsageError(f"Epsilon {text!r} is no list of numbers; write such as 8/255,0.1 (pixels in [0, 1]).") from None
+    if any(radius < 0 for radius in radii):
+        raise UsageError(f"Epsilon {text!r} is below 0; it is a radius in pixels of [0, 1].")
+    return radii
+
+
+def parse_words(text: str, kind: str, known: Iterable[str]) -> tuple[str, ...]:
+    """Return the words of a comma-separated list, each one of ``known``; none for an empty text or ``all``."""
+    from bench.errors import UnknownName
+
+    words = tuple(word.strip() for word in text.split(",") if word.strip())
+    if words in {(), ("all",)}:
+        return ()
+    known = tuple(known)
+    for word in words:
+        if word not in known:
+            raise UnknownName(kind, word, known)
+    return words
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Return seeds written as ``0,1,2`` or ``3`` (one seed, 3)."""
+    try:
+        seeds = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"Seeds {text!r} are no list of integers; write such as 0,1,2.") from None
+    if any(seed < 0 for seed in seeds):
+        raise UsageError(f"Seeds {text!r}: a seed is an integer >= 0.")
+    return tuple(dict.fromkeys(seeds))

@@ -1,0 +1,230 @@
+"""What is compared: a defense around a classifier on a data set, and the tasks that make it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.data.cards import Card, card_beside, find_card
+from bench.errors import UsageError
+from bench.plan.specification import RunSpecification
+from bench.plan.task import Kind, Task
+from bench.plugins.entries import Dataset, Defense
+from bench.plugins.selection import Chosen
+from bench.store import Store
+from bench.store.keys import code_digest, environment_class, file_digest, key, versions
+from bench.tasks import FUNCTIONS
+
+
+def make_task(kind: Kind, label: str, spec: Mapping[str, Any], preimage: Mapping[str, Any], **more: Any) -> Task:
+    """Return a task whose key covers ``preimage``, the code of its kind, the libraries and the environment class."""
+    whole = {
+        "kind": kind,
+        "task_code": code_digest(FUNCTIONS[kind]),
+        "versions": versions(),
+        "environment": environment_class(),
+        **preimage,
+    }
+    name = key(whole)
+    return Task(kind=kind, key=name, label=label, spec={**spec, "key": name}, preimage=whole, **more)
+
+
+def described(chosen: Chosen) -> dict[str, Any]:
+    """Return what a worker needs to build an entry's object."""
+    return {"factory": chosen.found.entry.factory, "parameters": dict(chosen.parameters)}
+
+
+def identity(chosen: Chosen) -> dict[str, Any]:
+    """Return what names an entry in a key: what was asked, and the code that does it."""
+    entry = chosen.found.entry
+    return {
+        "name": entry.name,
+        "parameters": dict(chosen.parameters),
+        "version": entry.version,
+        "distribution": chosen.found.distribution,
+        "code": code_digest(entry.factory),
+    }
+
+
+def asked(chosen: Chosen) -> dict[str, Any]:
+    """Return an entry as a record shows it."""
+    entry, found = chosen.found.entry, chosen.found
+    return {
+        "name": entry.name,
+        "label": chosen.label,
+        "parameters": dict(chosen.parameters),
+        "version": entry.version,
+        "distribution": f"{found.distribution} {found.version}",
+    }
+
+
+@dataclass(frozen=True)
+class DataSubject:
+    """A data set and the two tasks that bring its test set into the store."""
+
+    chosen: Chosen
+    root: Path
+    images: Task
+    labels: Task
+
+    @property
+    def entry(self) -> Dataset:
+        entry = self.chosen.found.entry
+        assert isinstance(entry, Dataset)
+        return entry
+
+    @classmethod
+    def of(cls, chosen: Chosen, root: Path, *, download: bool) -> DataSubject:
+        """Return the subject; raises MissingData where the files are not there and may not be downloaded."""
+        entry = chosen.found.entry
+        source = described(chosen)
+        files: list[list[Any]] = []
+        if not download:
+            files = _stamps(_source(chosen).files(root), root)
+        else:
+            try:
+                files = _stamps(_source(chosen).files(root), root)
+                download = False
+            except UsageError:
+                files = [["to be downloaded", 0, 0]]
+        spec = {"source": source, "root": str(root), "download": download}
+        preimage = {"source": identity(chosen), "files": files}
+        images = make_task("images", f"read {entry.name}", spec, preimage, seconds=3.0)
+        labels = make_task(
+            "labels", f"read labels of {entry.name}", spec, preimage, seconds=3.0, needs=(images.key,) if download else ()
+        )
+        return cls(chosen, root, images, labels)
+
+
+@dataclass(frozen=True)
+class ModelSubject:
+    """A classifier trained on a data set."""
+
+    data: DataSubject
+    label: str
+    asked: Mapping[str, Any]
+    network: Mapping[str, Any]
+    task: Task | None
+    key: str
+
+    @classmethod
+    def of(cls, data: DataSubject, chosen: Chosen | str, spec: RunSpecification, meta: Mapping[str, Any]) -> ModelSubject:
+        """Return the subject: with the user's weights, else shipped ones whose card fits, else trained here.
+
+        Parameters
+        ----------
+        chosen : a model entry, or the user's own "file.py:factory"
+        meta : of the data set's images
+        """
+        if isinstance(chosen, str):
+            architecture: dict[str, Any] = {"file": chosen}
+            name = {"file": chosen, "code": file_digest(chosen.rpartition(":")[0])}
+            shown = {"name": chosen, "label": chosen, "parameters": {}, "version": "", "distribution": "user"}
+        else:
+            architecture, name, shown = described(chosen), identity(chosen), asked(chosen)
+        dataset = data.entry.name
+        network: dict[str, Any] = {
+            "architecture": architecture,
+            "dataset": dataset,
+            "shape": meta["shape"],
+            "classes": len(meta["class_names"]),
+            "training_seed": spec.training_seed,
+        }
+        pools = {"split_seed": spec.split_seed, "held_out_share": data.entry.held_out_share}
+        where = {"source": described(data.chosen), "root": str(data.root), **pools}
+        card: Card | None = None
+        if spec.weights is not None:
+            card_beside(spec.weights, split_seed=spec.split_seed)
+            digest = file_digest(str(spec.weights))
+            origin, weights = "user", {"path": str(spec.weights), "digest": digest}
+        elif not isinstance(chosen, str) and (
+            card := find_card(chosen.found.entry, chosen.parameters, dataset, spec.split_seed, spec.training_seed)
+        ):
+            digest, origin = card.sha256, "shipped"
+            weights = {"path": str(card.weights_path), "digest": card.sha256}
+        else:
+            origin = "trained"
+            task = make_task(
+                "train",
+                f"train {shown['label']} on {dataset}",
+                {"network": network, "data": where},
+                {"network": name, "shape": meta["shape"], "data": meta["train_fingerprint"], **pools,
+                 "training_seed": spec.training_seed},
+                seconds=300.0,
+                timeout_s=24 * 3600.0,
+            )
+            network["weights"] = {"key": task.key}
+            return cls(data, shown["label"], {**shown, "weights": origin, "digest": task.key}, network, task, task.key)
+        network["weights"] = weights
+        named = key({"network": name, "weights": digest, "shape": meta["shape"], "seed": spec.training_seed})
+        return cls(data, shown["label"], {**shown, "weights": origin, "digest": digest}, network, None, named)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return (self.task.key,) if self.task else ()
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A fitted defense around a classifier; ``inspect`` leaves its traits."""
+
+    model: ModelSubject
+    chosen: Chosen
+    fit: Task
+    inspect: Task
+    deployment: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def entry(self) -> Defense:
+        entry = self.chosen.found.entry
+        assert isinstance(entry, Defense)
+        return entry
+
+    @classmethod
+    def of(cls, model: ModelSubject, chosen: Chosen, spec: RunSpecification, meta: Mapping[str, Any]) -> Subject:
+        """Return the subject with its tasks."""
+        pools = {"split_seed": spec.split_seed, "held_out_share": model.data.entry.held_out_share}
+        where = {"source": described(model.data.chosen), "root": str(model.data.root), **pools}
+        entry = chosen.found.entry
+        assert isinstance(entry, Defense)
+        fit = make_task(
+            "fit",
+            f"fit {chosen.label} on {model.data.entry.name}",
+            {"defense": described(chosen), "network": model.network, "data": where},
+            {"defense": identity(chosen), "network": model.key, "data": meta["train_fingerprint"], **pools},
+            needs=model.needs,
+            seconds=60.0 if entry.trains else 3.0,
+            timeout_s=24 * 3600.0,
+        )
+        deployment = {"defense": described(chosen), "network": model.network, "fit": fit.key}
+        inspect = make_task(
+            "inspect",
+            f"inspect {chosen.label}",
+            {"deployment": deployment, "images": model.data.images.key},
+            {"fit": fit.key},
+            needs=(fit.key, *model.needs, model.data.images.key),
+            seconds=3.0,
+        )
+        return cls(model, chosen, fit, inspect, deployment)
+
+    def traits(self, store: Store) -> Mapping[str, Any] | None:
+        """Return what the deployment declares and shows, None before it was inspected."""
+        return store.meta(self.inspect.key) if store.has(self.inspect.key) else None
+
+
+def _source(chosen: Chosen) -> Any:
+    """Return the data set's source object, in this process: its module keeps torch out of ``files``."""
+    from importlib import import_module
+
+    module, _, name = chosen.found.entry.factory.partition(":")
+    return getattr(import_module(module), name)(**chosen.parameters)
+
+
+def _stamps(files: Sequence[Path], root: Path) -> list[list[Any]]:
+    stamps = []
+    for file in files:
+        status = file.stat()
+        stamps.append([str(file.relative_to(root)) if file.is_relative_to(root) else str(file), status.st_size, status.st_mtime_ns])
+    return stamps

@@ -1,0 +1,108 @@
+"""Craft adversarial images for one block against one surface."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import torch
+
+from bench.attack import Attack, Batch, Surface, Threat
+from bench.attack.surrogate import as_it_is, straight_through
+from bench.deployment import Draws
+from bench.errors import ContractViolation
+from bench.store import Store
+from bench.tasks.building import deployment_of, images_of, implementation, labels_of
+from bench.tasks.outcome import Outcome
+
+BACKWARDS = {"as-it-is": as_it_is, "straight-through": straight_through, "none": None}
+
+
+def craft(spec: Mapping[str, Any], store: Store) -> Outcome:
+    """Return x' for each image of a block, (B, C, H, W), checked: finite, in the box, in the ball.
+
+    Raises
+    ------
+    ContractViolation : an image outside, not finite or of another shape, or gradients that are not finite; names the images
+    """
+    first, last = spec["block"]
+    x, digests = images_of(store, spec["images"], first, last)
+    y = labels_of(store, spec["labels"], first, last)
+    tried = _worth_trying(spec, store, y)
+    threat = Threat(**spec["threat"])
+    described = spec["surface"]
+    block = blake2b(b"".join(digests), digest_size=8).digest()
+    name = spec["attack"]["name"]
+    surface = Surface(
+        deployment_of(store, spec["deployment"]),
+        knowledge=described["knowledge"],
+        access=described["access"],
+        shape=tuple(spec["deployment"]["network"]["shape"]),
+        classes=spec["deployment"]["network"]["classes"],
+        backward=BACKWARDS[described["backward"]],
+        expectation=described["expectation"],
+        seed=spec["seed"],
+        block=name.encode() + block,
+    )
+    seed = int.from_bytes(blake2b(f"{name}/{spec['seed']}".encode() + block, digest_size=4).digest(), "little")
+    rows = torch.nonzero(tried).flatten()
+    x_adv = x.clone()
+    notes: Mapping[str, object] = {}
+    if len(rows):
+        attack: Attack = implementation(spec["attack"])
+        draws = Draws.of("craft", spec["seed"], [digests[i] for i in rows.tolist()]).spawn(name)
+        result = attack.run(surface, Batch(x[rows], y[rows], draws, seed), threat)
+        _check(result.x_adv, x[rows], threat, (rows + first).tolist(), minimum_norm=spec["minimum_norm"])
+        x_adv[rows] = result.x_adv.detach().float().clamp(0.0, 1.0)
+        notes = result.notes
+    tally = asdict(surface.gradients)
+    if tally["nonfinite"]:
+        raise ContractViolation(
+            f"{tally['nonfinite']} of {tally['values']} gradient values are NaN or infinite; such an attack says nothing. "
+            "Give the stage a stable derivative or declare differentiable=False."
+        )
+    return Outcome(
+        tensors={"x_adv": x_adv.numpy(), "attacked": tried.numpy().astype(np.uint8)},
+        meta={
+            "forward": surface.queries.forward,
+            "gradient": surface.queries.gradient,
+            "tally": tally,
+            "notes": _plain(notes),
+        },
+    )
+
+
+def _worth_trying(spec: Mapping[str, Any], store: Store, y: torch.Tensor) -> torch.Tensor:
+    """Return which images are attacked: all of a randomised deployment, else those it gets right when clean."""
+    if spec["randomised"]:
+        return torch.ones(len(y), dtype=torch.bool)
+    first, last = spec["block"]
+    answers = np.concatenate([store.read(key).tensors["score"][0] for key in spec["clean"]])
+    start = spec["clean_first"]
+    return torch.from_numpy(answers[first - start : last - start].astype(np.int64)) == y
+
+
+def _check(x_adv: torch.Tensor, x: torch.Tensor, threat: Threat, numbers: list[int], *, minimum_norm: bool) -> None:
+    """Raise unless every image obeys the threat; a minimum-norm attack may leave the ball, never the box."""
+    if not isinstance(x_adv, torch.Tensor) or x_adv.shape != x.shape:
+        raise ContractViolation(f"The attack gave {getattr(x_adv, 'shape', type(x_adv))}; expected images {tuple(x.shape)}.")
+
+    def named(bad: torch.Tensor) -> list[int]:
+        return [numbers[i] for i in torch.nonzero(bad).flatten().tolist()]
+
+    if nonfinite := named(~torch.isfinite(x_adv).flatten(1).all(1)):
+        raise ContractViolation(f"The attack gave values that are not finite for test images {nonfinite}.")
+    tolerance = 1e-5
+    if outside := named(((x_adv < -tolerance) | (x_adv > 1 + tolerance)).flatten(1).any(1)):
+        raise ContractViolation(f"The attack left the box [0, 1] for test images {outside}.")
+    if not minimum_norm and (outside := named(~threat.contains(x, x_adv.clamp(0, 1)))):
+        raise ContractViolation(
+            f"The attack left the {threat.norm} ball of radius {threat.epsilon:g} for test images {outside}."
+        )
+
+
+def _plain(notes: Mapping[str, object]) -> dict[str, Any]:
+    return {str(k): v if isinstance(v, (bool, int, float, str)) else str(v) for k, v in notes.items()}

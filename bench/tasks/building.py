@@ -1,0 +1,89 @@
+"""Turn descriptions back into objects, inside a worker."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bench.data import PoolName, Source, divide
+from bench.data.weights import load_factory, load_into, load_weights
+from bench.deployment import Deployment, FitResult, Pool
+from bench.errors import PluginFault
+from bench.store import Store
+from bench.training import Architecture
+
+
+def implementation(described: Mapping[str, Any]) -> Any:
+    """Return what an entry's factory gives: ``{"factory": "module:callable", "parameters": {...}}``."""
+    module_name, _, attribute = described["factory"].partition(":")
+    factory = getattr(importlib.import_module(module_name), attribute)
+    return factory(**described["parameters"])
+
+
+def images_of(store: Store, key: str, first: int, last: int) -> tuple[Tensor, list[bytes]]:
+    """Return test images first..last as float32 in [0, 1], (B, C, H, W), and their digests."""
+    stored = store.read(key)
+    x = torch.from_numpy(stored.tensors["x"][first:last].astype(np.float32) / np.float32(255.0))
+    return x, [row.tobytes() for row in stored.tensors["digests"][first:last]]
+
+
+def labels_of(store: Store, key: str, first: int, last: int) -> Tensor:
+    """Return the labels of test images first..last, int64, (B,)."""
+    return torch.from_numpy(store.read(key).tensors["y"][first:last].astype(np.int64))
+
+
+def pools_of(described: Mapping[str, Any]) -> dict[PoolName, Pool]:
+    """Return the training pools of a data set: ``{"source", "root", "split_seed", "held_out_share"}``."""
+    source: Source = implementation(described["source"])
+    root = Path(described["root"])
+    training, tested = source.load(root, "train"), source.load(root, "test")
+    positions = divide(
+        training.x, tested.x, split_seed=described["split_seed"], held_out_share=described["held_out_share"]
+    )
+    return {
+        name: Pool(torch.from_numpy(training.x[where]), torch.from_numpy(training.y[where].astype(np.int64)))
+        for name, where in positions.items()
+    }
+
+
+def untrained(described: Mapping[str, Any]) -> nn.Module:
+    """Return a network initialised from the training seed: ``{"architecture", "shape", "classes", "training_seed"}``."""
+    shape, classes = tuple(described["shape"]), described["classes"]
+    torch.manual_seed(described["training_seed"])
+    if "file" in described["architecture"]:
+        return load_factory(described["architecture"]["file"])(shape, classes)
+    architecture: Architecture = implementation(described["architecture"])
+    return architecture.build(shape, classes)
+
+
+def network_of(store: Store, described: Mapping[str, Any]) -> nn.Module:
+    """Return the trained undefended classifier, in evaluation mode."""
+    network = untrained(described)
+    weights = described["weights"]
+    if "key" in weights:
+        tensors: Mapping[str, Tensor] = store.read_torch(weights["key"]).tensors
+    else:
+        tensors = load_weights(Path(weights["path"]), sha256=weights["digest"])
+    load_into(network, tensors)
+    return network.eval()
+
+
+def deployment_of(store: Store, described: Mapping[str, Any]) -> Deployment:
+    """Return a fitted deployment: ``{"defense", "network", "fit": key}``."""
+    fitted = store.read_torch(described["fit"])
+    result = FitResult(public={name: tensor for name, tensor in fitted.tensors.items() if name != "_empty"})
+    network = network_of(store, described["network"])
+    deployment = implementation(described["defense"]).deploy(network, result, tuple(described["network"]["shape"]))
+    if not isinstance(deployment, Deployment):
+        raise PluginFault(
+            f"Defense {described['defense']['factory']}: deploy gave {type(deployment).__name__}; expected a Deployment. "
+            "Return Deployment.chain(stage, ...)."
+        )
+    return deployment.eval().requires_grad_(False)

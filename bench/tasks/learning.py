@@ -1,0 +1,95 @@
+"""Train the undefended classifier; fit a defense."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from bench.deployment import Draws, FitContext, FitResult, Signal
+from bench.errors import ContractViolation
+from bench.store import Store
+from bench.tasks.building import deployment_of, implementation, network_of, pools_of, untrained
+from bench.tasks.outcome import Outcome
+from bench.tasks.progress import report
+from bench.training import Architecture, Recipe, train
+
+
+def recipe_of(described: Mapping[str, Any]) -> Recipe:
+    """Return how the network of a description is trained."""
+    if "file" in described["architecture"]:
+        return Recipe()
+    architecture: Architecture = implementation(described["architecture"])
+    return architecture.recipe(described["dataset"])
+
+
+def train_network(spec: Mapping[str, Any], store: Store) -> Outcome:
+    """Return the weights of the undefended classifier, trained on the train pool; resumes an interrupted training."""
+    network = untrained(spec["network"])
+    pool = pools_of(spec["data"])["train"]
+    checkpoint = store.scratch(spec["key"]) / "training.safetensors"
+    trained = train(
+        network,
+        pool.x,
+        pool.y,
+        recipe_of(spec["network"]),
+        seed=spec["network"]["training_seed"],
+        checkpoint=checkpoint,
+        progress=report,
+    )
+    return Outcome(tensors=_arrays(trained.state_dict()), meta={"images": len(pool.x)})
+
+
+def fit_defense(spec: Mapping[str, Any], store: Store) -> Outcome:
+    """Return what a defense learned, and the traits that its deployment declares and shows."""
+    defense = implementation(spec["defense"])
+    described = spec["network"]
+    result = FitResult()
+    if hasattr(defense, "fit"):
+        network = network_of(store, described)
+        torch.manual_seed(described["training_seed"])
+        context = FitContext(
+            network=network,
+            new_network=lambda: untrained(described),
+            pools=pools_of(spec["data"]),
+            recipe=recipe_of(described),
+            shape=tuple(described["shape"]),
+            classes=described["classes"],
+            seed=described["training_seed"],
+            progress=report,
+        )
+        result = defense.fit(context)
+        for name, tensor in result.public.items():
+            if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+                raise ContractViolation(f"What the defense learned is not finite: tensor {name!r}.")
+    fitted = _arrays(result.public) or _arrays({"_empty": torch.zeros(1)})
+    return Outcome(tensors=fitted, meta={"notes": dict(result.notes)})
+
+
+def inspect_deployment(spec: Mapping[str, Any], store: Store) -> Outcome:
+    """Return the traits of a fitted deployment: what it declares, and what two runs on other draws show."""
+    deployment = deployment_of(store, spec["deployment"])
+    stored = store.read(spec["images"])
+    count = min(8, len(stored.tensors["x"]))
+    x = torch.from_numpy(stored.tensors["x"][:count]).float() / 255.0
+    answers = [deployment.answer(Signal(x, Draws.of("probe", 0, [b"%d" % i for i in range(count)], draw))).x for draw in (0, 1)]
+    classes = spec["deployment"]["network"]["classes"]
+    if answers[0].shape != (count, classes):
+        raise ContractViolation(f"The deployment gave logits {tuple(answers[0].shape)}; expected {(count, classes)}.")
+    if not bool(torch.isfinite(answers[0]).all()):
+        raise ContractViolation("The deployment gave logits that are not finite on clean images.")
+    return Outcome(
+        meta={
+            "randomised": deployment.randomised,
+            "differentiable": deployment.differentiable,
+            "placements": list(deployment.placements),
+            "difference": float((answers[0] - answers[1]).abs().max()),
+        }
+    )
+
+
+def _arrays(tensors: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+    return {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in tensors.items()}
+
+

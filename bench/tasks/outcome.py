@@ -1,0 +1,24 @@
+"""What a task leaves in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Tensors and figures of one task.
+
+    Attributes
+    ----------
+    tensors : name -> array of any type that safetensors holds
+    meta : JSON
+    """
+
+    tensors: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
+    meta: Mapping[str, Any] = field(default_factory=dict)

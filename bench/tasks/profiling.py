@@ -1,0 +1,31 @@
+"""Measure what a deployment costs."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.hardware import Profile, Workload
+from bench.store import Store
+from bench.tasks.building import deployment_of, images_of, implementation
+from bench.tasks.outcome import Outcome
+
+
+def profile(spec: Mapping[str, Any], store: Store) -> Outcome:
+    """Return every figure that the hardware gives for a deployment, beside its baseline in the same process."""
+    hardware: Profile = implementation(spec["hardware"])
+    x, _ = images_of(store, spec["images"], 0, spec["count"])
+    with tempfile.TemporaryDirectory(prefix="bench-profile-") as scratch:
+        workload = Workload(
+            deployment=deployment_of(store, spec["deployment"]),
+            baseline=deployment_of(store, spec["baseline"]),
+            images=x,
+            seed=0,
+            scratch=Path(scratch),
+        )
+        figures = hardware.measure(workload, spec["preset"])
+        return Outcome(
+            meta={"measurements": [figure.as_dict() for figure in figures], "machine": dict(hardware.machine())}
+        )
