@@ -1,0 +1,36 @@
+.PHONY: setup run test lint format docs bench reports train clean
+BIN := .venv/bin
+
+setup:  ## everything for working on the project
+	./setup dev
+
+run:  ## the main job
+	./setup && $(BIN)/bench run --defenses superiot,qusec --attacks all
+
+test: setup
+	$(BIN)/python -m pytest -q
+
+lint: setup  ## format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: setup
+	$(BIN)/mkdocs build --strict
+
+bench: setup  ## speed figures, against what is asked; writes reports/bench.json
+	$(BIN)/python tests/benchmarks/run.py
+
+reports: setup  ## rebuild the published comparisons; needs BENCH_DATA_DIR
+	sh reports/make
+
+train: setup  ## make the shipped weights again; needs BENCH_DATA_DIR
+	$(BIN)/python -m bench_models.make_weights
+
+clean:
+	rm -rf .venv build dist site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

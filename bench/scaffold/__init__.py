@@ -1,0 +1,1 @@
+"""Writes complete plugin packages to start from."""
