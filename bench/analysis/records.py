@@ -73,7 +73,7 @@ def decode_array(encoded: Mapping[str, Any]) -> Array:
     return np.frombuffer(raw, dtype=dtype).reshape(shape)
 
 
-class _Invalid(Exception):
+class _InvalidError(Exception):
     """What is wrong with a record, as ``field: complaint``."""
 
 
@@ -81,11 +81,11 @@ def _need(holder: Mapping[str, Any], name: str, kind: type | tuple[type, ...], p
     value = holder.get(name)
     where = f"{path}.{name}" if path else name
     if value is None:
-        raise _Invalid(f"{where} is missing")
+        raise _InvalidError(f"{where} is missing")
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise _Invalid(f"{where} has the wrong type ({type(value).__name__})")
+        raise _InvalidError(f"{where} has the wrong type ({type(value).__name__})")
     if isinstance(value, float) and not math.isfinite(value):
-        raise _Invalid(f"{where} is not finite")
+        raise _InvalidError(f"{where} is not finite")
     return value
 
 
@@ -93,27 +93,27 @@ def _choice(holder: Mapping[str, Any], name: str, allowed: Sequence[str], path: 
     value = _need(holder, name, str, path)
     if value not in allowed:
         where = f"{path}.{name}" if path else name
-        raise _Invalid(f"{where} is {value[:40]!r}; expected one of {', '.join(a or 'nothing' for a in allowed)}")
+        raise _InvalidError(f"{where} is {value[:40]!r}; expected one of {', '.join(a or 'nothing' for a in allowed)}")
     return str(value)
 
 
 def _bounded(value: object, where: str, depth: int = 0) -> None:
     """Refuse what is too long or too deep to be shown; array data is judged by ``decode_array``."""
     if depth > 8:
-        raise _Invalid(f"{where} is nested too deeply")
+        raise _InvalidError(f"{where} is nested too deeply")
     if isinstance(value, str):
         if len(value) > _MAX_TEXT:
-            raise _Invalid(f"{where} has {len(value)} characters; expected at most {_MAX_TEXT}")
+            raise _InvalidError(f"{where} has {len(value)} characters; expected at most {_MAX_TEXT}")
     elif isinstance(value, dict):
         if len(value) > _MAX_ITEMS:
-            raise _Invalid(f"{where} has {len(value)} entries; expected at most {_MAX_ITEMS}")
+            raise _InvalidError(f"{where} has {len(value)} entries; expected at most {_MAX_ITEMS}")
         for key, item in value.items():
             if key != "data":
                 _bounded(key, where, depth + 1)
                 _bounded(item, f"{where}.{key[:60]}", depth + 1)
     elif isinstance(value, list):
         if len(value) > _MAX_ITEMS:
-            raise _Invalid(f"{where} has {len(value)} entries; expected at most {_MAX_ITEMS}")
+            raise _InvalidError(f"{where} has {len(value)} entries; expected at most {_MAX_ITEMS}")
         for number, item in enumerate(value):
             _bounded(item, f"{where}[{number}]", depth + 1)
 
@@ -124,20 +124,20 @@ def _arrays(record: Mapping[str, Any]) -> None:
     wanted = ["clean_correct"] if record["kind"] == "clean" else ["selected", "scored", "distance"]
     for name in wanted:
         if name not in outcomes:
-            raise _Invalid(f"outcomes.{name} is missing")
+            raise _InvalidError(f"outcomes.{name} is missing")
     for name in ("clean_correct", "selected", "scored", "distance", "attacked", "inside"):
         if name in outcomes:
             try:
                 shape = decode_array(outcomes[name]).shape
             except ValueError as error:
-                raise _Invalid(f"outcomes.{name}: {error}") from None
+                raise _InvalidError(f"outcomes.{name}: {error}") from None
             if shape != (samples,):
-                raise _Invalid(f"outcomes.{name} has shape {shape}; expected ({samples},)")
+                raise _InvalidError(f"outcomes.{name} has shape {shape}; expected ({samples},)")
 
 
 def _check(record: Mapping[str, Any]) -> None:
     if record.get("schema") != SCHEMA:
-        raise _Invalid(f"schema is {str(record.get('schema'))[:20]}; this version reads {SCHEMA}")
+        raise _InvalidError(f"schema is {str(record.get('schema'))[:20]}; this version reads {SCHEMA}")
     _bounded({key: record[key] for key in record if key != "pictures"}, "record")
     kind, status = _choice(record, "kind", KINDS), _choice(record, "status", STATUSES)
     for name in ("cell_id", "run_key"):
@@ -151,7 +151,7 @@ def _check(record: Mapping[str, Any]) -> None:
         _need(seeds, name, int, "seeds")
     for number, gate in enumerate(record.get("gates") or []):
         if not isinstance(gate, dict):
-            raise _Invalid(f"gates[{number}] is no object")
+            raise _InvalidError(f"gates[{number}] is no object")
         _need(gate, "name", str, f"gates[{number}]")
         _choice(gate, "outcome", OUTCOMES, f"gates[{number}]")
         _need(gate, "evidence", str, f"gates[{number}]")
@@ -162,7 +162,7 @@ def _check(record: Mapping[str, Any]) -> None:
         _choice(record, "knowledge", KNOWLEDGE)
         _choice(threat, "norm", NORMS, "threat")
         if _need(threat, "epsilon", (int, float), "threat") < 0:
-            raise _Invalid("threat.epsilon is negative")
+            raise _InvalidError("threat.epsilon is negative")
         _choice(threat, "domain", ("uint8", "float"), "threat")
     if status != "ok":
         return
@@ -170,7 +170,7 @@ def _check(record: Mapping[str, Any]) -> None:
         for number, item in enumerate(_need(record, "measurements", list)):
             path = f"measurements[{number}]"
             if not isinstance(item, dict):
-                raise _Invalid(f"{path} is no object")
+                raise _InvalidError(f"{path} is no object")
             for name in ("quantity", "statistic", "placement", "unit", "provenance"):
                 _need(item, name, str, path)
             for name in ("value", "low", "high"):
@@ -178,11 +178,11 @@ def _check(record: Mapping[str, Any]) -> None:
                     _need(item, name, (int, float), path)
         return
     if not 0 < _need(record, "samples", int) <= _MAX_VALUES:
-        raise _Invalid(f"samples is {record['samples']}; expected 1 to {_MAX_VALUES}")
+        raise _InvalidError(f"samples is {record['samples']}; expected 1 to {_MAX_VALUES}")
     draws = record.get("draws") or {"select": 1, "score": 1}
     for name in ("select", "score"):
         if not 1 <= _need(draws, name, int, "draws") <= 255:
-            raise _Invalid(f"draws.{name} is {draws[name]}; expected 1 to 255")
+            raise _InvalidError(f"draws.{name} is {draws[name]}; expected 1 to 255")
     _need(record, "outcomes", dict)
     _arrays(record)
 
@@ -202,9 +202,9 @@ def validate(record: object, where: str) -> Record:
     """
     try:
         if not isinstance(record, dict):
-            raise _Invalid("it is no JSON object")
+            raise _InvalidError("it is no JSON object")
         _check(record)
-    except _Invalid as error:
+    except _InvalidError as error:
         raise UsageError(f"{where} is not a valid record: {error}.") from None
     return record
 
@@ -225,7 +225,9 @@ def files(path: Path) -> list[Path]:
     found = inner.rglob("*") if inner.is_dir() else path.iterdir()
     chosen = sorted(file for file in found if file.suffix in {".json", ".jsonl"} and file.is_file())
     if not chosen:
-        raise UsageError(f"No records in {path}; expected records.jsonl, a store, or .json and .jsonl files of records.")
+        raise UsageError(
+            f"No records in {path}; expected records.jsonl, a store, or .json and .jsonl files of records."
+        )
     return chosen
 
 

@@ -125,7 +125,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def rank_intervals(outcomes: Mapping[str, Values], alpha: float = 0.05) -> dict[str, tuple[int, int]]:
-    """Return for each name the ranks that it may have: [1 + number significantly better, K - number significantly worse].
+    """Return the ranks that each name may have: [1 + significantly better ones, K - significantly worse ones].
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bench.errors import BenchError
-from bench.plan.task import Task
+from bench.planning.task import Task
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from bench.plan.task import Task
+from bench.planning.task import Task
 
 
 class Watcher(Protocol):

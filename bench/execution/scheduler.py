@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from bench.errors import DamagedObject
 from bench.execution.executor import Executor, Finished, Progressed
 from bench.execution.progress import Watcher
-from bench.plan.task import Task
+from bench.planning.task import Task
 from bench.store import Lease, Store
 
 

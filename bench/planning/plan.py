@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UsageError
-from bench.plan.attacks import (
+from bench.planning.attacks import (
     CLEAN_BLOCK,
     SCORE_DRAWS,
     SELECT_DRAWS,
@@ -24,15 +24,15 @@ from bench.plan.attacks import (
     surface,
     threat_points,
 )
-from bench.plan.cell import Cell
-from bench.plan.specification import RunSpecification
-from bench.plan.subjects import DataSubject, ModelSubject, Subject, asked, described, identity, make_task
-from bench.plan.task import Task
+from bench.planning.cell import Cell, CellKind
+from bench.planning.specification import RunSpecification
+from bench.planning.subjects import DataSubject, ModelSubject, Subject, asked, described, identity, make_task, world
+from bench.planning.task import Task
 from bench.plugins.entries import Attack, Settings
 from bench.plugins.registry import Registry
 from bench.plugins.selection import Chosen, select
 from bench.store import Store
-from bench.store.keys import environment_class, key, versions
+from bench.store.keys import key
 
 
 @dataclass
@@ -157,6 +157,7 @@ class _Grid:
         self.data = self.twin.model.data
         self.available = int(meta["count"])
         self.count = min(self.spec.image_count, self.available)
+        self.clean: dict[tuple[str, tuple[int, int], int], Task] = {}
 
     def fill(self) -> None:
         twin_traits = self.twin.traits(self.store)
@@ -181,7 +182,7 @@ class _Grid:
         keys = self._clean_blocks(subject, traits, seed, self.count)
         asked_for = self._asked(subject, traits, seed, self.count)
         self.plan.cells.append(
-            self._cell("clean", asked_for, clean=keys, evaluations=keys, fit=subject.fit.key)
+            self._cell("clean", asked_for, clean=keys, evaluations=keys, fit=subject.fit.key, inspect=subject.inspect.key)
         )
 
     def _attacks(self, subject: Subject, traits: Mapping[str, Any], twin: Mapping[str, Any], seed: int) -> None:
@@ -223,7 +224,7 @@ class _Grid:
         clean = self._clean_blocks(subject, traits, seed, count)
         shown = self._asked(subject, traits, seed, count, chosen, level, point)
         self.plan.cells.append(
-            self._cell("attack", shown, clean=clean, crafts=tuple(crafts), evaluations=tuple(evaluations), fit=subject.fit.key)
+            self._cell("attack", shown, clean=clean, crafts=tuple(crafts), evaluations=tuple(evaluations), fit=subject.fit.key, inspect=subject.inspect.key)
         )
 
     def _cost(self, subject: Subject, traits: Mapping[str, Any]) -> None:
@@ -243,7 +244,7 @@ class _Grid:
             )
             self.plan.add(task)
             shown = {**self._asked(subject, traits, 0, count), "hardware": asked(chosen)}
-            self.plan.cells.append(self._cell("cost", shown, profile=task.key, fit=subject.fit.key))
+            self.plan.cells.append(self._cell("cost", shown, profile=task.key, fit=subject.fit.key, inspect=subject.inspect.key))
 
     # -- their tasks ---------------------------------------------------------------------------------------------------
 
@@ -294,9 +295,11 @@ class _Grid:
         )
 
     def _clean_block(self, subject: Subject, traits: Mapping[str, Any], block: tuple[int, int], seed: int) -> Task:
-        task = self._evaluation(subject, traits, block, seed)
-        self.plan.add(task)
-        return task
+        which = (subject.inspect.key, block, seed)
+        if which not in self.clean:
+            self.clean[which] = self._evaluation(subject, traits, block, seed)
+            self.plan.add(self.clean[which])
+        return self.clean[which]
 
     def _clean_blocks(self, subject: Subject, traits: Mapping[str, Any], seed: int, count: int) -> tuple[str, ...]:
         return tuple(
@@ -340,15 +343,15 @@ class _Grid:
         return fields
 
     def _cell(
-        self, kind: str, asked_for: Mapping[str, Any], *, fail: tuple[str, str] | None = None, skipped: str = "", **parts: Any
+        self, kind: CellKind, asked_for: Mapping[str, Any], *, fail: tuple[str, str] | None = None, skipped: str = "",
+        **parts: Any,
     ) -> Cell:
+        status, reason = fail or ("skipped" if skipped else "", skipped)
         cell_id = key({"kind": kind, **{k: v for k, v in asked_for.items() if k != "headline"}})
-        run_key = key({"cell": cell_id, "parts": {k: v for k, v in parts.items()}, "skipped": skipped,
-                       "versions": versions(), "environment": environment_class()})
-        reason = fail[1] if fail else skipped
+        run_key = key({"cell": cell_id, "parts": parts, "status": status, "reason": reason, "world": world()})
         return Cell(
-            kind=kind, asked={**asked_for, **({"failed": fail[0]} if fail else {})}, cell_id=cell_id, run_key=run_key,  # type: ignore[arg-type]
-            images=self.data.images.key, labels=self.data.labels.key, skipped=reason, **parts,
+            kind=kind, asked=asked_for, cell_id=cell_id, run_key=run_key, images=self.data.images.key,
+            labels=self.data.labels.key, status=status, reason=reason, **parts,
         )
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.errors import UsageError
-from bench.plan.specification import KNOWLEDGE, RunSpecification
-from bench.plan.subjects import Subject
+from bench.planning.specification import KNOWLEDGE, RunSpecification
+from bench.planning.subjects import Subject
 from bench.plugins.entries import Attack, Dataset, Knowledge
 from bench.plugins.selection import Chosen
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from bench.data.cards import Card, card_beside, find_card
 from bench.errors import UsageError
-from bench.plan.specification import RunSpecification
-from bench.plan.task import Kind, Task
+from bench.planning.specification import RunSpecification
+from bench.planning.task import Kind, Task
 from bench.plugins.entries import Dataset, Defense
 from bench.plugins.selection import Chosen
 from bench.store import Store
@@ -20,15 +21,15 @@ from bench.tasks import FUNCTIONS
 
 def make_task(kind: Kind, label: str, spec: Mapping[str, Any], preimage: Mapping[str, Any], **more: Any) -> Task:
     """Return a task whose key covers ``preimage``, the code of its kind, the libraries and the environment class."""
-    whole = {
-        "kind": kind,
-        "task_code": code_digest(FUNCTIONS[kind]),
-        "versions": versions(),
-        "environment": environment_class(),
-        **preimage,
-    }
+    whole = {"kind": kind, "task_code": code_digest(FUNCTIONS[kind]), "world": world(), **preimage}
     name = key(whole)
     return Task(kind=kind, key=name, label=label, spec={**spec, "key": name}, preimage=whole, **more)
+
+
+@cache
+def world() -> str:
+    """Return a digest of what surrounds the code: versions of libraries and the class of environment."""
+    return key({"versions": versions(), "environment": environment_class()})
 
 
 def described(chosen: Chosen) -> dict[str, Any]:

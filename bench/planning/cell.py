@@ -16,11 +16,11 @@ class Cell:
     Attributes
     ----------
     asked : the record's fields that say what was asked, as ``docs/reference/records.md`` has them
-    evaluations : keys of the blocks of answers, in order, each after its images' count
+    evaluations : keys of the blocks of answers, in order
     clean : keys of the blocks of clean answers of the same deployment
     crafts : keys of the blocks of adversarial images
     profile : key of the cost figures
-    skipped : why it is not run, empty where it is
+    status, reason : set where it is already known that nothing will be run: "skipped" or "failed", and why
     """
 
     kind: CellKind
@@ -30,11 +30,13 @@ class Cell:
     images: str = ""
     labels: str = ""
     fit: str = ""
+    inspect: str = ""
     clean: tuple[str, ...] = ()
     evaluations: tuple[str, ...] = ()
     crafts: tuple[str, ...] = ()
     profile: str = ""
-    skipped: str = ""
+    status: str = ""
+    reason: str = ""
 
     @property
     def needs(self) -> tuple[str, ...]:

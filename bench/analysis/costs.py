@@ -1,0 +1,142 @@
+"""What each defense costs: the figures of cost records, and those that stand on the leaderboard."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from bench.analysis.groups import place_of
+from bench.analysis.records import Record, current
+
+Measured = dict[str, Any]
+
+_COLUMNS = (
+    "quantity",
+    "statistic",
+    "placement",
+    "runtime",
+    "variant",
+    "value",
+    "low",
+    "high",
+    "unit",
+    "n",
+    "provenance",
+)
+
+# Classes whose figures come from this machine's own instruments or are exact counts; the others are estimates, which
+# enter no ranking and no Pareto plot.
+FIRM = frozenset({"measured-external", "measured-rail", "measured-rapl", "measured", "counted"})
+
+
+def measurements(records: Iterable[Record]) -> pd.DataFrame:
+    """Return every figure of every cost record: one row each, with the defense, data set, network and hardware."""
+    found = []
+    for record in current(records):
+        if record["kind"] != "cost" or record["status"] != "ok":
+            continue
+        for item in record["measurements"]:
+            found.append(
+                {
+                    "dataset": record["dataset"]["label"],
+                    "model": record["model"]["label"],
+                    "defense": record["defense"]["label"],
+                    "hardware": _hardware(record),
+                    **{name: item.get(name) for name in _COLUMNS},
+                    "flags": " ".join(str(flag) for flag in item.get("flags") or ()),
+                    "source": str(item.get("source") or ""),
+                }
+            )
+    columns = ["dataset", "model", "defense", "hardware", *_COLUMNS, "flags", "source"]
+    return pd.DataFrame(found, columns=columns)
+
+
+def on_leaderboard(records: Sequence[Record]) -> dict[tuple[Any, ...], Measured]:
+    """Return the leaderboard's cost columns of each (place, defense label).
+
+    Notes
+    -----
+    Where several machines measured, one table must not mix them: the machine that measured most deployments is
+    taken, the first by name among equals; ``measurements`` has all.
+    """
+    cost = [r for r in current(records) if r["kind"] == "cost" and r["status"] == "ok"]
+    if not cost:
+        return {}
+    tally = Counter(_machine(record) for record in cost)
+    chosen = min(tally, key=lambda machine: (-tally[machine], machine))
+    return {
+        (place_of(record), record["defense"]["label"]): _summary(record)
+        for record in cost
+        if _machine(record) == chosen
+    }
+
+
+def _hardware(record: Record) -> str:
+    return str((record.get("hardware") or {}).get("label", ""))
+
+
+def _machine(record: Record) -> tuple[str, str]:
+    return (_hardware(record), json.dumps((record.get("hardware") or {}).get("machine"), sort_keys=True))
+
+
+def _summary(record: Record) -> Measured:
+    items = list(record["measurements"])
+    ratio = pick(items, "latency_ratio", placement=("total", "device"))
+    uplink = pick(items, "uplink_bytes", statistic=("mean", "total"), placement=("device", "total"))
+    tail = pick(items, "uplink_bytes", statistic=("p95",), placement=("device", "total"))
+    energy = pick(items, "energy_mj", placement=("total", "device"))
+    return {
+        "latency_ratio": _value(ratio),
+        "latency_ratio_low": _value(ratio, "low"),
+        "latency_ratio_high": _value(ratio, "high"),
+        "device_ms": _value(pick(items, "latency_ms", statistic=("p50",), placement=("device",))),
+        "server_ms": _value(pick(items, "latency_ms", statistic=("p50",), placement=("server",))),
+        "uplink_bytes": _value(uplink),
+        "uplink_bytes_p95": _value(tail),
+        "uplink_format": str(uplink.get("variant") or "") if uplink else "",
+        "model_bytes": _value(pick(items, "model_bytes", placement=("total", "server", "device"))),
+        "macs": _value(pick(items, "macs", placement=("total", "server", "device"))),
+        "peak_bytes": _value(pick(items, "peak_rss_bytes", placement=("total", "device", "server"))),
+        "energy_mj": _value(energy),
+        "energy_provenance": str(energy["provenance"]) if energy else "",
+        "hardware": _hardware(record),
+    }
+
+
+def pick(
+    items: Sequence[Measured],
+    quantity: str,
+    *,
+    statistic: tuple[str, ...] = (),
+    placement: tuple[str, ...] = (),
+) -> Measured | None:
+    """Return the figure to show of a quantity: the first statistic and placement asked for, onnxruntime before torch.
+
+    The default wire format is the one without a variant's name or flagged "default", else the first that is listed.
+    """
+    found = [item for item in items if item["quantity"] == quantity and item.get("value") is not None]
+    if statistic:
+        found = [item for item in found if item["statistic"] in statistic]
+    if placement:
+        found = [item for item in found if item["placement"] in placement]
+
+    def merit(item: Measured) -> tuple[int, int, bool]:
+        runtimes = ("onnxruntime", "", "torch")
+        runtime = str(item.get("runtime") or "")
+        return (
+            placement.index(item["placement"]) if placement else 0,
+            runtimes.index(runtime) if runtime in runtimes else len(runtimes),
+            bool(item.get("variant")) and "default" not in (item.get("flags") or ()),
+        )
+
+    return min(found, key=merit, default=None)
+
+
+def _value(item: Measured | None, name: str = "value") -> float:
+    value = item.get(name) if item else None
+    return math.nan if value is None else float(value)

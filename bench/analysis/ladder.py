@@ -1,0 +1,108 @@
+"""Whether a row may be ranked: the fixed core of attacks, an adaptive attack, and the gates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from bench.analysis.groups import Row, counts
+from bench.analysis.records import Record
+
+Status = Literal["ranked", "incomplete", "no adaptive attack", "not ranked"]
+
+# The rungs of each norm, and the knowledge at which each must have been run. The adaptive attacker needs a gradient
+# attack on two losses; FGSM is a rung since it beats PGD only where gradients mislead; square asks no gradient at all.
+CORE: Final[Mapping[str, tuple[str, ...]]] = {
+    "linf": ("fgsm", "pgd-ce", "apgd-dlr", "square"),
+    "l2": ("fgsm", "pgd-ce", "apgd-dlr", "square"),
+    "l1": ("fgsm", "pgd-ce", "apgd-dlr"),  # square's proposals are defined for linf and l2
+    "l0": (),
+}
+LEVELS: Final[Mapping[str, tuple[str, ...]]] = {
+    "fgsm": ("white-box", "adaptive"),
+    "pgd-ce": ("adaptive",),
+    "apgd-dlr": ("adaptive",),
+    "square": ("black-box", "white-box", "adaptive"),
+}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Whether a row is ranked.
+
+    Attributes
+    ----------
+    gates : names of failed gates, upper case
+    holes : what is missing of the ladder, one clause each
+    """
+
+    status: Status
+    gates: tuple[str, ...]
+    holes: tuple[str, ...]
+    adaptive: bool
+
+    @property
+    def text(self) -> str:
+        """Return the status as it is printed."""
+        return f"not ranked: {', '.join(self.gates)}" if self.status == "not ranked" else self.status
+
+    @property
+    def reasons(self) -> str:
+        """Return everything that stands between the row and a rank, empty where it is ranked."""
+        parts = [f"failed gate {gate.lower()}" for gate in self.gates]
+        if not self.adaptive:
+            parts.append("no attack that knows the defense was run")
+        return "; ".join([*parts, *self.holes])
+
+
+def standing(row: Row) -> Standing:
+    """Return whether a row is ranked, and if not, why.
+
+    Notes
+    -----
+    A rung is there when, under every triple of seeds, a cell of that mark ended well at one of the levels asked for.
+    A cell of the core that failed or timed out is a hole even where another level of the same mark ended well: its
+    number could only have been lower. Skipped cells are holes where the rung is not there without them.
+    """
+    gates = sorted({name.upper() for name in failed_gates(row.records)})
+    holes = [hole for part in row.replicates for hole in _holes(row.setting.norm, part.attacks)]
+    if not CORE.get(row.setting.norm):
+        holes.append("no ladder is fixed for this norm")
+    if any(part.clean_candidate() is None for part in row.replicates):
+        holes.append("no clean accuracy")
+    adaptive = all(any(counts(r) and r["knowledge"] == "adaptive" for r in part.attacks) for part in row.replicates)
+    status: Status = "ranked"
+    if gates:
+        status = "not ranked"
+    elif not adaptive:
+        status = "no adaptive attack"
+    elif holes:
+        status = "incomplete"
+    return Standing(status, tuple(gates), tuple(dict.fromkeys(holes)), adaptive)
+
+
+def failed_gates(records: Iterable[Record]) -> list[str]:
+    """Return the names of the gates that failed in any of the records, controls left out."""
+    return [
+        str(gate["name"])
+        for record in records
+        if not (record.get("attack") or {}).get("control", False)
+        for gate in record.get("gates") or []
+        if gate["outcome"] == "fail"
+    ]
+
+
+def _holes(norm: str, attacks: list[Record]) -> list[str]:
+    holes = []
+    for mark in CORE.get(norm, ()):
+        rungs = [r for r in attacks if r["attack"].get("core") == mark and r["knowledge"] != "oblivious"]
+        broken = [r for r in rungs if r["status"] in ("failed", "timed-out")]
+        there = any(counts(r) and r["knowledge"] in LEVELS[mark] for r in rungs)
+        holes += [f"{mark} {r['status'].replace('-', ' ')} ({r['knowledge']})" for r in broken]
+        if there or broken:
+            continue
+        skipped = [r for r in rungs if r["status"] == "skipped" and r["knowledge"] in LEVELS[mark]]
+        wanted = " or ".join(LEVELS[mark])
+        holes.append(f"{mark} skipped ({skipped[0]['knowledge']})" if skipped else f"{mark} not run ({wanted})")
+    return holes

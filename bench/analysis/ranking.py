@@ -1,0 +1,194 @@
+"""The leaderboard: one row per defense in each setting."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bench.analysis.costs import on_leaderboard
+from bench.analysis.groups import Row, Setting, pooled, rows
+from bench.analysis.ladder import Standing, standing
+from bench.analysis.records import KNOWLEDGE, Record
+from bench.analysis.statistics import Estimate, Values, estimate, rank_intervals
+from bench.analysis.worst_case import QUERIES, Candidate, worst_case, wrong_within
+
+_NOTHING = Estimate(math.nan, math.nan, math.nan, 0)
+_COSTS = (
+    "latency_ratio", "latency_ratio_low", "latency_ratio_high", "device_ms", "server_ms", "uplink_bytes",
+    "uplink_bytes_p95", "uplink_format", "model_bytes", "macs", "peak_bytes", "energy_mj", "energy_provenance",
+    "hardware",
+)  # fmt: skip
+COLUMNS = (
+    "dataset", "model", "norm", "epsilon", "domain", "targeted", "budget", "headline", "rank", "rank_low", "rank_high",
+    "defense", "family", "status", "reasons", "samples", "seeds", "robust_accuracy", "robust_low", "robust_high",
+    "seed_spread", "clean_accuracy", "clean_low", "clean_high", "oblivious", "black_box", "white_box", "adaptive",
+    "oblivious_is_transfer", "strongest_attack", "strongest_knowledge", "strongest_share", "attacks", "randomised",
+    *(f"wrong_in_{k}" for k in QUERIES), *(f"clean_wrong_in_{k}" for k in QUERIES), "gates", *_COSTS, "published",
+    "setting",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A row with its numbers.
+
+    Attributes
+    ----------
+    shares : of each image, correct under the worst case, mean over seeds, float64, (n,)
+    spread : standard deviation of the robust accuracy over triples of seeds; NaN for one
+    """
+
+    row: Row
+    standing: Standing
+    shares: Values
+    clean: Values
+    levels: dict[str, float]
+    spread: float
+    strongest: tuple[str, str, float]
+    attacks: int
+
+
+def judge(row: Row) -> Judged:
+    """Return the numbers of a row.
+
+    Notes
+    -----
+    The headline is the worst case over every attack at every knowledge. Oblivious attacks on a jointly trained defense
+    are transfers from another network: they may lower its number like any attack, and are never ranked alone, since a
+    row without an adaptive attack has no rank.
+    """
+    parts = [(part, clean) for part in row.replicates if (clean := part.clean_candidate()) is not None]
+    if not parts:
+        nothing: Values = np.zeros(0)
+        return Judged(row, standing(row), nothing, nothing, {}, math.nan, ("", "", math.nan), 0)
+    everything, names, levels = [], [], {}
+    for part, clean in parts:
+        attacks = part.candidates(row.setting, clean.scored)
+        case = worst_case(clean, attacks)
+        everything.append(case.shares)
+        if case.strongest >= 0:
+            winner = attacks[case.strongest]
+            names.append((winner.attack, winner.knowledge, case.harmed / len(case.shares)))
+    for knowledge in KNOWLEDGE:
+        found = [(clean, part.candidates(row.setting, clean.scored, knowledge)) for part, clean in parts]
+        if all(attacks for _, attacks in found):
+            levels[knowledge] = float(np.mean([_level(clean, attacks) for clean, attacks in found]))
+    means = [float(shares.mean()) for shares in everything]
+    return Judged(
+        row=row,
+        standing=standing(row),
+        shares=pooled(everything),
+        clean=pooled([clean.scored for _, clean in parts]),
+        levels=levels,
+        spread=float(np.std(means, ddof=1)) if len(means) > 1 else math.nan,
+        strongest=max(names, key=lambda name: name[2], default=("", "", math.nan)),
+        attacks=max(len(part.candidates(row.setting, clean.scored)) for part, clean in parts),
+    )
+
+
+def _level(clean: Candidate, attacks: list[Candidate]) -> float:
+    return float(worst_case(clean, attacks).shares.mean())
+
+
+def leaderboard(records: Iterable[Record]) -> pd.DataFrame:
+    """Return one row per defense within each setting (data set, network, norm, epsilon, domain, budget).
+
+    Returns
+    -------
+    DataFrame : settings in order, the headline first; in each the ranked rows by ``robust_accuracy``, then the others.
+        ``rank`` is text: "1", or "1–2" where McNemar's test (paired permutation where shares are fractional), corrected
+        by Holm over all pairs, cannot tell rows apart; empty where ``status`` is not "ranked". Shares are in [0, 1];
+        the columns are described in docs/reference/records.md.
+    """
+    records = list(records)
+    costs = on_leaderboard(records)
+    lines: list[dict[str, Any]] = []
+    for number, (setting, group) in enumerate(groupby(rows(records), key=lambda row: row.setting)):
+        judged = [judge(row) for row in group]
+        ranked = {j.row.label: j.shares for j in judged if j.standing.status == "ranked"}
+        ranks = rank_intervals(ranked)
+        found = [_line(j, setting, ranks.get(j.row.label), costs, number) for j in judged]
+        found.sort(key=lambda line: (line["status"] != "ranked", -_or(line["robust_accuracy"], -1.0), line["defense"]))
+        lines += found
+    frame = pd.DataFrame(lines, columns=list(COLUMNS))
+    return frame.astype({"rank_low": "Int64", "rank_high": "Int64"})
+
+
+def _line(
+    judged: Judged,
+    setting: Setting,
+    rank: tuple[int, int] | None,
+    costs: dict[tuple[Any, ...], dict[str, Any]],
+    number: int,
+) -> dict[str, Any]:
+    row, defense = judged.row, judged.row.defense
+    attacked = bool(judged.attacks)
+    robust = estimate(judged.shares) if len(judged.shares) and attacked else _NOTHING
+    clean = estimate(judged.clean) if len(judged.clean) else _NOTHING
+    line: dict[str, Any] = {
+        "dataset": setting.dataset,
+        "model": setting.model,
+        "norm": setting.norm,
+        "epsilon": setting.epsilon,
+        "domain": setting.domain,
+        "targeted": setting.targeted,
+        "budget": setting.budget,
+        "headline": row.headline,
+        "rank": _rank(rank),
+        "rank_low": rank[0] if rank else None,
+        "rank_high": rank[1] if rank else None,
+        "defense": row.label,
+        "family": defense.get("family", ""),
+        "status": judged.standing.text,
+        "reasons": judged.standing.reasons,
+        "samples": clean.n,
+        "seeds": len(row.replicates),
+        "robust_accuracy": robust.value,
+        "robust_low": robust.low,
+        "robust_high": robust.high,
+        "seed_spread": judged.spread,
+        "clean_accuracy": clean.value,
+        "clean_low": clean.low,
+        "clean_high": clean.high,
+        **{knowledge.replace("-", "_"): judged.levels.get(knowledge, math.nan) for knowledge in KNOWLEDGE},
+        "oblivious_is_transfer": bool(defense.get("trains", False)),
+        "strongest_attack": judged.strongest[0],
+        "strongest_knowledge": judged.strongest[1],
+        "strongest_share": judged.strongest[2],
+        "attacks": judged.attacks,
+        "randomised": any(part.randomised for part in row.replicates),
+        "gates": ", ".join(judged.standing.gates),
+        "published": published(defense, setting.dataset),
+        "setting": number,
+    }
+    for k in QUERIES:
+        line[f"wrong_in_{k}"] = wrong_within(judged.shares, k) if attacked else math.nan
+        line[f"clean_wrong_in_{k}"] = wrong_within(judged.clean, k) if len(judged.clean) else math.nan
+    empty = {name: "" if name in ("uplink_format", "energy_provenance", "hardware") else math.nan for name in _COSTS}
+    return line | {**empty, **costs.get((setting.place, row.label), {})}
+
+
+def published(defense: dict[str, Any], dataset: str) -> str:
+    """Return what the defense's paper says of this data set, as text; never used in a computation."""
+    name = dataset.split("[")[0]
+    found = []
+    for item in defense.get("published") or []:
+        if isinstance(item, list | tuple) and len(item) == 3 and str(item[0]) in ("", name):
+            found.append(f"{item[1]}: {item[2]}" if item[1] else str(item[2]))
+    return "; ".join(found)
+
+
+def _rank(rank: tuple[int, int] | None) -> str:
+    if rank is None:
+        return ""
+    return str(rank[0]) if rank[0] == rank[1] else f"{rank[0]}–{rank[1]}"
+
+
+def _or(value: float, instead: float) -> float:
+    return instead if math.isnan(value) else value

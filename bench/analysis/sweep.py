@@ -1,0 +1,97 @@
+"""Accuracy against epsilon: from radii that were swept, and from minimum-norm attacks, which give the whole curve."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bench.analysis.groups import Row, counts, pooled, rows
+from bench.analysis.ranking import judge
+from bench.analysis.records import Record
+from bench.analysis.statistics import Values, estimate
+from bench.analysis.worst_case import found_distances
+
+CURVE_COLUMNS = (
+    "dataset", "model", "norm", "domain", "budget", "defense", "source", "epsilon", "accuracy", "low", "high",
+    "samples",
+)  # fmt: skip
+POINTS = 60  # of a minimum-norm curve; the steps between are finer than a reader sees
+
+
+def curve(records: Iterable[Record], *, dataset: str = "", model: str = "", norm: str = "") -> pd.DataFrame:
+    """Return accuracy at many epsilons, for the data set, network and norm given ("" for all).
+
+    Returns
+    -------
+    DataFrame : ``source`` is "swept" (the worst case over all attacks at a radius that was run) or "minimum-norm"
+        (share of images whose nearest wrong image found lies farther than epsilon: an upper bound, the pointwise
+        worst case over those attacks alone; deterministic deployments only, since such attacks end on the boundary of
+        one draw)
+    """
+    lines: list[dict[str, Any]] = []
+    done: set[tuple[object, ...]] = set()
+    for row in rows(records):
+        setting = row.setting
+        if not setting.norm or (dataset or setting.dataset, model or setting.model, norm or setting.norm) != (
+            setting.dataset,
+            setting.model,
+            setting.norm,
+        ):
+            continue
+        judged = judge(row)
+        if judged.attacks and len(judged.shares):
+            lines.append(_point(row, "swept", setting.epsilon, judged.shares))
+        threat = (replace(setting, epsilon=0.0), row.label)
+        if threat not in done:
+            done.add(threat)
+            lines += _minimum_norm(row)
+    frame = pd.DataFrame(lines, columns=list(CURVE_COLUMNS))
+    return frame.sort_values(list(CURVE_COLUMNS[:8]), kind="stable").reset_index(drop=True)
+
+
+def _minimum_norm(row: Row) -> list[dict[str, Any]]:
+    nearest: list[Values] = []
+    for part in row.replicates:
+        clean = part.clean_candidate()
+        found = [r for r in (*part.attacks, *part.elsewhere) if counts(r) and r["attack"].get("minimum_norm", False)]
+        if clean is None or not found or part.randomised:
+            return []
+        distance = np.where(clean.scored > 0, np.inf, 0.0)
+        for record in found:
+            one = found_distances(record, clean.scored)
+            m = min(len(distance), len(one))
+            distance[:m] = np.minimum(distance[:m], one[:m])
+        nearest.append(distance[: max(len(found_distances(r, clean.scored)) for r in found)])
+    n = min(len(distance) for distance in nearest)
+    finite = np.concatenate([distance[:n] for distance in nearest])
+    finite = finite[np.isfinite(finite) & (finite > 0)]
+    if not len(finite):
+        return []
+    farthest = max(float(np.quantile(finite, 0.98)), row.setting.epsilon)
+    radii = np.linspace(0.0, farthest * 1.05, POINTS)
+    return [
+        _point(row, "minimum-norm", float(radius), pooled([(d[:n] > radius).astype(np.float64) for d in nearest]))
+        for radius in radii
+    ]
+
+
+def _point(row: Row, source: str, epsilon: float, shares: Values) -> dict[str, Any]:
+    setting, share = row.setting, estimate(shares)
+    return {
+        "dataset": setting.dataset,
+        "model": setting.model,
+        "norm": setting.norm,
+        "domain": setting.domain,
+        "budget": setting.budget,
+        "defense": row.label,
+        "source": source,
+        "epsilon": epsilon,
+        "accuracy": share.value,
+        "low": share.low,
+        "high": share.high,
+        "samples": share.n,
+    }

@@ -1,0 +1,131 @@
+"""The pointwise worst case over attacks, of deterministic and randomised deployments by one rule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.analysis.records import Record, outcome
+from bench.analysis.statistics import Values
+
+QUERIES = (1, 10, 100)
+_TOLERANCE = (1 + 1e-5, 1e-6)  # of float32 distances at the ball's edge, as threats judge it
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One image x' of each test image: the clean one, or what one attack found.
+
+    Attributes
+    ----------
+    attack, knowledge : labels; "" for the clean image
+    selected, scored : share of correct answers on the selection and on the score draws, float64, (m,), m <= n
+    """
+
+    attack: str
+    knowledge: str
+    selected: Values
+    scored: Values
+
+
+@dataclass(frozen=True)
+class WorstCase:
+    """What is left when for each image the worst candidate is taken.
+
+    Attributes
+    ----------
+    shares : probability of a correct answer to the chosen x', float64, (n,)
+    chosen : index of the winning attack among those given, -1 for the clean image, int64, (n,)
+    strongest : index of the attack that is worst, alone or with others, for most images; -1 where none does any harm
+    harmed : images for which ``strongest`` is worst
+    """
+
+    shares: Values
+    chosen: NDArray[np.int64]
+    strongest: int
+    harmed: int
+
+    def wrong_within(self, queries: int) -> float:
+        """Return the mean over images of the probability of at least one wrong answer in so many queries."""
+        return wrong_within(self.shares, queries)
+
+
+def wrong_within(shares: Values, queries: int) -> float:
+    """Return the mean over images of 1 - p^k, p the probability of a correct answer."""
+    return float(np.mean(1.0 - shares**queries))
+
+
+def clean_candidate(record: Record) -> Candidate:
+    """Return the clean images of a clean record as a candidate."""
+    if _is_single(record) or "selected" not in record["outcomes"]:
+        shares = outcome(record, "clean_correct").astype(np.float64)
+        return Candidate("", "", shares, shares)
+    return _drawn(record, "", "")
+
+
+def attack_candidate(record: Record) -> Candidate:
+    """Return what the attack of an attack record found, as judged in the ball of its own epsilon."""
+    attack, knowledge = str(record["attack"]["label"]), str(record["knowledge"])
+    if _is_single(record):
+        shares = outcome(record, "scored").astype(np.float64)
+        return Candidate(attack, knowledge, shares, shares)
+    return _drawn(record, attack, knowledge)
+
+
+def found_distances(record: Record, clean: Values) -> Values:
+    """Return how far away a minimum-norm attack found a wrong answer, float64, (m,): 0 where the clean one is wrong.
+
+    Notes
+    -----
+    An attack that found nothing gives inf, or the clean image itself at distance 0: both count as nothing found.
+    """
+    distance = outcome(record, "distance").astype(np.float64)
+    right = clean[: len(distance)] > 0
+    attacked = outcome(record, "attacked") > 0 if "attacked" in record["outcomes"] else right
+    distance = np.where(attacked & np.isfinite(distance) & (distance > 0), distance, np.inf)
+    return np.where(right, distance, 0.0)
+
+
+def at_epsilon(record: Record, clean: Values, epsilon: float) -> Candidate:
+    """Return what a minimum-norm attack, run once, says at another epsilon against a deterministic deployment."""
+    factor, slack = _TOLERANCE
+    shares = (found_distances(record, clean) > epsilon * factor + slack).astype(np.float64)
+    return Candidate(str(record["attack"]["label"]), str(record["knowledge"]), shares, shares)
+
+
+def worst_case(clean: Candidate, attacks: Sequence[Candidate]) -> WorstCase:
+    """Return the worst case over the clean images and all attacks.
+
+    Notes
+    -----
+    For each image x' = argmin over the candidates of the share correct on the selection draws (ties: the first, and
+    the clean image comes first), scored on disjoint draws: the worst of many is only apparently so, and scoring it on
+    the draws that chose it would manufacture breaks. With one draw this is the conjunction: right under every attack.
+    An attack that was run on fewer images lowers only those.
+    """
+    n = len(clean.scored)
+    selected = np.full((1 + len(attacks), n), np.inf)
+    scored = np.zeros((1 + len(attacks), n))
+    selected[0], scored[0] = clean.selected, clean.scored
+    for row, candidate in enumerate(attacks, 1):
+        m = min(n, len(candidate.selected))
+        selected[row, :m], scored[row, :m] = candidate.selected[:m], candidate.scored[:m]
+    winner = selected.argmin(0)
+    shares = scored[winner, np.arange(n)]
+    worst = selected.min(0)
+    harmed = ((selected[1:] == worst) & (worst < selected[0])).sum(1) if attacks else np.zeros(0, dtype=np.int64)
+    strongest = int(harmed.argmax()) if len(harmed) and harmed.max() > 0 else -1
+    return WorstCase(shares, winner - 1, strongest, int(harmed[strongest]) if strongest >= 0 else 0)
+
+
+def _is_single(record: Record) -> bool:
+    return int((record.get("draws") or {}).get("score", 1)) == 1
+
+
+def _drawn(record: Record, attack: str, knowledge: str) -> Candidate:
+    draws = record["draws"]
+    selected = outcome(record, "selected").astype(np.float64) / draws["select"]
+    return Candidate(attack, knowledge, selected, outcome(record, "scored").astype(np.float64) / draws["score"])

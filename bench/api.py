@@ -1,0 +1,130 @@
+"""The suite from Python: the same calls that the command line makes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.planning.specification import RunSpecification, parse_epsilons, parse_seeds, parse_words
+from bench.planning.specification import KNOWLEDGE, NORMS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bench.execution.run import Run
+    from bench.planning.plan import Plan
+
+
+def specification(**flags: Any) -> RunSpecification:
+    """Return a run specification from the flags of ``bench run`` (as texts or Python values), each checked.
+
+    Raises
+    ------
+    UsageError : a value that does not parse
+    """
+    given: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
+    as_text = {name: ",".join(map(str, v)) if isinstance(v, (list, tuple)) else str(v) for name, v in given.items()}
+    if "eps" in given:
+        given["epsilons"] = parse_epsilons(as_text["eps"])
+        del given["eps"]
+    if "norm" in given:
+        given["norms"] = parse_words(as_text["norm"], "norm", NORMS)
+        del given["norm"]
+    if "knowledge" in given:
+        given["knowledge"] = parse_words(as_text["knowledge"], "knowledge level", KNOWLEDGE)
+    if "seeds" in given:
+        given["seeds"] = parse_seeds(as_text["seeds"])
+    for name in ("defenses", "attacks", "datasets", "models", "hardware"):
+        if name in given:
+            given[name] = as_text[name]
+    for name in ("weights", "data_dir"):
+        if name in given:
+            given[name] = Path(given[name]).expanduser().absolute()
+    return RunSpecification(**given)
+
+
+def run(
+    *, store: str | Path | None = None, out: str | Path | None = None, jobs: int = 0, quiet: bool = False, **flags: Any
+) -> pd.DataFrame:
+    """Run a comparison and return its leaderboard.
+
+    Parameters
+    ----------
+    flags : those of ``bench run``, with underscores: ``defenses="superiot,qusec", attacks="pgd-linf", samples=256``
+    store : folder of results; default the user's cache
+    out : folder for the report; nothing is written where it is None
+
+    Returns
+    -------
+    DataFrame : one row a defense within each data set, classifier and threat
+
+    Examples
+    --------
+    >>> import bench
+    >>> board = bench.run(defenses="qusec-cq", attacks="fgsm", hardware="none", quiet=True)  # doctest: +SKIP
+    """
+    from bench.analysis import leaderboard
+    from bench.execution.progress import Silent, watcher
+
+    ended = execute(specification(**flags), store=store, jobs=jobs, watcher=Silent() if quiet else watcher())
+    if out is not None:
+        from bench.report import write
+
+        write(ended.records, Path(out), command=_call(flags), cache=open_store(store).root / "cache")
+    return leaderboard(ended.records)
+
+
+def execute(
+    spec: RunSpecification, *, store: str | Path | None = None, jobs: int = 0, watcher: Any, command: str = "", retry: bool = False
+) -> Run:
+    """Execute a specification and return its records."""
+    from bench.execution.run import execute as execute_run
+    from bench.plugins.registry import discover
+
+    return execute_run(
+        discover(), open_store(store), spec, jobs=jobs, watcher=watcher, command=command or " ".join(sys.argv), retry=retry
+    )
+
+
+def plan(*, store: str | Path | None = None, **flags: Any) -> Plan:
+    """Return what a run would consist of, as far as the store lets it be known; executes nothing."""
+    from bench.planning.plan import Planner
+    from bench.plugins.registry import discover
+
+    return Planner(discover(), open_store(store), specification(**flags)).plan()
+
+
+def open_store(root: str | Path | None = None) -> Any:
+    """Return the store at ``root``, by default ``BENCH_STORE`` or the user's cache folder."""
+    from bench.store import Store, default_root
+
+    return Store(Path(root) if root else default_root())
+
+
+def report(sources: Sequence[str | Path], out: str | Path, *, html: bool = True, command: str = "") -> dict[str, Path]:
+    """Write one report of the records of several stores, folders or files.
+
+    Returns
+    -------
+    dict from kind ("html", "leaderboard.csv", ...) to file
+    """
+    from bench.report import write
+
+    return write(load(sources), Path(out), html=html, command=command or " ".join(sys.argv))
+
+
+def load(sources: Sequence[str | Path]) -> list[dict[str, Any]]:
+    """Return the merged records of stores, report folders and record files, validated as a stranger's."""
+    from bench.analysis.records import load as load_records
+    from bench.analysis.records import merge
+
+    return merge(*(load_records(Path(source)) for source in sources))
+
+
+def _call(flags: dict[str, Any]) -> str:
+    return f"bench.run({', '.join(f'{name}={value!r}' for name, value in flags.items())})"
+
+

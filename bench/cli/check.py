@@ -1,0 +1,29 @@
+"""``bench check``: does a plugin keep its contract?"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from bench.cli.options import JSON, echo_json
+from bench.errors import ExitCode
+
+
+@click.command(epilog="\b\nExamples:\n  bench check superiot\n  bench check 'qusec-tq[levels=2]'\n")
+@click.argument("name")
+@JSON
+def command(*, name: str, as_json: bool) -> int:
+    """Run the conformance suite on the plugin NAME: shapes, range, randomness and derivatives as declared, wire, export, state."""
+    from bench.conformance import check_selection
+
+    results = check_selection(name)
+    failed = [result for result in results if result.outcome == "fail"]
+    if as_json:
+        echo_json([asdict(result) for result in results])
+    else:
+        for result in results:
+            colour = {"pass": "green", "fail": "red"}.get(result.outcome, "yellow")
+            click.echo(click.style(f"{result.outcome:5}", fg=colour) + f" {result.name}: {result.evidence}")
+        click.echo(f"{len(results)} checks, {len(failed)} failed")
+    return ExitCode.VERDICT if failed else ExitCode.DONE

@@ -1,0 +1,107 @@
+"""Flags that several verbs share; a TOML file may say the same under the same names."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from bench.errors import UnknownName, UsageError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _names(kind: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
+    def complete(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from bench.plugins.registry import discover
+
+        before, _, last = incomplete.rpartition(",")
+        prefix = before + "," if before else ""
+        entries = {name: found.entry for name, found in discover().of(kind).items()}
+        families = {entry.family for entry in entries.values() if entry.family}
+        return [CompletionItem(prefix + n) for n in sorted({*entries, *families, "all"}) if n.startswith(last)]
+
+    return complete
+
+
+def _read_config(ctx: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
+    if path is None:
+        return None
+    try:
+        values = tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"Config {path}: {error}. It is TOML, such as: defenses = \"superiot,qusec\"") from None
+    known = {option.name or "": option for option in ctx.command.params}
+    defaults: dict[str, Any] = {}
+    for name, value in values.items():
+        key = name.replace("-", "_")
+        if key not in known or key == "config":
+            raise UnknownName(f"setting in {path}", name, [k.replace("_", "-") for k in known if k != "config"])
+        if isinstance(value, dict):
+            raise UsageError(f"Config {path}: {name!r} is a table; expected the value of the flag --{name}.")
+        defaults[key] = ",".join(map(str, value)) if isinstance(value, list) else value
+    if "html" in defaults and not isinstance(defaults["html"], bool):
+        raise UsageError(f"Config {path}: html must be true or false; got {defaults['html']!r}.")
+    ctx.default_map = {**(ctx.default_map or {}), **defaults}
+    return path
+
+
+def folder(path: str | None) -> Path | None:
+    """Return a folder given on the command line."""
+    return Path(path).expanduser().absolute() if path else None
+
+
+SELECTION: Sequence[Callable[[F], F]] = [
+    click.option("--defenses", default="all", show_default=True, shell_complete=_names("defense"), metavar="SELECTION",
+                 help="Such as superiot,qusec or 'qusec-tq[levels=4]' or all,-qusec-cq; the undefended model is always compared."),
+    click.option("--attacks", default="all", show_default=True, shell_complete=_names("attack"), metavar="SELECTION",
+                 help="Such as all or pgd-linf,square-linf or 'pgd-*'."),
+    click.option("--datasets", default="digits", show_default=True, shell_complete=_names("dataset"), metavar="SELECTION",
+                 help="Such as digits, mnist or imagefolder:PATH."),
+    click.option("--models", "--model", default="", shell_complete=_names("model"), metavar="SELECTION",
+                 help="Classifiers, or your own as file.py:factory.  [default: each data set's]"),
+    click.option("--weights", type=click.Path(exists=True, dir_okay=False), metavar="FILE",
+                 help="Your weights for the one model named: .safetensors or .pt (never unpickled)."),
+    click.option("--hardware", default="cpu", show_default=True, shell_complete=_names("hardware"), metavar="SELECTION",
+                 help="What cost is measured on; none for no cost."),
+    click.option("--norm", default="", metavar="NORMS", help="linf, l2, l1, l0.  [default: all that the data set lists]"),
+    click.option("--knowledge", default="", metavar="LEVELS",
+                 help="oblivious, black-box, white-box, adaptive.  [default: all]"),
+    click.option("--eps", default="", metavar="RADII", help="Such as 8/255,0.1, or all that the data set lists.  [default: its headline]"),
+    click.option("--budget", type=click.Choice(["quick", "standard"]), default="quick", show_default=True,
+                 help="quick for a first look; standard is the literature's setting."),
+    click.option("--samples", type=click.IntRange(min=1), default=None, help="Test images.  [default: 128 quick, 1000 standard]"),
+    click.option("--seeds", default="0", show_default=True, metavar="LIST", help="Seeds of attacks and of drawn answers, such as 0,1,2."),
+    click.option("--split-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Names the training pools."),
+    click.option("--training-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of training."),
+    click.option("--data-dir", envvar="BENCH_DATA_DIR", type=click.Path(file_okay=False), show_envvar=True, metavar="FOLDER",
+                 help="Where data sets lie.  [default: ./data]"),
+    click.option("--download", is_flag=True, help="Fetch data sets that are missing into --data-dir."),
+    click.option("--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), is_eager=True, expose_value=False,
+                 callback=_read_config, metavar="FILE", help="TOML with the same settings; flags win."),
+]
+STORE = click.option("--store", envvar="BENCH_STORE", type=click.Path(file_okay=False), show_envvar=True, metavar="FOLDER",
+                     help="Where results are kept.  [default: the user's cache folder]")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
+
+
+def with_options(*options: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Return a decorator that adds the options in the order given."""
+
+    def decorate(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def echo_json(value: object) -> None:
+    """Print a value as JSON."""
+    import json
+
+    click.echo(json.dumps(value, indent=2, default=str))

@@ -1,0 +1,101 @@
+"""``bench run``: run a comparison."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bench.cli.options import JSON, SELECTION, STORE, folder, with_options
+from bench.errors import ExitCode, UsageError
+
+EPILOG = """\b
+Examples:
+  bench run --defenses superiot,qusec --attacks all
+  bench run --defenses all --datasets mnist --data-dir ~/data --norm linf --budget standard
+  bench run --config study.toml --jobs 2 --out reports/study
+"""
+
+
+@click.command(epilog=EPILOG)
+@with_options(*SELECTION, STORE)
+@click.option("--jobs", type=click.IntRange(min=1), default=None, help="Tasks at a time, one thread each.  [default: the cores]")
+@click.option("--out", type=click.Path(file_okay=False), default=None, metavar="FOLDER",
+              help="Where the report goes.  [default: reports/<date-time>, with reports/latest]")
+@click.option("--html/--no-html", default=True, help="Write the HTML page.")
+@click.option("--retry", is_flag=True, help="Try tasks again that failed before.")
+@click.option("--strict", is_flag=True, help="End with exit code 3 where a row could not be ranked.")
+@JSON
+def command(
+    *, store: str | None, jobs: int | None, out: str | None, html: bool, retry: bool, strict: bool, as_json: bool, **flags: Any
+) -> int:
+    """Run a comparison and write its leaderboard and report.
+
+    What is in the store is not computed again: after an interruption the same command goes on where it stopped.
+    """
+    from bench import api
+    from bench.execution.progress import watcher
+
+    spec = api.specification(**flags)
+    place = _prepare(folder(out))
+    call = "bench " + shlex.join(sys.argv[1:])
+    ended = api.execute(spec, store=folder(store), jobs=jobs or 0, watcher=watcher(), command=call, retry=retry)
+    if not ended.records:
+        click.echo("bench: nothing was selected that could be run.", err=True)
+        return ExitCode.NOTHING
+    from bench.reporting import show, write
+
+    files = write(ended.records, place, html=html, command=call, cache=api.open_store(folder(store)).root / "cache")
+    if out is None:
+        _link_latest(place)
+    if as_json:
+        click.echo(files["leaderboard.json"].read_text())
+    else:
+        show(ended.records)
+    click.echo(f"{ended.executed} tasks executed, {ended.reused} reused", err=True)
+    for record in ended.broken:
+        click.echo(f"failed: {_what(record)}: {record['reason']}", err=True)
+    click.echo(f"report: {files.get('index.html', place)}", err=True)
+    if ended.broken:
+        return ExitCode.CELLS_FAILED
+    if strict and _unranked(ended.records):
+        return ExitCode.VERDICT
+    return ExitCode.DONE
+
+
+def _prepare(out: Path | None) -> Path:
+    """Return the output folder, made and tried before any work is done."""
+    place = out or Path("reports").absolute() / datetime.now().strftime("%Y-%m-%d-%H%M%S")
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        probe = place / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UsageError(f"Cannot write to {place}: {error.strerror}. Name another folder with --out.") from None
+    return place
+
+
+def _link_latest(place: Path) -> None:
+    latest = place.parent / "latest"
+    temporary = place.parent / f".latest-{place.name}"
+    if latest.is_symlink() or not latest.exists():
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(place.name)
+        temporary.replace(latest)
+
+
+def _what(record: dict[str, Any]) -> str:
+    parts = [record[kind]["label"] for kind in ("dataset", "defense", "attack", "hardware") if kind in record]
+    return " · ".join([*parts, record.get("knowledge", "")]).rstrip(" ·")
+
+
+def _unranked(records: list[dict[str, Any]]) -> bool:
+    from bench.analysis import leaderboard
+
+    board = leaderboard(records)
+    return bool((board["status"] != "ranked").any())

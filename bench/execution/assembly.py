@@ -1,0 +1,179 @@
+"""Put a cell's blocks together and join the labels: one record.
+
+Workers never see labels beside answers; this process joins them, without torch.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.analysis.gates import ball, determinism, gradients
+from bench.analysis.records import encode_array
+from bench.execution.executor import Finished
+from bench.planning.cell import Cell
+from bench.planning.plan import machine
+from bench.store import Store
+from bench.store.keys import versions
+
+Array = NDArray[Any]
+PICTURES = 2
+
+
+@dataclass
+class Assembler:
+    """Makes records of cells.
+
+    Parameters
+    ----------
+    command : as the user typed it, or the call
+    """
+
+    store: Store
+    command: str
+    _clean: dict[tuple[str, ...], tuple[Array, Array]] = field(default_factory=dict)
+    _labels: dict[str, Array] = field(default_factory=dict)
+
+    def record(self, cell: Cell, failures: Mapping[str, Finished]) -> dict[str, Any]:
+        """Return the record of a cell whose tasks were all tried."""
+        record: dict[str, Any] = {
+            "schema": 1,
+            "kind": cell.kind,
+            "status": cell.status or "ok",
+            "reason": cell.reason,
+            "cell_id": cell.cell_id,
+            "run_key": cell.run_key,
+            **cell.asked,
+        }
+        seconds = 0.0
+        broken = next((failures[key] for key in cell.needs if key in failures), None)
+        if cell.status:
+            pass
+        elif broken is not None:
+            record |= {"status": broken.status, "reason": broken.reason}
+        elif cell.kind == "cost":
+            meta = self.store.meta(cell.profile)
+            record |= {"measurements": meta["measurements"], "hardware": {**cell.asked["hardware"], "machine": meta["machine"]}}
+            seconds = meta["seconds"]
+        else:
+            seconds = self._outcomes(cell, record)
+        record["provenance"] = {
+            "versions": dict(versions()),
+            "machine": {**machine(), "python": platform.python_version(), "system": sys.platform},
+            "command": self.command,
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": seconds,
+        }
+        return record
+
+    def _outcomes(self, cell: Cell, record: dict[str, Any]) -> float:
+        count = cell.asked["samples"]
+        y = self._y(cell)[:count]
+        answered = [self.store.read(key) for key in cell.evaluations]
+        select = np.concatenate([a.tensors["select"] for a in answered], axis=1)[:, :count]
+        score = np.concatenate([a.tensors["score"] for a in answered], axis=1)[:, :count]
+        selected = (select == y).sum(0).astype(np.uint8)
+        scored = (score == y).sum(0).astype(np.uint8)
+        clean_selected, clean_scored = self._clean_counts(cell, y)
+        clean_correct = (2 * clean_scored > len(score)).astype(np.uint8)
+        seconds = sum(float(a.meta["seconds"]) for a in answered)
+        outcomes: dict[str, Array] = {"clean_correct": clean_correct, "selected": selected, "scored": scored}
+        aggregates: dict[str, Any] = {"accuracy": float(scored.mean() / len(score))}
+        gates = []
+        traits = record["defense"]
+        notes: dict[str, Any] = {"fit": self.store.meta(cell.fit).get("notes", {})}
+        if cell.kind == "clean":
+            difference = self._difference(cell)
+            gates.append(determinism(bool(traits["randomised"]), difference > 1e-5, difference))
+        else:
+            crafted = [self.store.read(key) for key in cell.crafts]
+            seconds += sum(float(c.meta["seconds"]) for c in crafted)
+            outcomes |= self._attack_arrays(answered, crafted, count)
+            if not traits["randomised"]:
+                # An image that is wrong when clean counts as wrong, whatever an attack made of it.
+                outcomes["scored"] = scored * clean_correct
+                outcomes["selected"] = selected * clean_correct
+            free = np.concatenate([a.tensors["score_float"] for a in answered], axis=1)[:, :count]
+            right = (free == y).mean(0) * (clean_correct if not traits["randomised"] else 1)
+            aggregates |= {
+                "accuracy": float(outcomes["scored"].mean() / len(score)),
+                "accuracy_float_domain": float(right.mean()),
+                "forward": sum(c.meta["forward"] for c in crafted),
+                "gradient": sum(c.meta["gradient"] for c in crafted),
+                "seconds": seconds,
+            }
+            tally = {name: sum(c.meta["tally"][name] for c in crafted) for name in crafted[0].meta["tally"]}
+            if tally["values"]:
+                gates.append(gradients(tally, cell.asked["knowledge"]))
+            gates.append(ball([], []))  # an image outside fails its task, so none can be here
+            notes["attack"] = crafted[0].meta["notes"]
+            record["pictures"] = self._pictures(cell, answered[0], y, outcomes)
+        record |= {
+            "outcomes": {name: encode_array(array) for name, array in outcomes.items()},
+            "draws": {"select": len(select), "score": len(score)},
+            "aggregates": aggregates,
+            "gates": [{"name": g.name, "outcome": g.outcome, "evidence": g.evidence} for g in gates],
+            "notes": notes,
+        }
+        return seconds
+
+    def _attack_arrays(self, answered: Sequence[Any], crafted: Sequence[Any], count: int) -> dict[str, Array]:
+        distance = np.concatenate([a.tensors["distance"] for a in answered])[:count]
+        attacked = np.concatenate([c.tensors["attacked"] for c in crafted])[:count]
+        inside = np.concatenate([a.tensors["inside"] for a in answered])[:count]
+        # A distance of 0 where an attack was tried: it gave the clean image back, it found nothing.
+        found = np.where((distance == 0) & (attacked == 1), np.inf, distance)
+        return {
+            "distance": found.astype(np.float32),
+            "attacked": attacked.astype(np.uint8),
+            "inside": inside.astype(np.uint8),
+        }
+
+    def _clean_counts(self, cell: Cell, y: Array) -> tuple[Array, Array]:
+        if cell.clean not in self._clean:
+            answered = [self.store.read(key) for key in cell.clean]
+            select = np.concatenate([a.tensors["select"] for a in answered], axis=1)
+            score = np.concatenate([a.tensors["score"] for a in answered], axis=1)
+            full = self._y(cell)[: select.shape[1]]
+            self._clean[cell.clean] = ((select == full).sum(0).astype(np.uint8), (score == full).sum(0).astype(np.uint8))
+        selected, scored = self._clean[cell.clean]
+        return selected[: len(y)], scored[: len(y)]
+
+    def _y(self, cell: Cell) -> Array:
+        if cell.labels not in self._labels:
+            self._labels[cell.labels] = self.store.read(cell.labels).tensors["y"]
+        return self._labels[cell.labels]
+
+    def _difference(self, cell: Cell) -> float:
+        inspected = self.store.meta(cell.inspect)
+        return float(inspected["difference"])
+
+    def _pictures(self, cell: Cell, first: Any, y: Array, outcomes: Mapping[str, Array]) -> list[dict[str, Any]]:
+        """Return the first images of the block: clean, adversarial and as the classifier saw them."""
+        if not cell.asked["attack"]["core"]:
+            return []
+        clean = self.store.read(cell.images).tensors["x"]
+        shown = []
+        for image in range(min(PICTURES, len(y), len(first.tensors["judged"]))):
+            shown.append(
+                {
+                    "image": image,
+                    "clean": encode_array(clean[image]),
+                    "adversarial": encode_array(_bytes(first.tensors["judged"][image])),
+                    "defended": encode_array(_bytes(first.tensors["defended"][image])),
+                    "true_label": int(y[image]),
+                    "answer": int(np.bincount(first.tensors["score"][:, image]).argmax()),
+                }
+            )
+        return shown
+
+
+def _bytes(image: Array) -> Array:
+    return np.clip(np.rint(image * 255.0), 0, 255).astype(np.uint8)

@@ -1,0 +1,139 @@
+"""Run a specification: plan, execute, plan again until settled, and assemble the records."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.errors import UsageError
+from bench.execution.assembly import Assembler
+from bench.execution.executor import Finished, LocalExecutor
+from bench.execution.progress import Watcher
+from bench.execution.scheduler import Scheduler, Tally
+from bench.planning.plan import Plan, Planner, Selection
+from bench.planning.specification import RunSpecification
+from bench.planning.task import Task
+from bench.plugins.registry import Registry
+from bench.store import Store
+
+
+@dataclass
+class Run:
+    """What a run left.
+
+    Attributes
+    ----------
+    records : one a cell, in the order of the plan
+    executed, reused : numbers of tasks
+    """
+
+    records: list[dict[str, Any]]
+    executed: int
+    reused: int
+    failures: Mapping[str, Finished] = field(default_factory=dict)
+
+    @property
+    def broken(self) -> list[dict[str, Any]]:
+        """Return the records of cells that failed."""
+        return [record for record in self.records if record["status"] == "failed"]
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def execute(
+    registry: Registry, store: Store, spec: RunSpecification, *, jobs: int = 0, watcher: Watcher, command: str, retry: bool = False
+) -> Run:
+    """Return the records of a specification, having executed what the store lacked.
+
+    Parameters
+    ----------
+    jobs : tasks at a time, one thread each; 0 takes the cores
+    retry : try failed tasks again
+
+    Raises
+    ------
+    UsageError : more jobs than cores: oversubscription was seen to cost ten times the time
+    """
+    available = cores()
+    if jobs > available:
+        raise UsageError(f"--jobs {jobs} is more than the {available} cores of this machine; each job is one thread.")
+    failures: dict[str, Finished] = {}
+    tally = Tally()
+    with _Workers(store, jobs or available, watcher) as workers:
+        while True:
+            known = {key: (end.status, end.reason) for key, end in failures.items()}
+            planner = Planner(registry, store, spec, failures=known)
+            plan = planner.plan()
+            pending = _pending(store, plan, failures, retry=retry)
+            if pending:
+                step = workers.scheduler(planner.selection).execute(pending)
+                failures |= step.failures
+                tally.executed += step.executed
+            if plan.settled or not pending:
+                break
+            _stop_on_data_failure(planner, failures)
+    tally.reused = [key for key in plan.tasks if key not in set(tally.executed) and key not in failures]
+    return Run(_records(store, plan, failures, command), len(tally.executed), len(tally.reused), failures)
+
+
+def _pending(store: Store, plan: Plan, failures: dict[str, Finished], *, retry: bool) -> list[Task]:
+    """Return the tasks to execute; what failed in an earlier run for a reason of its own is not tried again."""
+    pending = []
+    for key, task in plan.tasks.items():
+        if key in failures or store.has(key):
+            continue
+        if not retry and (past := store.failure(key)):
+            failures[key] = Finished(key, past["status"], past["reason"])
+            continue
+        broken = next((failures[need] for need in task.needs if need in failures), None)
+        if broken is not None:
+            failures[key] = Finished(key, broken.status, broken.reason)
+            continue
+        pending.append(task)
+    return pending
+
+
+def _stop_on_data_failure(planner: Planner, failures: Mapping[str, Finished]) -> None:
+    for data in planner.data:
+        for task in (data.images, data.labels):
+            if task.key in failures:
+                raise UsageError(f"Data set {data.entry.name!r} could not be read: {failures[task.key].reason}")
+
+
+def _records(store: Store, plan: Plan, failures: Mapping[str, Finished], command: str) -> list[dict[str, Any]]:
+    assembler = Assembler(store, command)
+    records = []
+    for cell in plan.cells:
+        record = store.record(cell.run_key)
+        if record is None or (record["status"] in {"failed", "timed-out"} and not any(k in failures for k in cell.needs)):
+            record = assembler.record(cell, failures)
+            store.put_record(record)
+        records.append(record)
+    return records
+
+
+class _Workers:
+    """Starts the server of workers when the first task needs it, and stops it in every case."""
+
+    def __init__(self, store: Store, jobs: int, watcher: Watcher) -> None:
+        self.store, self.jobs, self.watcher = store, jobs, watcher
+        self.executor: LocalExecutor | None = None
+
+    def scheduler(self, selection: Selection) -> Scheduler:
+        if self.executor is None:
+            self.executor = LocalExecutor(self.store.root, jobs=self.jobs, preload=selection.preload)
+        return Scheduler(self.store, self.executor, self.watcher)
+
+    def __enter__(self) -> _Workers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.executor is not None:
+            self.executor.close()
+
+
