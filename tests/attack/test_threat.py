@@ -1,0 +1,84 @@
+"""A realised image obeys the threat: in the ball, in the box, on the grid."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from bench.attack import Threat
+
+SHAPE = (3, 1, 4, 4)
+clean = arrays(np.uint8, SHAPE).map(lambda a: torch.from_numpy(a.astype(np.float32)) / 255.0)
+offsets = arrays(np.float32, SHAPE, elements=st.floats(-1, 1, width=32)).map(torch.from_numpy)
+norms = st.sampled_from(["linf", "l2", "l1"])
+radii = {"linf": st.sampled_from([1 / 255, 8 / 255, 0.1, 0.3]), "l2": st.floats(0.05, 3), "l1": st.floats(0.5, 10)}
+
+
+def inside(threat: Threat, x: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
+    """Return x plus the offset, shrunk into ball and box."""
+    x_adv = (x + offset).clamp(0, 1)
+    distance = threat.distance(x, x_adv).clamp_min(1e-12)
+    if threat.norm == "linf":
+        return (x + (x_adv - x).clamp(-threat.epsilon, threat.epsilon)).clamp(0, 1)
+    share = (threat.epsilon / distance).clamp_max(1.0).float()[:, None, None, None]
+    return x + share * (x_adv - x)
+
+
+@given(clean, offsets, norms.flatmap(lambda n: st.tuples(st.just(n), radii[n])))
+@settings(deadline=None, max_examples=150)
+def test_a_realised_image_stays_in_ball_and_box_and_on_the_grid(x, offset, of) -> None:
+    norm, epsilon = of
+    threat = Threat(norm=norm, epsilon=epsilon)
+    x_adv = inside(threat, x, offset)
+    assert threat.contains(x, x_adv).all()
+    realised = threat.realise(x, x_adv)
+    assert threat.contains(x, realised).all()
+    assert realised.min() >= 0
+    assert realised.max() <= 1
+    assert torch.equal(realised, torch.round(realised * 255.0) / 255.0)
+    assert float((realised - x_adv).abs().max()) <= 1 / 255.0 + 1e-6
+
+
+@given(clean, offsets)
+@settings(deadline=None, max_examples=60)
+def test_realising_twice_changes_nothing(x, offset) -> None:
+    threat = Threat(norm="linf", epsilon=0.1)
+    once = threat.realise(x, inside(threat, x, offset))
+    assert torch.equal(threat.realise(x, once), once)
+
+
+@given(clean, norms)
+@settings(deadline=None, max_examples=30)
+def test_the_clean_image_realises_as_itself(x, norm) -> None:
+    assert torch.equal(Threat(norm=norm, epsilon=0.05).realise(x, x), x)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_an_image_outside_the_ball_is_not_smuggled_in(norm) -> None:
+    threat = Threat(norm=norm, epsilon=0.1)
+    x = torch.zeros(1, 1, 4, 4)
+    far = torch.full_like(x, 0.5)
+    assert not threat.contains(x, far).any()
+    assert not threat.contains(x, threat.realise(x, far)).any()
+
+
+def test_the_float_domain_keeps_values_between_the_grid() -> None:
+    x, x_adv = torch.zeros(1, 1, 2, 2), torch.full((1, 1, 2, 2), 0.0123)
+    assert torch.equal(Threat(norm="linf", epsilon=0.1, domain="float").realise(x, x_adv), x_adv)
+
+
+def test_distances_are_those_of_the_norm() -> None:
+    x, x_adv = torch.zeros(1, 1, 1, 2), torch.tensor([[[[0.3, -0.4]]]])
+    expected = {"linf": 0.4, "l2": 0.5, "l1": 0.7, "l0": 2.0}
+    for norm, distance in expected.items():
+        assert Threat(norm=norm, epsilon=1.0).distance(x, x_adv).item() == pytest.approx(distance, rel=1e-6)
+
+
+def test_not_finite_images_lie_in_no_ball() -> None:
+    x = torch.zeros(2, 1, 2, 2)
+    bad = torch.tensor([torch.nan, torch.inf])[:, None, None, None].expand(2, 1, 2, 2)
+    assert not Threat(norm="linf", epsilon=1.0).contains(x, bad).any()
