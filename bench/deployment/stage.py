@@ -88,6 +88,7 @@ class Capture(Stage):
     """The sensor: gives the image as it is; what follows on another placement gets it over the 8-bit border."""
 
     placement: Placement = "device"
+    macs_declared = 0
 
     def transform(self, x: Tensor) -> Tensor:
         return x
