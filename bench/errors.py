@@ -4,10 +4,12 @@ BenchError
 ├── UsageError (ValueError)          what was asked for cannot be done; exit code 2
 │   ├── UnknownName (LookupError)    no plugin, parameter or key of that name; proposes the nearest
 │   ├── BadParameter                 a parameter outside its declared schema
-│   └── MissingData                  a data set that is not on this machine
+│   ├── MissingData                  a data set that is not on this machine
+│   └── StoreFull                    no space is left where the store is
 ├── Unavailable                      a plugin that is known but cannot run here, with the reason
 ├── PluginFault                      a plugin raised, hung or broke its contract
 │   └── ContractViolation            wrong shape, outside the ball or the box, not finite, not as declared
+├── MissingObject (LookupError)      the store has no object of that key
 ├── DamagedObject                    a stored object whose bytes do not match its checksum
 └── TaskTimeout
 """
@@ -70,6 +72,10 @@ class MissingData(UsageError):
     """A data set that is not on this machine."""
 
 
+class StoreFull(UsageError):
+    """No space is left where the store is."""
+
+
 class Unavailable(BenchError):
     """A plugin that is known but cannot run here."""
 
@@ -80,6 +86,10 @@ class PluginFault(BenchError):
 
 class ContractViolation(PluginFault):
     """A result of the wrong shape, outside the ball or the box, not finite, or not as declared."""
+
+
+class MissingObject(BenchError, LookupError):
+    """The store has no object of that key."""
 
 
 class DamagedObject(BenchError):

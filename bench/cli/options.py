@@ -76,6 +76,8 @@ SELECTION: Sequence[Callable[[F], F]] = [
                  help="quick for a first look; standard is the literature's setting."),
     click.option("--samples", type=click.IntRange(min=1), default=None, help="Test images.  [default: 128 quick, 1000 standard]"),
     click.option("--seeds", default="0", show_default=True, metavar="LIST", help="Seeds of attacks and of drawn answers, such as 0,1,2."),
+    click.option("--eot", type=click.IntRange(min=1), default=None,
+                 help="Draws that an adaptive attacker averages a query, where something is random.  [default: 4 quick, 16 standard]"),
     click.option("--split-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Names the training pools."),
     click.option("--training-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of training."),
     click.option("--data-dir", envvar="BENCH_DATA_DIR", type=click.Path(file_okay=False), show_envvar=True, metavar="FOLDER",

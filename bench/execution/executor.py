@@ -27,6 +27,7 @@ class Finished:
     ----------
     status : "ok", "failed" or "timed-out"
     reason : one sentence where the status is not ok; ``trace`` and ``printed`` are what helps its author
+    lasting : it would end so again: the task raised or was too slow; not so where its process was killed
     """
 
     key: str
@@ -35,6 +36,7 @@ class Finished:
     seconds: float = 0.0
     trace: str = ""
     printed: str = ""
+    lasting: bool = False
 
 
 @dataclass(frozen=True)
@@ -154,9 +156,11 @@ class LocalExecutor:
         del self._running[key]
         seconds = said.get("seconds", time.monotonic() - running.started)
         if running.timed_out and said["status"] != "ok":
-            return Finished(key, "timed-out", f"stopped after {running.task.timeout_s:g} s", seconds)
-        status = "ok" if said["status"] == "ok" else "failed"
-        return Finished(key, status, said.get("reason", ""), seconds, said.get("trace", ""), said.get("printed", ""))
+            return Finished(key, "timed-out", f"stopped after {running.task.timeout_s:g} s", seconds, lasting=True)
+        return Finished(
+            key, "ok" if said["status"] == "ok" else "failed", said.get("reason", ""), seconds,
+            trace=said.get("trace", ""), printed=said.get("printed", ""), lasting=said["status"] == "raised",
+        )
 
     def _stop_the_late(self) -> None:
         for key, running in self._running.items():

@@ -18,7 +18,7 @@ JOULES_PER_KWH: Final = 3.6e6
 
 
 def integral_j(times_s: Sequence[float], watts: Sequence[float], start_s: float, end_s: float) -> float:
-    """Return the energy of a window in joules: the trapezoid over the sensor's own stamps, clipped by linear interpolation.
+    """Return the energy of a window in joules: the trapezoid over the sensor's stamps, clipped by interpolation.
 
     Parameters
     ----------

@@ -1,10 +1,10 @@
 """The mathematics of the latency protocol: order statistics, early stopping, ABBA quads, intervals, quality flags.
 
-Nothing here reads a clock. Durations are integers in nanoseconds; a *block* is the durations of consecutive runs of one arm.
+Nothing here reads a clock. Durations are integers in nanoseconds; a *block* holds those of consecutive runs of one arm.
 
 References
 ----------
-mlcommons/inference_policies, ``inference_rules.adoc``: single stream, early stopping. ABBA quads, blocks and flags are ours.
+mlcommons/inference_policies, ``inference_rules.adoc``: single stream, early stopping. Quads, blocks and flags are ours.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ def early_stopping_rank(count: int, share: float) -> int | None:
 
     Notes
     -----
-    t is the largest number of slow runs with BinomCDF(t; n, 1 - share) <= 1 - 0.99; the t - 1 slowest are dropped and the
-    slowest that is left bounds the percentile. t >= 1 needs n >= 11 (p50), 64 (p90), 662 (p99).
+    t is the largest number of slow runs with BinomCDF(t; n, 1 - share) <= 1 - 0.99; the t - 1 slowest are dropped and
+    the slowest that is left bounds the percentile. t >= 1 needs n >= 11 (p50), 64 (p90), 662 (p99).
     """
     slow = np.arange(math.ceil(count * (1 - share)) + 1)
     below = bdtr(slow.astype(np.float64), count, 1 - share)
@@ -124,9 +124,9 @@ def on_plateau(runs: Sequence[int]) -> bool:
 
 
 def quad_ratio(a1: Runs, b1: Runs, b2: Runs, a2: Runs) -> float:
-    """Return how much longer B takes than A in one quad of blocks A B B A: sqrt(mB1 mB2 / (mA1 mA2)), m a block's median.
+    """Return how much longer B takes than A in one quad of blocks A B B A.
 
-    A linear drift of the clock cancels: both arms have the same mean position in time.
+    The formula is sqrt(mB1 mB2 / (mA1 mA2)), m a block's median. A linear drift of the clock cancels: both arms have the same mean position in time.
     """
     m = [float(np.median(block)) for block in (a1, b1, b2, a2)]
     return math.sqrt(m[1] * m[2] / (m[0] * m[3]))

@@ -14,7 +14,6 @@ from bench.plugins.selection import Chosen
 
 CLEAN_BLOCK = 128
 SELECT_DRAWS, SCORE_DRAWS = 16, 32  # evaluation.md section 1: at least so many
-EXPECTATION = {"quick": 4, "standard": 16}  # draws a query of an adaptive attacker; SUPER-IOT's spec: 16
 # Which knowledge levels an attack can have, by what it asks of the surface.
 LEVELS: Mapping[str, tuple[Knowledge, ...]] = {
     "gradient": ("oblivious", "white-box", "adaptive"),
@@ -81,7 +80,7 @@ def surface(attack: Attack, level: str, traits: Mapping[str, Any], spec: RunSpec
     backward = "none"
     if attack.access == "gradient":
         backward = "straight-through" if adaptive and not traits["differentiable"] else "as-it-is"
-    expectation = EXPECTATION[spec.budget] if adaptive and traits["randomised"] else 1
+    expectation = spec.expectation if adaptive and traits["randomised"] else 1
     seen = "black-box" if backward == "none" else "adaptive" if backward == "straight-through" or expectation > 1 else "white-box"
     access = "score" if attack.access == "none" else attack.access
     return {"knowledge": seen, "access": access, "backward": backward, "expectation": expectation}

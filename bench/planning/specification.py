@@ -26,6 +26,8 @@ class RunSpecification:
     epsilons : radii in [0, 1]; empty takes the headline radius of each threat, ("all",) every one it lists
     samples : test images; 0 takes 128 under ``quick``, 1000 under ``standard``
     seeds : attack seeds
+    eot : draws that an adaptive attacker averages a query, where something is random; 0 takes 4 under ``quick``, 16 under
+        ``standard``
     split_seed, training_seed : which training pools, and which initialisation and order
     weights : the user's own weights for the one model selected
     """
@@ -41,6 +43,7 @@ class RunSpecification:
     budget: BudgetName = "quick"
     samples: int = 0
     seeds: tuple[int, ...] = (0,)
+    eot: int = 0
     split_seed: int = 0
     training_seed: int = 0
     weights: Path | None = None
@@ -51,6 +54,11 @@ class RunSpecification:
     def image_count(self) -> int:
         """Return how many test images are asked for."""
         return self.samples or (128 if self.budget == "quick" else 1000)
+
+    @property
+    def expectation(self) -> int:
+        """Return how many draws an adaptive attacker averages a query."""
+        return self.eot or (4 if self.budget == "quick" else 16)  # 16: SUPER-IOT's spec, section 6.2
 
 
 def parse_epsilons(text: str) -> tuple[float | str, ...]:

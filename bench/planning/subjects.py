@@ -8,14 +8,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bench.data.cards import Card, card_beside, find_card
+from bench.data.cards import Card, card_beside, file_sha256, find_card
 from bench.errors import UsageError
 from bench.planning.specification import RunSpecification
 from bench.planning.task import Kind, Task
 from bench.plugins.entries import Dataset, Defense
 from bench.plugins.selection import Chosen
 from bench.store import Store
-from bench.store.keys import code_digest, environment_class, file_digest, key, versions
+from bench.store.keys import code_digest, environment_class, key, versions
 from bench.tasks import FUNCTIONS
 
 
@@ -121,7 +121,7 @@ class ModelSubject:
         """
         if isinstance(chosen, str):
             architecture: dict[str, Any] = {"file": chosen}
-            name = {"file": chosen, "code": file_digest(chosen.rpartition(":")[0])}
+            name = {"file": chosen, "code": code_digest(chosen)}
             shown = {"name": chosen, "label": chosen, "parameters": {}, "version": "", "distribution": "user"}
         else:
             architecture, name, shown = described(chosen), identity(chosen), asked(chosen)
@@ -138,7 +138,7 @@ class ModelSubject:
         card: Card | None = None
         if spec.weights is not None:
             card_beside(spec.weights, split_seed=spec.split_seed)
-            digest = file_digest(str(spec.weights))
+            digest = file_sha256(spec.weights)
             origin, weights = "user", {"path": str(spec.weights), "digest": digest}
         elif not isinstance(chosen, str) and (
             card := find_card(chosen.found.entry, chosen.parameters, dataset, spec.split_seed, spec.training_seed)

@@ -88,4 +88,4 @@ def resolve(owner: str, declared: Sequence[Parameter], given: Mapping[str, objec
     for name in given:
         if name not in known:
             raise UnknownName(f"parameter of {owner}", name, known)
-    return MappingProxyType({n: p.parse(owner, given[n]) if n in given else p.default for n, p in known.items()})
+    return MappingProxyType({n: p.parse(owner, given.get(n, p.default)) for n, p in known.items()})

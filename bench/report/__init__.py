@@ -1,0 +1,57 @@
+"""Views of the frames: files, a table for the terminal, one self-contained page.
+
+Nothing is imported before it is used: pandas, Jinja and the charts cost a second together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bench.analysis.records import Record
+
+__all__ = ["prepare", "show", "write"]
+
+
+def prepare(out: Path) -> None:
+    """Make the output folder and see that it can be written to; call it before work is done that would be lost.
+
+    Raises
+    ------
+    UsageError : the folder cannot be made or written to
+    """
+    from bench.report import files
+
+    files.prepare(out)
+
+
+def write(
+    records: Iterable[Record], out: Path, *, html: bool = True, command: str = "", cache: Path | None = None
+) -> dict[str, Path]:
+    """Write the comparison to a folder: leaderboard and cells as CSV, JSON and Markdown, the records, and the page.
+
+    Parameters
+    ----------
+    command : what was typed, shown on the page
+    cache : folder for drawn charts; the same numbers are not drawn twice
+
+    Returns
+    -------
+    dict : "leaderboard.csv", "leaderboard.json", "leaderboard.md", "cells.csv", ..., "records", "html" -> path
+
+    Raises
+    ------
+    UsageError : the folder cannot be written to, or the disk is full; files that were there before stay as they were
+    """
+    from bench.report import files
+
+    return files.write(list(records), Path(out), html=html, command=command, cache=cache)
+
+
+def show(records: Iterable[Record]) -> None:
+    """Print the leaderboard to standard output."""
+    from bench.report import terminal
+
+    terminal.show(list(records))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
 
@@ -12,10 +14,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from bench.errors import PluginFault, UsageError
 from bench.training.recipe import Recipe
 
 Progress = Callable[[float, str], None]
@@ -40,17 +43,32 @@ def train(
     ----------
     x : uint8, (N, C, H, W)
     y : int64, (N,)
-    seed : of initialisation-independent draws: order of images and augmentation; epoch e depends on (seed, e) only
-    checkpoint : file that holds the state after each epoch; read at the start where it exists, removed by nobody here
+    seed : of order of images, augmentation and dropout, not of initialisation; epoch e depends on (seed, e) only
+    checkpoint : file that holds the state after each epoch; read at the start where it exists, removed by nobody here;
+        one that is damaged is passed over with a line of progress, and training starts anew
     progress : called with the share done, in [0, 1], and one line of text
     rates : parameter name -> a learning rate of its own, as a share of the recipe's; these parameters are never decayed
     before_step : called with the share of steps done, in [0, 1), before each step: an annealed constant
     after_step : called after each step: a projection of parameters
+
+    Raises
+    ------
+    UsageError : the checkpoint is of another training
+    PluginFault : the loss is not finite any more
     """
-    run = _Run(network, recipe, rates, before_step, after_step, steps_per_epoch=len(x) // min(recipe.batch, len(x)))
-    first_epoch = run.load(checkpoint) if checkpoint and checkpoint.exists() else 0
+    run = _Run(network, recipe, rates, before_step, after_step, images=len(x), seed=seed)
+    first_epoch = 0
+    if checkpoint and checkpoint.exists():
+        try:
+            first_epoch = run.load(checkpoint)
+        except (SafetensorError, OSError) as error:
+            progress(0.0, f"checkpoint {checkpoint} cannot be read ({error}); training starts anew")
     for epoch in range(first_epoch, recipe.epochs):
-        loss = run.epoch(x, y, epoch, np.random.Generator(np.random.Philox(key=[seed, epoch])))
+        with torch.random.fork_rng(devices=[]):  # dropout draws from torch's generator: an epoch's own stream
+            torch.manual_seed(int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0]))
+            loss = run.epoch(x, y, epoch, np.random.Generator(np.random.Philox(key=[seed, epoch])))
+        if not math.isfinite(loss):
+            raise PluginFault(f"Training diverged in epoch {epoch + 1}: the loss is {loss}. Lower the recipe's rate.")
         if checkpoint:
             run.save(checkpoint, epoch + 1)
         progress((epoch + 1) / recipe.epochs, f"epoch {epoch + 1} of {recipe.epochs}, loss {loss:.4f}")
@@ -68,11 +86,12 @@ class _Run:
         before_step: Callable[[float], None],
         after_step: Callable[[], None],
         *,
-        steps_per_epoch: int,
+        images: int,
+        seed: int,
     ) -> None:
         self.recipe = recipe
         self.before_step, self.after_step = before_step, after_step
-        self.network = network.to(memory_format=torch.channels_last)
+        self.network: nn.Module = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         named = dict(network.named_parameters())
         general = {name: p for name, p in named.items() if name not in rates}
         groups = [
@@ -85,7 +104,8 @@ class _Run:
             if recipe.optimiser == "adam"
             else torch.optim.SGD(groups, lr=recipe.rate, momentum=0.9, nesterov=True)
         )
-        self.total_steps = steps_per_epoch * recipe.epochs
+        self.total_steps = images // min(recipe.batch, images) * recipe.epochs
+        self.identity = json.dumps({"recipe": asdict(recipe), "seed": seed, "images": images, "rates": dict(rates)})
         self.step = 0
         self.average = {k: v.detach().clone() for k, v in network.state_dict().items()} if recipe.average else None
 
@@ -137,7 +157,8 @@ class _Run:
     def finish(self) -> nn.Module:
         if self.average is not None:
             self.network.load_state_dict(self.average)
-        return self.network.eval().to(memory_format=torch.contiguous_format)
+        self.network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        return self.network.eval()
 
     def save(self, path: Path, epochs_done: int) -> None:
         tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
@@ -149,14 +170,20 @@ class _Run:
         save_file(
             {k: v.contiguous() for k, v in tensors.items()},
             temporary,
-            metadata={"progress": json.dumps({"epochs": epochs_done, "step": self.step})},
+            metadata={"progress": json.dumps({"epochs": epochs_done, "step": self.step}), "training": self.identity},
         )
-        os.replace(temporary, path)
+        temporary.replace(path)
 
     def load(self, path: Path) -> int:
         with safe_open(path, framework="pt") as file:
-            done = json.loads(file.metadata()["progress"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118: not a dict
+            metadata = file.metadata() or {}
+            if metadata.get("training") != self.identity:
+                raise UsageError(
+                    f"Checkpoint {path} is of another training (recipe, seed or number of images). "
+                    "Remove it to start anew."
+                )
+            done = json.loads(metadata["progress"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
         self.network.load_state_dict(_below(tensors, "network."))
         if self.average is not None:
             self.average = _below(tensors, "average.")
@@ -185,7 +212,9 @@ def augment(images: Tensor, recipe: Recipe, rng: np.random.Generator) -> Tensor:
         padded = F.pad(images, (recipe.shift,) * 4)
         rows = torch.from_numpy(offsets[0])[:, None] + torch.arange(height)
         columns = torch.from_numpy(offsets[1])[:, None] + torch.arange(width)
-        images = padded[torch.arange(count)[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+        images = padded[torch.arange(count)[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(
+            0, 3, 1, 2
+        )
     return images
 
 

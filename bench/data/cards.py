@@ -1,0 +1,169 @@
+"""Cards of weights: how a file of weights was made and what it reaches; read without torch.
+
+A card is JSON beside its safetensors file and has the same name: ``NAME.safetensors``, ``NAME.json``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+from bench.errors import UsageError
+from bench.plugins.entries import Model
+from bench.plugins.parameters import Value
+
+FORMAT: Final = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What is known of a file of weights.
+
+    Attributes
+    ----------
+    model, parameters : the architecture's entry and its parameters
+    dataset : name of the data set's entry
+    split_seed, held_out_share : they name the pools; it was trained on the train pool
+    training_seed : of initialisation, order of images and augmentation
+    recipe : all fields of ``bench.training.Recipe``
+    clean_accuracy : share of the official test set, in [0, 1], that the stored weights classify correctly
+    test_images : how many images that is
+    training_seconds : wall time
+    threads : that it was trained with
+    command : that makes it again
+    dtype : of the stored tensors, "float16" or "float32"
+    sha256 : of the weights file, hex
+    versions : of the libraries it was trained with
+    weights_path : the file; not written on the card, which stands beside it
+    """
+
+    model: str
+    parameters: Mapping[str, Value]
+    dataset: str
+    split_seed: int
+    held_out_share: float
+    training_seed: int
+    recipe: Mapping[str, Value]
+    clean_accuracy: float
+    test_images: int
+    training_seconds: float
+    threads: int
+    command: str
+    dtype: str
+    sha256: str
+    versions: Mapping[str, str]
+    weights_path: Path
+
+    def fits(
+        self, model: str, parameters: Mapping[str, Value], dataset: str, split_seed: int, training_seed: int
+    ) -> bool:
+        """Return whether these weights are what a run would train."""
+        mine = (self.model, dict(self.parameters), self.dataset, self.split_seed, self.training_seed)
+        return mine == (model, dict(parameters), dataset, split_seed, training_seed)
+
+
+def find_card(
+    model: Model, parameters: Mapping[str, Value], dataset: str, split_seed: int, training_seed: int
+) -> Card | None:
+    """Return the card of shipped weights that a run would otherwise train, None where there are none.
+
+    Parameters
+    ----------
+    model : its ``weights`` name the folder, as "package:folder"
+    dataset : name of the data set's entry
+    """
+    for card in shipped_cards(model):
+        if card.fits(model.name, parameters, dataset, split_seed, training_seed):
+            return card
+    return None
+
+
+def shipped_cards(model: Model) -> Iterator[Card]:
+    """Yield the cards in the folder that the entry names, in the order of their names."""
+    folder = weights_folder(model)
+    for path in sorted(folder.glob("*.json")) if folder else ():
+        yield read_card(path)
+
+
+def weights_folder(model: Model) -> Path | None:
+    """Return the folder that the entry names as "package:folder", None where it names none or it is not there."""
+    package, _, folder = model.weights.partition(":")
+    spec = find_spec(package) if package else None
+    for location in (spec.submodule_search_locations or ()) if spec else ():
+        if (path := Path(location) / folder).is_dir():
+            return path
+    return None
+
+
+def card_path(weights: Path) -> Path:
+    """Return where the card of a file of weights stands."""
+    return weights.with_suffix(".json")
+
+
+def card_beside(weights: Path, *, split_seed: int) -> Card | None:
+    """Return the card beside a user's weights, None where there is none.
+
+    Raises
+    ------
+    UsageError : they were trained on the pools of another split seed, so they may have seen what this run holds out
+    """
+    path = card_path(weights)
+    if not path.is_file():
+        return None
+    card = read_card(path)
+    if card.split_seed != split_seed:
+        raise UsageError(
+            f"Weights {weights} were trained with split seed {card.split_seed}; this run has {split_seed}, whose "
+            f"development and calibration images they may have seen. Use split seed {card.split_seed}, or train anew."
+        )
+    return card
+
+
+def read_card(path: Path) -> Card:
+    """Return the card in a file.
+
+    Raises
+    ------
+    UsageError : it cannot be read, or is no card
+    """
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        given = content.pop("card")
+        if given != FORMAT:
+            raise UsageError(f"Card {path} has format {given!r}; expected {FORMAT}. Update the suite.")
+        card = Card(**content, weights_path=path.with_suffix(".safetensors"))
+        if type(card.split_seed) is not int or not isinstance(card.parameters, dict) or type(card.sha256) is not str:
+            raise TypeError("a field has the wrong type")
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        if isinstance(error, UsageError):
+            raise
+        raise UsageError(f"{path} cannot be read as a card of weights: {error}. Make it again or remove it.") from error
+    return card
+
+
+def write_card(card: Card) -> Path:
+    """Write the card beside its weights and return its path."""
+    content: dict[str, Any] = {"card": FORMAT} | {
+        field.name: getattr(card, field.name) for field in dataclasses.fields(card) if field.name != "weights_path"
+    }
+    path = card_path(card.weights_path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+    temporary.replace(path)
+    return path
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, hex."""
+    with path.open("rb") as file:
+        digest = sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

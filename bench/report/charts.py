@@ -1,0 +1,243 @@
+"""Charts: Altair specifications drawn as SVG, coloured by the page's own variables so that they follow light and dark.
+
+A chart is a pure function of its rows, so what was drawn once is taken from the cache: loading the drawing libraries
+alone takes longer than the rest of the page.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from hashlib import blake2b
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup, escape
+
+Rows = Sequence[Mapping[str, Any]]
+
+WIDTH = 400  # of the plotting area, pixels; with axes it fits half of a desk and, scaled, a phone
+SERIES = tuple(f"var(--s{number})" for number in range(1, 9))
+DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
+LEVELS = ("clean", "oblivious", "black-box", "white-box", "adaptive")
+LEVEL_SHAPES = ("M0,-1L0,1", "circle", "square", "diamond", "triangle-left")
+
+
+class Painter:
+    """Draws charts, or takes them from a folder.
+
+    Parameters
+    ----------
+    cache : None draws every time
+    """
+
+    def __init__(self, cache: Path | None) -> None:
+        self._cache = cache
+        self._salt = ""
+
+    def draw(self, chart: Callable[[Rows], Any], rows: Rows, label: str) -> Markup:
+        """Return an SVG element with ``label`` as its text alternative.
+
+        Parameters
+        ----------
+        chart : one of this module's functions
+        """
+        text = json.dumps(list(rows), sort_keys=True, allow_nan=False)
+        key = blake2b(f"{self._code()}/{chart.__name__}/{text}".encode(), digest_size=16).hexdigest()
+        path = self._cache / f"{key}.svg" if self._cache else None
+        svg = ""
+        if path is not None:
+            with suppress(OSError, UnicodeDecodeError):
+                svg = path.read_text(encoding="utf-8")
+        if not svg.endswith("</svg>"):
+            svg = _render(chart(rows))
+            if path is not None:
+                _keep(path, svg)
+        opening = f'<svg role="img" aria-label="{escape(label)}" '
+        return Markup(svg.replace("<svg ", opening, 1))  # noqa: S704  # vl-convert escapes all text
+
+    def _code(self) -> str:
+        """Return what changes a drawing beside its rows: this file and the libraries."""
+        if not self._salt:
+            source = blake2b(Path(__file__).read_bytes(), digest_size=8).hexdigest()
+            self._salt = f"{source}/{version('altair')}/{version('vl-convert-python')}"
+        return self._salt
+
+
+def _keep(path: Path, svg: str) -> None:
+    """Write to the cache; a cache that cannot be written to only costs time."""
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(svg)
+        Path(temporary).replace(path)
+
+
+def _render(chart: Any) -> str:
+    import vl_convert
+
+    svg: str = vl_convert.vegalite_to_svg(chart.to_dict())
+    # Marks are titled where the chart describes them: a tooltip without a script. The picture as a whole has one
+    # text alternative, so the parts' roles are dropped.
+    svg = re.sub(
+        r'<(path|text)((?: [^<>]*?)?) aria-label="([^"]*)"([^<>]*?)/>', r"<\1\2\4><title>\3</title></\1>", svg
+    )
+    svg = re.sub(r' (?:role|aria-[a-z]+)="[^"]*"', "", svg)
+    return re.sub(r'<rect width="\d+" height="\d+" fill="transparent"/>', "", svg, count=1)
+
+
+def _themed(chart: Any) -> Any:
+    ink, soft, grid = "var(--ink)", "var(--soft)", "var(--rule)"
+    font = "system-ui, sans-serif"
+    axis = {
+        "labelColor": soft, "titleColor": ink, "gridColor": grid, "domainColor": grid, "tickColor": grid,
+        "labelFont": font, "titleFont": font, "labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": 500,
+    }  # fmt: skip
+    legend = {
+        "labelColor": ink, "titleColor": soft, "labelFont": font, "titleFont": font, "labelFontSize": 12,
+        "titleFontSize": 12, "orient": "top", "labelLimit": 260, "symbolStrokeWidth": 2, "columns": 5, "symbolSize": 80,
+    }  # fmt: skip
+    return (
+        chart.configure(background="transparent", font=font, padding=4)
+        .configure_axis(**axis)
+        .configure_legend(**legend)
+        .configure_view(stroke=None)
+        .configure_text(font=font, fontSize=12)
+    )
+
+
+def _table(rows: Rows) -> Any:
+    import altair
+
+    return altair.Data(values=[dict(row) for row in rows])
+
+
+def knowledge(rows: Rows) -> Any:
+    """Return accuracy at each knowledge level, one line of marks a defense.
+
+    Parameters
+    ----------
+    rows : defense, level (one of ``LEVELS``), accuracy, order (of the defense, from the top)
+    """
+    import altair as alt
+
+    base = alt.Chart(_table(rows)).encode(
+        y=alt.Y("defense:N", sort=alt.EncodingSortField("order"), title=None, axis=alt.Axis(labelLimit=170, domain=False)),
+    )
+    spread = base.mark_rule(strokeWidth=2, color="var(--rule)").encode(
+        x=alt.X("min(accuracy):Q"), x2=alt.X2("max(accuracy):Q")
+    )
+    marks = base.mark_point(size=85, filled=True, opacity=1, strokeWidth=1.5).encode(
+        x=alt.X(
+            "accuracy:Q",
+            title="images answered correctly",
+            scale=alt.Scale(domain=[0, 1]),
+            axis=alt.Axis(format="%", tickCount=5),
+        ),
+        color=alt.Color(
+            "level:N",
+            scale=alt.Scale(domain=list(LEVELS), range=["var(--ink)", *(f"var(--k{n})" for n in range(1, 5))]),
+            title=None,
+        ),
+        shape=alt.Shape("level:N", scale=alt.Scale(domain=list(LEVELS), range=list(LEVEL_SHAPES)), title=None),
+        stroke=alt.Color("level:N", legend=None),
+        description="text:N",
+    )
+    height = max(60, 30 * len({row["defense"] for row in rows}))
+    return _themed((spread + marks).properties(width=WIDTH - 60, height=height))
+
+
+def trade(rows: Rows) -> Any:
+    """Return robust accuracy against one cost, with the front of the ranked rows that none beats in both.
+
+    Parameters
+    ----------
+    rows : defense, cost, accuracy, low, high, ranked, front, title (of the cost axis), text
+    """
+    import altair as alt
+
+    values = [dict(row) for row in rows]
+    costs = [row["cost"] for row in values]
+    logarithmic = min(costs) > 0 and max(costs) / min(costs) > 8
+    padding = (max(costs) - min(costs)) * 0.08 or max(costs) * 0.1 or 1.0
+    domain = [min(costs) / 1.2, max(costs) * 1.6] if logarithmic else [min(costs) - padding, max(costs) + padding * 3]
+    _place(values, domain, logarithmic)
+    base = alt.Chart(_table(values)).encode(
+        x=alt.X(
+            "cost:Q",
+            title=values[0]["title"],
+            scale=alt.Scale(type="log" if logarithmic else "linear", domain=domain, nice=False, zero=False),
+            axis=alt.Axis(tickCount=5, format="~s", grid=True),
+        ),
+        y=alt.Y("accuracy:Q", title="robust accuracy", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%", tickCount=5)),
+    )
+    front = base.transform_filter("datum.front").mark_line(
+        interpolate="step-after", color="var(--accent)", strokeWidth=1.5, strokeDash=[5, 4]
+    )
+    bars = base.mark_rule(strokeWidth=1.5, color="var(--soft)").encode(y="low:Q", y2="high:Q")
+    paint = alt.condition("datum.front", alt.value("var(--accent)"), alt.value("var(--soft)"))
+    dots = base.mark_point(size=75, opacity=1, strokeWidth=2).encode(
+        stroke=paint,
+        fill=alt.Fill("paint:N", scale=None),
+        description="text:N",
+    )
+    names = base.mark_text(align="left", baseline="middle", dx=8, color="var(--ink)", fontSize=11.5, limit=190).encode(
+        x="label_x:Q", y="label_y:Q", text="defense:N"
+    )
+    return _themed((front + bars + dots + names).properties(width=WIDTH, height=270))
+
+
+def _place(values: list[dict[str, Any]], domain: list[float], logarithmic: bool) -> None:
+    """Give each point a colour and its name a place that no other name has, moving names up or down."""
+
+    def across(cost: float) -> float:
+        if logarithmic:
+            return math.log(cost / domain[0]) / math.log(domain[1] / domain[0])
+        return (cost - domain[0]) / (domain[1] - domain[0])
+
+    taken: list[tuple[float, float]] = []
+    for row in sorted(values, key=lambda row: -row["accuracy"]):
+        x, y = across(row["cost"]), row["accuracy"]
+        for step in (0, -1, 1, -2, 2, -3, 3, -4, 4):
+            moved = min(0.99, max(0.01, y + 0.055 * step))
+            if all(abs(moved - other_y) >= 0.05 or abs(x - other_x) > 0.45 for other_x, other_y in taken):
+                break
+        taken.append((x, moved))
+        row["label_x"], row["label_y"] = row["cost"], moved
+        row["paint"] = "var(--accent)" if row["front"] else "var(--soft)" if row["ranked"] else "var(--paper)"
+
+
+def sweep(rows: Rows) -> Any:
+    """Return accuracy against epsilon: lines from minimum-norm attacks, dots with intervals where radii were run.
+
+    Parameters
+    ----------
+    rows : defense, source, epsilon, accuracy, low, high, norm, text
+    """
+    import altair as alt
+
+    names = sorted({str(row["defense"]) for row in rows})
+    colours = [SERIES[number % len(SERIES)] for number in range(len(names))]
+    dashes = [DASHES[number // len(SERIES) % len(DASHES)] for number in range(len(names))]
+    colour = alt.Color(
+        "defense:N", scale=alt.Scale(domain=names, range=colours), title=None, legend=alt.Legend(columns=2)
+    )
+    base = alt.Chart(_table(rows)).encode(
+        x=alt.X("epsilon:Q", title=f"epsilon ({rows[0]['norm']}, pixels in [0, 1])", scale=alt.Scale(zero=True, nice=False)),
+        y=alt.Y("accuracy:Q", title="accuracy", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%", tickCount=5)),
+        color=colour,
+    )
+    dash = alt.StrokeDash("defense:N", scale=alt.Scale(domain=names, range=dashes), legend=None)
+    fine = base.transform_filter("datum.source == 'minimum-norm'").mark_line(strokeWidth=1.8, opacity=0.9)
+    swept = base.transform_filter("datum.source == 'swept'")
+    joined = swept.mark_line(strokeWidth=1.2, opacity=0.55)
+    bars = swept.mark_rule(strokeWidth=1.5).encode(y="low:Q", y2="high:Q")
+    dots = swept.mark_point(size=55, filled=True, opacity=1).encode(description="text:N")
+    return _themed((fine.encode(strokeDash=dash) + joined + bars + dots).properties(width=WIDTH, height=270))

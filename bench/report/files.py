@@ -1,0 +1,182 @@
+"""The comparison as files: CSV, JSON, Markdown, records, page; each appears whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.analysis import cells, leaderboard
+from bench.analysis.records import Record, merge
+from bench.errors import UsageError
+from bench.report import wording
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_FORMULA = ("=", "+", "@", "\t", "\r")  # what spreadsheets execute when a cell begins with it
+
+
+def prepare(out: Path) -> None:
+    """Make the output folder and see that it can be written to.
+
+    Raises
+    ------
+    UsageError : it cannot
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=out, prefix=".bench-"):
+            pass
+    except OSError as error:
+        raise _unwritable(out, error) from None
+
+
+def write(
+    records: list[Record], out: Path, *, html: bool, command: str, cache: Path | None
+) -> dict[str, Path]:
+    """Write everything; see ``bench.report.write``."""
+    prepare(out)
+    records = merge(records)
+    board, every = leaderboard(records), cells(records)
+    texts = {
+        "leaderboard.csv": _csv(board),
+        "leaderboard.json": _json(board),
+        "leaderboard.md": _board_markdown(board),
+        "cells.csv": _csv(every),
+        "cells.json": _json(every),
+        "cells.md": _cells_markdown(every),
+        "records.jsonl": "".join(
+            json.dumps(_finite(record), sort_keys=True, allow_nan=False) + "\n" for record in records
+        ),
+    }
+    if html:
+        from bench.report.html import page
+
+        texts["index.html"] = page(records, board, every, command=command, cache=cache)
+    names = {"records.jsonl": "records", "index.html": "html"}
+    written = {}
+    for name, text in texts.items():
+        written[names.get(name, name)] = write_whole(out / name, text)
+    return written
+
+
+def write_whole(path: Path, text: str) -> Path:
+    """Write a file so that readers see the old one or the new one, never a part."""
+    temporary = ""
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", newline="", dir=path.parent, prefix=f".{path.name}-", delete=False
+        ) as file:
+            temporary = file.name
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except OSError as error:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        raise _unwritable(path, error) from None
+    return path
+
+
+def _unwritable(path: Path, error: OSError) -> UsageError:
+    return UsageError(
+        f"Cannot write the report to {path}: {error.strerror or error}. "
+        "Choose another folder with --out; finished cells are in the store, nothing is computed again."
+    )
+
+
+def _csv(frame: pd.DataFrame) -> str:
+    safe = frame.copy()
+    for name in safe.columns:
+        if not _is_number(safe[name]):
+            safe[name] = [f"'{v}" if isinstance(v, str) and v.startswith(_FORMULA) else v for v in safe[name]]
+    return str(safe.to_csv(index=False, lineterminator="\n"))
+
+
+def _is_number(column: pd.Series[Any]) -> bool:
+    return column.dtype.kind in "biuf"
+
+
+def _json(frame: pd.DataFrame) -> str:
+    rows = [{str(name): _scalar(value) for name, value in row.items()} for row in frame.to_dict("records")]
+    return json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _scalar(value: object) -> object:
+    import pandas as pd
+
+    if value is None or value is pd.NA:
+        return None
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _finite(value: Any) -> Any:
+    """Return JSON without NaN and infinity, which other readers refuse."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
+
+
+def _escaped(text: object) -> str:
+    line = " ".join(wording.plain(text).split())
+    for sign, instead in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\\|"), ("`", "\\`"), ("[", "\\[")):
+        line = line.replace(sign, instead)
+    return line
+
+
+def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(titles) + " |", "|" + " --- |" * len(titles)]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)]) + "\n"
+
+
+def _board_markdown(board: pd.DataFrame) -> str:
+    parts = ["# Leaderboard\n"]
+    for _, group in board.groupby("setting", sort=False):
+        first = group.iloc[0].to_dict()
+        parts.append(f"## {_escaped(wording.setting_title(first))}\n")
+        titles = ["rank", "defense", "robust accuracy", "clean", "oblivious", "black-box", "white-box", "adaptive"]
+        titles += ["strongest attack", "latency ×", "uplink", "status"]
+        rows = []
+        for row in group.to_dict("records"):
+            worst = f"{wording.percent(row['robust_accuracy'])} ({wording.interval(row['robust_low'], row['robust_high'])})"
+            levels = [wording.percent(row[level]) for level in ("oblivious", "black_box", "white_box", "adaptive")]
+            strongest = f"{_escaped(row['strongest_attack'])} ({row['strongest_knowledge']})" if row["strongest_attack"] else ""
+            status = row["status"] + (f" ({_escaped(row['reasons'])})" if row["reasons"] else "")
+            rows.append(
+                [row["rank"] or wording.NOTHING, _escaped(row["defense"])]
+                + [worst if row["attacks"] else wording.NOTHING, wording.percent(row["clean_accuracy"]), *levels, strongest]
+                + [wording.figure(row["latency_ratio"]), wording.size(row["uplink_bytes"]), status]
+            )
+        parts.append(_table(titles, rows))
+    parts.append(
+        "Robust accuracy is the share of all images answered correctly under the worst attack on each image; "
+        "intervals are 95 %. Only rows with the whole ladder of attacks, adaptive ones included, are ranked.\n"
+    )
+    return "\n".join(parts)
+
+
+def _cells_markdown(every: pd.DataFrame) -> str:
+    titles = ["data set", "network", "threat", "defense", "attack", "knowledge", "accuracy", "images", "status", "reason"]
+    rows = []
+    for row in every.to_dict("records"):
+        threat = f"{wording.NORMS.get(row['norm'], row['norm'])} {wording.radius(row['epsilon'])}" if row["norm"] else ""
+        name = row["attack"] or row["kind"]
+        told = [row["dataset"], row["model"], threat, row["defense"], name, row["knowledge"]]
+        last = [wording.percent(row["accuracy"]), str(row["samples"]), row["status"], row["reason"]]
+        rows.append([_escaped(value) for value in [*told, *last]])
+    return "# Cells\n\n" + _table(titles, rows)

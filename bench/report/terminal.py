@@ -1,0 +1,87 @@
+"""The leaderboard as a table on the terminal, also when piped into a file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bench.analysis import leaderboard
+from bench.analysis.records import Record
+from bench.report import wording
+
+PIPED_WIDTH = 120  # nobody wants lines broken at 80 in a file
+
+
+def show(records: list[Record], console: Console | None = None) -> None:
+    """Print one table a setting, the headline first; narrow terminals get fewer columns, never cut numbers."""
+    if console is None:
+        console = Console()
+        if not console.is_terminal:
+            console = Console(width=max(console.width, PIPED_WIDTH))
+    board = leaderboard(records)
+    if not len(board):
+        console.print("Nothing was evaluated.")
+        return
+    for _, group in board.groupby("setting", sort=False):
+        rows = group.to_dict("records")
+        console.print(_table(rows, console.width))
+        for row in rows:
+            if row["reasons"]:
+                console.print(_reason(row), highlight=False)
+        console.print()
+
+
+def _table(rows: list[dict[str, Any]], width: int) -> Table:
+    first = rows[0]
+    title = Text(wording.plain(wording.setting_title(first)), style="bold")
+    images = max(row["samples"] for row in rows)
+    title.append(f"\n{images:,} images, budget {wording.plain(first['budget'])}; 95 % intervals", style="not bold dim")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table.add_column("Rank", justify="right", no_wrap=True)
+    table.add_column("Defense", overflow="fold", ratio=1, min_width=14)
+    table.add_column("Robust %", justify="right", no_wrap=True)
+    wide = width >= 100
+    if wide:
+        table.add_column("Interval", justify="right", no_wrap=True)
+    table.add_column("Clean %", justify="right", no_wrap=True)
+    levels = {"oblivious": "Obliv.", "black_box": "Black", "white_box": "White", "adaptive": "Adapt."}
+    for title_of_level in levels.values():
+        table.add_column(title_of_level, justify="right", no_wrap=True)
+    table.add_column("Latency", justify="right", no_wrap=True)
+    if wide:
+        table.add_column("Uplink", justify="right", no_wrap=True)
+        table.add_column("Strongest attack", overflow="fold")
+    for row in rows:
+        ranked = row["status"] == "ranked"
+        cells = [row["rank"] or wording.NOTHING, Text(wording.plain(row["defense"])), _share(row["robust_accuracy"])]
+        if wide:
+            cells.append(wording.interval(row["robust_low"], row["robust_high"]))
+        cells.append(_share(row["clean_accuracy"]))
+        for level in levels:
+            transfer = level == "oblivious" and row["oblivious_is_transfer"] and not wording.is_missing(row[level])
+            cells.append(_share(row[level]) + ("†" if transfer else ""))
+        latency = wording.figure(row["latency_ratio"])
+        cells.append(latency if latency == wording.NOTHING else f"{latency}×")
+        if wide:
+            cells.append(wording.size(row["uplink_bytes"]))
+            cells.append(Text(wording.plain(row["strongest_attack"] or wording.NOTHING)))
+        table.add_row(*cells, style="" if ranked else "dim")
+    if any(row["oblivious_is_transfer"] for row in rows):
+        table.caption = "† transfer: the defense trains its own network, the attacker has the undefended one"
+        table.caption_justify = "left"
+    return table
+
+
+def _reason(row: dict[str, Any]) -> Text:
+    text = Text("  ")
+    text.append(wording.plain(row["defense"]), style="bold")
+    text.append(f"  {wording.plain(row['status'])}: {wording.plain(row['reasons'])}")
+    return text
+
+
+def _share(value: float) -> str:
+    return wording.NOTHING if wording.is_missing(value) else f"{100 * value:.1f}"

@@ -1,0 +1,100 @@
+"""Numbers and names as people read them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+NORMS = {"linf": "L∞", "l2": "L2", "l1": "L1", "l0": "L0"}
+DOMAINS = {"uint8": "8-bit images", "float": "float images"}
+KNOWLEDGE = {
+    "oblivious": "does not know the defense",
+    "black-box": "sees the defended answers only",
+    "white-box": "differentiates the deployment as it runs",
+    "adaptive": "knows the defense and works around it",
+}
+NOTHING = "–"
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def plain(text: object) -> str:
+    """Return text without control characters: a terminal obeys them, and so do right-to-left marks on a page."""
+    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", str(text))
+
+
+def is_missing(value: object) -> bool:
+    """Return whether a frame's value is empty."""
+    return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """Return a share in [0, 1] as per cent."""
+    return NOTHING if value is None or math.isnan(value) else f"{100 * value:.{digits}f} %"
+
+
+def interval(low: float, high: float) -> str:
+    """Return the ends of an interval of shares, in per cent."""
+    return "" if math.isnan(low) or math.isnan(high) else f"{100 * low:.1f}–{100 * high:.1f}"
+
+
+def figure(value: float | None, digits: int = 3) -> str:
+    """Return a number with so many significant digits."""
+    if value is None or math.isnan(value):
+        return NOTHING
+    if value == 0:
+        return "0"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{decimals}f}"
+
+
+def size(value: float | None) -> str:
+    """Return bytes with a unit, decimal prefixes."""
+    return _scaled(value, (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)), " B")
+
+
+def amount(value: float | None) -> str:
+    """Return a count with a prefix: 9.4 M."""
+    return _scaled(value, (("G", 1e9), ("M", 1e6), ("k", 1e3)), "")
+
+
+def _scaled(value: float | None, units: tuple[tuple[str, float], ...], unit: str) -> str:
+    if value is None or math.isnan(value):
+        return NOTHING
+    for name, factor in units:
+        if abs(value) >= factor:
+            return f"{figure(value / factor)} {name}"
+    return f"{value:.0f}{unit}"
+
+
+def radius(epsilon: float) -> str:
+    """Return epsilon as it is written in the field: 0.3, 1.5, 8/255."""
+    if math.isclose(epsilon, round(epsilon, 3), abs_tol=1e-9):
+        return f"{epsilon:g}"
+    steps = epsilon * 255
+    return f"{round(steps)}/255" if math.isclose(steps, round(steps), abs_tol=1e-4) else f"{epsilon:.4g}"
+
+
+def threat(setting: Mapping[str, Any]) -> str:
+    """Return the threat of a leaderboard row in words."""
+    if not setting["norm"]:
+        return "no attack run"
+    targeted = ", targeted" if setting["targeted"] else ""
+    domain = DOMAINS.get(setting["domain"], setting["domain"])
+    return f"{NORMS.get(setting['norm'], setting['norm'])} ≤ {radius(setting['epsilon'])}, {domain}{targeted}"
+
+
+def setting_title(setting: Mapping[str, Any]) -> str:
+    """Return the data set, network and threat of a leaderboard row."""
+    return f"{setting['dataset']} · {setting['model']} · {threat(setting)}"
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """Return "1 image", "2 images"."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def listed(names: list[str], last: str = "and") -> str:
+    """Return "a, b and c"."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}" if names else ""

@@ -1,0 +1,61 @@
+"""Fixtures for whole runs: a real command line in a real process, with a third party's plugin on the path."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+SUPPORT = Path(__file__).parent / "support"
+
+
+def write_distribution(site: Path, name: str, entry_points: str) -> None:
+    """Write what makes ``importlib.metadata`` see a distribution of that name."""
+    folder = site / f"{name}-1.0.dist-info"
+    folder.mkdir(parents=True)
+    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (folder / "entry_points.txt").write_text(f"[edge_defense_bench]\n{entry_points}\n")
+    packages = "\n".join(p.name for p in SUPPORT.iterdir() if p.is_dir())
+    (folder / "top_level.txt").write_text(packages)
+
+
+@dataclass
+class CommandLine:
+    """The ``bench`` command with a store of its own and the toy plugin."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def __call__(self, *arguments: str, code: int | None = 0, **more) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-c", "from bench.cli import main; main()", *arguments],
+            cwd=self.folder, env={**self.environment, **more}, capture_output=True, text=True, timeout=300,
+        )
+        if code is not None:
+            assert done.returncode == code, f"exit {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+        return done
+
+    def start(self, *arguments: str, **more) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-c", "from bench.cli import main; main()", *arguments],
+            cwd=self.folder, env={**self.environment, **more}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+
+    def records(self, out: str) -> list[dict]:
+        lines = (self.folder / out / "records.jsonl").read_text().splitlines()
+        return [json.loads(line) for line in lines]
+
+
+@pytest.fixture
+def command_line(tmp_path: Path) -> CommandLine:
+    site = tmp_path / "site"
+    write_distribution(site, "toy-plugins", "toy = toy_plugins.plugin")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), str(SUPPORT)]),
+                   "BENCH_STORE": str(tmp_path / "store"), "HOME": str(tmp_path), "NO_COLOR": "1", "COLUMNS": "120"}
+    environment.pop("BENCH_DATA_DIR", None)
+    return CommandLine(tmp_path, environment)

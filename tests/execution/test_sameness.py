@@ -1,0 +1,60 @@
+"""Same seed, same numbers; and what a number may not depend on."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from bench.analysis.records import decode_array
+
+BASE = ("run", "--datasets", "toy", "--norm", "linf", "--hardware", "none", "--no-html")
+
+
+def outcomes(records):
+    return sorted((r["run_key"], json.dumps(r.get("outcomes"), sort_keys=True)) for r in records)
+
+
+def share(record, name="scored"):
+    return float(np.mean(decode_array(record["outcomes"][name])) / record["draws"]["score"])
+
+
+def test_two_fresh_runs_give_identical_records_for_any_number_of_jobs(command_line):
+    arguments = (*BASE, "--defenses", "toy-noise", "--attacks", "toy-step,toy-null-00", "--samples", "128")
+    command_line(*arguments, "--jobs", "1", "--out", "one", "--store", "store-1")
+    command_line(*arguments, "--jobs", "2", "--out", "two", "--store", "store-2")
+    assert outcomes(command_line.records("one")) == outcomes(command_line.records("two"))
+
+
+def test_more_samples_compute_exactly_the_missing_blocks(command_line):
+    arguments = (*BASE, "--defenses", "none", "--attacks", "toy-null-00", "--knowledge", "black-box", "--out", "out")
+    command_line(*arguments, "--samples", "100")
+    more = command_line(*arguments, "--samples", "200")
+    # Images 128-255: clean answers, crafted images, answers to them.
+    assert "\n3 tasks executed" in "\n" + more.stderr
+    again = command_line(*arguments, "--samples", "200")
+    assert "\n0 tasks executed" in "\n" + again.stderr
+
+
+def test_a_coin_flip_under_thirty_null_attacks_scores_its_clean_accuracy(command_line):
+    nulls = ",".join(f"toy-null-{i:02}" for i in range(30))
+    command_line(*BASE, "--defenses", "toy-coin", "--attacks", nulls, "--knowledge", "black-box", "--samples", "256", "--out", "out")
+    records = command_line.records("out")
+    clean = {r["defense"]["name"]: share(r) for r in records if r["kind"] == "clean"}
+    assert clean["none"] == 1.0
+    assert abs(clean["toy-coin"] - 0.95) < 0.01
+    board = json.loads((command_line.folder / "out" / "leaderboard.json").read_text())
+    row = next(r for r in board if r["defense"] == "toy-coin")
+    assert abs(row["robust_accuracy"] - clean["toy-coin"]) < 0.01
+
+
+@pytest.mark.parametrize("cheat", ["toy-cheat-labels", "toy-cheat-rows", "toy-cheat-memory"])
+def test_a_cheat_gains_nothing(command_line, cheat):
+    command_line(*BASE, "--defenses", cheat, "--attacks", "toy-step", "--knowledge", "oblivious", "--eps", "0.9", "--samples", "256", "--out", "out")
+    records = {(r["defense"]["name"], r["kind"]): r for r in command_line.records("out")}
+    attacked = records[cheat, "attack"]
+    if cheat == "toy-cheat-rows":
+        assert share(records[cheat, "clean"]) < 0.5  # rows are shuffled: its knowledge of the order is worth nothing
+    else:
+        assert share(records[cheat, "clean"]) == 1.0
+        assert share(attacked) < 0.2  # an undefended linear layer falls to one step of this size

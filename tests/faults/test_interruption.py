@@ -1,0 +1,121 @@
+"""A run that is killed anywhere, and started again, ends like one that was not."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.faults
+RUN = ("run", "--datasets", "toy", "--defenses", "toy-round", "--attacks", "toy-step,toy-null-00", "--norm", "linf",
+       "--hardware", "none", "--samples", "256", "--jobs", "2", "--no-html")
+
+
+def outcomes(records: list[dict]) -> list[tuple]:
+    """Return what must not depend on how the run went: everything but timings."""
+    return sorted(
+        (r["cell_id"], r["run_key"], r["status"], json.dumps(r.get("outcomes"), sort_keys=True), json.dumps(r.get("gates")),
+         json.dumps({k: v for k, v in r.get("aggregates", {}).items() if k != "seconds"}, sort_keys=True))
+        for r in records
+    )
+
+
+def listener(folder: Path, **more: str) -> dict[str, str]:
+    folder.mkdir(exist_ok=True)
+    return {"BENCH_STORE_LISTENER": "killer:install", "BENCH_KILL_FOLDER": str(folder), **more}
+
+
+@pytest.fixture
+def expected(command_line):
+    """The records of an undisturbed run, in a store of its own, and how many events its stores had."""
+    folder = command_line.folder / "undisturbed"
+    command_line(*RUN, "--out", "expected", "--store", str(folder / "store"), **listener(folder))
+    return outcomes(command_line.records("expected")), len((folder / "events").read_text().splitlines())
+
+
+def check_goes_on(command_line, expected, store: str, out: str) -> int:
+    """Start the run again; it must end, give the same, and leave nothing to do. Return what it executed."""
+    done = command_line(*RUN, "--out", out, "--store", store)
+    assert outcomes(command_line.records(out)) == expected
+    again = command_line(*RUN, "--out", out, "--store", store)
+    assert "\n0 tasks executed" in "\n" + again.stderr
+    return int(done.stderr.rpartition(" tasks executed")[0].split()[-1])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+def test_a_kill_at_every_event_of_the_store_in_turn_loses_nothing(command_line, expected):
+    # One store all along: each start is killed a little later than the one before, until a start gets through.
+    records, events = expected
+    store = str(command_line.folder / "killed")
+    kills = 0
+    for number in range(1, events + 1):
+        folder = command_line.folder / f"kill-{number}"
+        # A fresh store for every eighth event, so that early events are met with later ones still to come.
+        if number % 8 == 1:
+            store = str(command_line.folder / f"killed-{number}")
+        done = command_line(*RUN, "--out", "x", "--store", store, code=None, **listener(folder, BENCH_KILL_AT=str(number)))
+        kills += done.returncode != 0
+        if number % 8 == 0:
+            check_goes_on(command_line, records, store, f"after-{number}")
+    assert kills > events // 4
+
+
+@pytest.mark.parametrize("how", ["SIGKILL", "SIGINT"])
+def test_a_run_that_is_stopped_at_a_random_moment_goes_on(command_line, expected, how):
+    records, _ = expected
+    rng = random.Random(how)
+    store = str(command_line.folder / "stopped")
+    for _ in range(2):
+        running = command_line.start(*RUN, "--out", "x", "--store", store)
+        time.sleep(rng.uniform(1.0, 5.0))
+        running.send_signal(getattr(signal, how))
+        running.communicate(timeout=60)
+        if how == "SIGINT":
+            assert running.returncode in {130, 0}
+        assert workers_of(store) == []
+    check_goes_on(command_line, records, store, "after")
+
+
+def test_a_killed_worker_costs_its_task_alone(command_line, expected):
+    records, _ = expected
+    store = str(command_line.folder / "worker")
+    folder = command_line.folder / "events-worker"
+    # The tenth event is well inside the first task's writing, in a worker.
+    done = command_line(*RUN, "--out", "x", "--store", store, code=None, **listener(folder, BENCH_KILL_AT="12"))
+    assert done.returncode in {0, 1, 2, -9}, done.stderr
+    check_goes_on(command_line, records, store, "after")
+
+
+def test_two_runs_on_one_store_share_the_work(command_line, expected):
+    records, _ = expected
+    store = str(command_line.folder / "shared")
+    both = [command_line.start(*RUN, "--jobs", "1", "--out", f"out-{i}", "--store", store) for i in (0, 1)]
+    said = [run.communicate(timeout=120) for run in both]
+    assert [run.returncode for run in both] == [0, 0], said
+    executed = [int(err.rpartition(" tasks executed")[0].split()[-1]) for _, err in said]
+    assert outcomes(command_line.records("out-0")) == outcomes(command_line.records("out-1")) == records
+    alone = command_line(*RUN, "--out", "alone", "--store", str(command_line.folder / "alone"))
+    assert sum(executed) == int(alone.stderr.rpartition(" tasks executed")[0].split()[-1])
+
+
+def workers_of(store: str) -> list[int]:
+    """Return processes that still work on the store, after a moment's grace."""
+    for _ in range(50):
+        left = []
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (process / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if store.encode() in words and int(process.name) != os.getpid():
+                left.append(int(process.name))
+        if not left:
+            return []
+        time.sleep(0.1)
+    return left

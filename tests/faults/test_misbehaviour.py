@@ -1,0 +1,101 @@
+"""Plugins that raise, hang, die, or break their contract cost their own cells alone, and the user is told why."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = pytest.mark.faults
+BASE = ("run", "--datasets", "toy", "--norm", "linf", "--hardware", "none", "--samples", "64", "--out", "out")
+
+
+def by_attack(records):
+    return {(r["defense"]["name"], r["attack"]["name"], r["knowledge"]): r for r in records if r["kind"] == "attack"}
+
+
+def test_every_way_for_an_attack_to_fail_is_a_record_with_its_reason(command_line):
+    attacks = "toy-raise,toy-hang,toy-die,toy-nan,toy-outside,toy-null-00"
+    done = command_line(*BASE, "--defenses", "none", "--attacks", attacks, code=1)
+    cells = by_attack(command_line.records("out"))
+    reasons = {name: (r["status"], r["reason"]) for (_, name, level), r in cells.items() if level == "black-box"}
+    assert reasons["toy-null-00"] == ("ok", "")
+    assert reasons["toy-raise"] == ("failed", "RuntimeError: the attack <b>broke</b>")
+    assert reasons["toy-hang"] == ("timed-out", "stopped after 2 s")
+    assert reasons["toy-die"] == ("failed", "the worker died (signal 9)")
+    assert reasons["toy-nan"][0] == "failed"
+    assert "not finite for test images [1]" in reasons["toy-nan"][1]
+    assert reasons["toy-outside"][0] == "failed"
+    assert "left the linf ball of radius 0.1 for test images [2]" in reasons["toy-outside"][1]
+    assert "the attack <b>broke</b>" in done.stderr
+    page = (command_line.folder / "out" / "index.html").read_text()
+    assert "<b>broke</b>" not in page
+    assert "&lt;b&gt;broke&lt;/b&gt;" in page
+
+
+def test_failures_of_their_own_are_not_tried_again_unless_asked_for(command_line):
+    arguments = (*BASE, "--defenses", "none", "--attacks", "toy-raise,toy-die", "--no-html")
+    command_line(*arguments, code=1)
+    again = command_line(*arguments, code=1)
+    # A killed process may have been the machine's fault: that one is tried again; the one that raised is not.
+    assert "2 tasks executed" not in again.stderr
+    assert "\n0 tasks executed" in "\n" + again.stderr
+    retried = command_line(*arguments, "--retry", code=1)
+    assert retried.stderr.count("RuntimeError") >= again.stderr.count("RuntimeError")
+
+
+def test_nan_gradients_fail_the_cell_and_are_never_taken_for_robustness(command_line):
+    command_line(*BASE, "--defenses", "toy-nan-gradient", "--attacks", "toy-step", "--knowledge", "white-box", code=1)
+    cells = by_attack(command_line.records("out"))
+    cell = cells["toy-nan-gradient", "toy-step", "white-box"]
+    assert cell["status"] == "failed"
+    assert "NaN or infinite" in cell["reason"]
+    assert cells["none", "toy-step", "white-box"]["status"] == "ok"
+
+
+def test_a_defense_whose_fit_fails_takes_only_its_own_cells_with_it(command_line):
+    command_line(*BASE, "--defenses", "toy-fit-fails,toy-round", "--attacks", "toy-null-00", code=1)
+    status = {r["defense"]["name"]: r["status"] for r in command_line.records("out") if r["kind"] == "clean"}
+    assert status == {"none": "ok", "toy-fit-fails": "failed", "toy-round": "ok"}
+
+
+def test_undeclared_randomness_fails_its_gate(command_line):
+    command_line(*BASE, "--defenses", "toy-secret-noise,toy-noise", "--attacks", "toy-null-00")
+    gates = {r["defense"]["name"]: {g["name"]: g["outcome"] for g in r["gates"]}
+             for r in command_line.records("out") if r["kind"] == "clean"}
+    assert gates["toy-secret-noise"]["determinism"] == "fail"
+    assert gates["toy-noise"]["determinism"] == "pass"
+    assert gates["none"]["determinism"] == "pass"
+
+
+def test_an_unmet_need_is_a_skipped_cell_with_its_reason(command_line):
+    command_line(*BASE, "--defenses", "none", "--attacks", "toy-n*", "--no-html")
+    skipped = [r for r in command_line.records("out") if r["status"] == "skipped"]
+    assert {r["attack"]["name"] for r in skipped} == {"toy-needs"}
+    assert all("no-such-distribution" in r["reason"] for r in skipped)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--defenses", "toy-rond"), "Did you mean 'toy-round'"),
+        (("--attacks", "toy-stp"), "Did you mean 'toy-step'"),
+        (("--defenses", "toy-round[x=1]"), "Unknown parameter"),
+        (("--datasets", "mnist", "--data-dir", "nowhere"), "--download"),
+        (("--eps", "8/0"), "Epsilon"),
+        (("--norm", "l7"), "Unknown norm 'l7'"),
+        (("--weights", "setup.bin"), "setup.bin"),
+        (("--jobs", "999"), "cores"),
+        (("--attacks", "toy-needs"), "no-such-distribution"),
+    ],
+)
+def test_bad_input_ends_with_exit_code_two_and_says_what_to_do(command_line, arguments, said):
+    done = command_line("run", "--datasets", "toy", "--hardware", "none", *arguments, code=2)
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_output_folder_that_cannot_be_written_is_refused_before_any_work(command_line):
+    blocked = command_line.folder / "file"
+    blocked.write_text("")
+    done = command_line(*BASE[:-1], str(blocked / "out"), code=2)
+    assert "--out" in done.stderr
+    assert not (command_line.folder / "store" / "objects").exists() or not any((command_line.folder / "store" / "objects").rglob("*.safetensors"))

@@ -1,0 +1,50 @@
+"""Attacks that do nothing, one that works, and some that break their contract."""
+
+import os
+import signal
+import time
+
+import torch
+from bench.attack import AttackResult
+
+
+class Null:
+    def run(self, surface, batch, threat):
+        surface.predict(batch.x)
+        return AttackResult(batch.x)
+
+
+class Step:
+    def run(self, surface, batch, threat):
+        gradient = surface.loss_gradient(batch.x, batch.y)
+        return AttackResult((batch.x + threat.epsilon * gradient.sign()).clamp(0, 1))
+
+
+class Raises:
+    def run(self, surface, batch, threat):
+        print("what the attack printed")
+        raise RuntimeError("the attack <b>broke</b>")
+
+
+class Hangs:
+    def run(self, surface, batch, threat):
+        time.sleep(3600)
+
+
+class Dies:
+    def run(self, surface, batch, threat):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class NotFinite:
+    def run(self, surface, batch, threat):
+        x = batch.x.clone()
+        x[1] = float("nan")
+        return AttackResult(x)
+
+
+class Outside:
+    def run(self, surface, batch, threat):
+        x = batch.x.clone()
+        x[2] = (x[2] + 3 * threat.epsilon).clamp(0, 1)
+        return AttackResult(torch.as_tensor(x))

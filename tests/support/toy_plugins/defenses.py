@@ -1,0 +1,154 @@
+"""Defenses that flip coins, that break, and that cheat."""
+
+import sys
+
+import torch
+from bench.deployment import Capture, Classify, Deployment, FitResult, Stage
+
+
+class Coin:
+    """Right 95 % of the time whatever the input: the classifier's answer, or a wrong one by a coin."""
+
+    def deploy(self, network, result, shape):
+        return Deployment.chain(Capture(), Classify(network), _Flip())
+
+
+class _Flip(Stage):
+    randomised = True
+
+    def forward(self, signal):
+        wrong = torch.from_numpy(signal.draws.uniform("coin")) < 0.05
+        return signal.replace(torch.where(wrong[:, None], signal.x.roll(1, 1), signal.x))
+
+
+class Noise:
+    """Adds noise, and says so."""
+
+    stage = None
+
+    def deploy(self, network, result, shape):
+        return Deployment.chain(_Noise(), Classify(network))
+
+
+class _Noise(Stage):
+    placement = "device"
+    randomised = True
+
+    def forward(self, signal):
+        noise = torch.from_numpy(signal.draws.normal("noise", *signal.x.shape[1:])).float()
+        return signal.replace((signal.x + 0.1 * noise).clamp(0, 1))
+
+
+class SecretNoise:
+    """Adds noise, and does not say so."""
+
+    def deploy(self, network, result, shape):
+        stage = _Noise()
+        stage.randomised = False
+        return Deployment.chain(stage, Classify(network))
+
+
+class Rounding:
+    """Rounds to four levels: no derivative."""
+
+    def deploy(self, network, result, shape):
+        return Deployment.chain(_Round(), Classify(network))
+
+
+class _Round(Stage):
+    placement = "device"
+    differentiable = False
+
+    def transform(self, x):
+        return torch.round(x.detach() * 3) / 3
+
+
+class NaNGradient:
+    """Right forward, NaN backward."""
+
+    def deploy(self, network, result, shape):
+        return Deployment.chain(_NaNBackward(), Classify(network))
+
+
+class _NaNBackward(Stage):
+    placement = "device"
+
+    def transform(self, x):
+        return x + 0.0 * torch.sqrt((x - x.detach()) ** 2)
+
+
+class FitFails:
+    def fit(self, context):
+        raise RuntimeError("no luck")
+
+    def deploy(self, network, result, shape):
+        raise AssertionError("never reached")
+
+
+class LabelCheat:
+    """Looks for labels in every frame above it, and answers with them."""
+
+    def deploy(self, network, result, shape):
+        return Deployment.chain(Capture(), _Peek(network))
+
+
+class _Peek(Stage):
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def transform(self, x):
+        logits = self.network(x)
+        frame = sys._getframe()
+        while frame:
+            for value in frame.f_locals.values():
+                found = getattr(value, "y", value)
+                if isinstance(found, torch.Tensor) and found.dtype == torch.int64 and found.shape == x.shape[:1]:
+                    return torch.nn.functional.one_hot(found, logits.shape[1]).float()
+            frame = frame.f_back
+        return logits
+
+
+_SEEN = []
+
+
+class MemoryCheat:
+    """Remembers the clean images of earlier calls, and answers for whatever is near one of them as it did then."""
+
+    def deploy(self, network, result, shape):
+        return Deployment.chain(Capture(), _Remember(network))
+
+
+class _Remember(Stage):
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def transform(self, x):
+        logits = self.network(x)
+        if not _SEEN:
+            _SEEN.append((x.detach().clone(), logits.detach().clone()))
+            return logits
+        old_x, old_logits = _SEEN[0]
+        nearest = torch.cdist(x.flatten(1), old_x.flatten(1)).argmin(1)
+        return old_logits[nearest] + 0 * logits
+
+
+class RowCheat:
+    """Knows that the test set's labels go 0, 1, 2, 3, 0, ... and answers by row number."""
+
+    def deploy(self, network, result, shape):
+        return Deployment.chain(Capture(), _ByRow(network))
+
+
+class _ByRow(Stage):
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def transform(self, x):
+        rows = torch.arange(len(x)) % 4
+        return torch.nn.functional.one_hot(rows, 4).float() + 0 * self.network(x)
+
+
+EMPTY = FitResult()

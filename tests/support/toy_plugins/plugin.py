@@ -1,0 +1,49 @@
+"""A third party's plugin for the tests: tiny, fast, with parts that misbehave on purpose."""
+
+from bench.plugins.entries import Attack, Dataset, Defense, Model, Settings, ThreatSpec
+from bench.plugins.hookspecs import hookimpl
+
+
+def _attack(name, factory, **more):
+    more = {"norm": "linf", "access": "score", "default": False, **more}
+    return Attack(name=name, factory=f"toy_plugins.attacks:{factory}", summary=name, **more)
+
+
+@hookimpl
+def bench_datasets():
+    return [
+        Dataset(
+            name="toy", factory="toy_plugins.data:Toy", summary="Four brightness patterns, 1x8x8.", default_model="toy-net",
+            threats=(ThreatSpec(norm="linf", epsilons=(0.1, 0.2)), ThreatSpec(norm="l2", epsilons=(0.5,))), held_out_share=0.1,
+        )
+    ]
+
+
+@hookimpl
+def bench_models():
+    return [Model(name="toy-net", factory="toy_plugins.data:ToyNet", summary="One linear layer.")]
+
+
+@hookimpl
+def bench_defenses():
+    names = {
+        "toy-coin": "Coin", "toy-noise": "Noise", "toy-nan-gradient": "NaNGradient", "toy-round": "Rounding",
+        "toy-cheat-labels": "LabelCheat", "toy-cheat-rows": "RowCheat", "toy-cheat-memory": "MemoryCheat",
+        "toy-secret-noise": "SecretNoise", "toy-fit-fails": "FitFails",
+    }
+    return [Defense(name=n, factory=f"toy_plugins.defenses:{f}", summary=n, family="toy") for n, f in names.items()]
+
+
+@hookimpl
+def bench_attacks():
+    short = Settings(timeout_s=2.0, block=64)
+    return [
+        *[_attack(f"toy-null-{i:02}", "Null") for i in range(30)],
+        _attack("toy-step", "Step", access="gradient", core="fgsm"),
+        _attack("toy-raise", "Raises"),
+        _attack("toy-hang", "Hangs", quick=short, standard=short),
+        _attack("toy-die", "Dies"),
+        _attack("toy-nan", "NotFinite"),
+        _attack("toy-outside", "Outside"),
+        _attack("toy-needs", "Null", requires=("no-such-distribution",), default=True),
+    ]
