@@ -1,0 +1,1 @@
+"""Classifiers of the suite, their recipes and their weights."""

@@ -32,7 +32,8 @@ class CleverHansCNN(nn.Module):
         self.classifier = nn.Linear(_width_after(self.features, shape), classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.features(x))
+        out: Tensor = self.classifier(self.features(x))
+        return out
 
 
 class LeNet5(nn.Module):
@@ -55,11 +56,16 @@ class LeNet5(nn.Module):
             nn.Flatten(),
         )
         self.classifier = nn.Sequential(
-            nn.Linear(_width_after(self.features, shape), 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, classes)
+            nn.Linear(_width_after(self.features, shape), 120),
+            nn.ReLU(),
+            nn.Linear(120, 84),
+            nn.ReLU(),
+            nn.Linear(84, classes),
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.features(x))
+        out: Tensor = self.classifier(self.features(x))
+        return out
 
 
 class Normalise(nn.Module):
@@ -125,7 +131,8 @@ class ResNet20(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.blocks(self.stem(self.normalise(x))).mean((2, 3)))
+        out: Tensor = self.classifier(self.blocks(self.stem(self.normalise(x))).mean((2, 3)))
+        return out
 
 
 class ThinVGG(nn.Module):
@@ -150,7 +157,8 @@ class ThinVGG(nn.Module):
         self.classifier = nn.Linear(_width_after(self.features, shape), classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.features(x))
+        out: Tensor = self.classifier(self.features(x))
+        return out
 
 
 class MobileNetV2(nn.Module):
@@ -167,7 +175,8 @@ class MobileNetV2(nn.Module):
         self.network.features[0][0] = nn.Conv2d(shape[0], first.out_channels, 3, stride, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.network(self.normalise(x))
+        out: Tensor = self.network(self.normalise(x))
+        return out
 
 
 # Mean and standard deviation per channel: CIFAR-10's training images for colour, MNIST's for grey.

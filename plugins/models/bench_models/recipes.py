@@ -1,4 +1,4 @@
-"""How each network is trained: declared data, one recipe a (model, data set) pair, a general one where none is listed."""
+"""How each network is trained, as data: a recipe for a (model, data set) pair, a general one where none is listed."""
 
 from __future__ import annotations
 
@@ -6,12 +6,20 @@ from dataclasses import replace
 
 from bench.training.recipe import Recipe
 
-
 # CleverHans' MNIST tutorial: Adam 1e-3, batch 128, 6 epochs, label smoothing .1, no augmentation.
 TUTORIAL = Recipe()
 _RESIDUAL = Recipe(
-    optimiser="sgd", rate=0.2, epochs=28, weight_decay=5e-4, smoothing=0.0, one_cycle=True, flip=True, shift=4,
-    small_epochs=10, small_side=24, average=0.998,
+    optimiser="sgd",
+    rate=0.2,
+    epochs=28,
+    weight_decay=5e-4,
+    smoothing=0.0,
+    one_cycle=True,
+    flip=True,
+    shift=4,
+    small_epochs=10,
+    small_side=24,
+    average=0.998,
 )  # ours: one cycle, the first epochs at 24x24
 _RECIPES: dict[tuple[str, str], Recipe] = {
     ("cleverhans-cnn", "mnist"): TUTORIAL,

@@ -1,0 +1,29 @@
+"""Make all shipped weights again: ``python -m bench_models.make_weights --data-dir DIR``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from bench_models.train import main as train_one
+
+SHIPPED = (
+    ("lenet5", "digits"),
+    ("cleverhans-cnn", "digits"),
+    ("lenet5", "mnist"),
+    ("cleverhans-cnn", "mnist"),
+    ("resnet20", "cifar10"),
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Train each shipped pair in turn, with the same further arguments; return the first exit code that is not 0."""
+    for model, dataset in SHIPPED:
+        code = train_one(["--model", model, "--dataset", dataset, *arguments])
+        if code:
+            return code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
