@@ -126,7 +126,8 @@ def on_plateau(runs: Sequence[int]) -> bool:
 def quad_ratio(a1: Runs, b1: Runs, b2: Runs, a2: Runs) -> float:
     """Return how much longer B takes than A in one quad of blocks A B B A.
 
-    The formula is sqrt(mB1 mB2 / (mA1 mA2)), m a block's median. A linear drift of the clock cancels: both arms have the same mean position in time.
+    The formula is sqrt(mB1 mB2 / (mA1 mA2)), m a block's median. A linear drift of the clock
+    cancels: both arms have the same mean position in time.
     """
     m = [float(np.median(block)) for block in (a1, b1, b2, a2)]
     return math.sqrt(m[1] * m[2] / (m[0] * m[3]))

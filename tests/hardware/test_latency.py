@@ -77,7 +77,7 @@ def test_a_percentile_that_the_runs_do_not_support_is_null_and_not_extrapolated(
 
 
 def drifting(count, arms, ratio=1.3, drift=0.2):
-    """Return the durations of ``arms`` (a text of A and B) on a clock that slows linearly by ``drift``, in 1e-9 of a run."""
+    """Return the durations of ``arms`` (a text of A and B) on a clock that slows linearly by ``drift``."""
     return np.array([(ratio if arm == "B" else 1.0) * (1 + drift * i / count) * 1e9 for i, arm in enumerate(arms)])
 
 
