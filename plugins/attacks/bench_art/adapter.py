@@ -1,0 +1,87 @@
+"""ART's attacks as the suite runs them.
+
+Nothing that ART says of its own success is used: the suite judges every image itself. ART turns NaN gradients into
+zeros; the surface has counted them by then, and the suite fails the cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import torch
+
+from bench.attack import AttackResult, Batch, Surface, Threat
+from bench.errors import Unavailable
+from bench.plugins.parameters import Value, resolve
+from bench_art.door import MOST, Door, Exhausted, View
+from bench_art.isolation import scratch_directory, seeded, seeded_starts
+from bench_art.procedures import PROCEDURES, Craft, FloatImages
+from bench_art.row import Row
+from bench_art.table import BY_NAME
+
+
+class ArtAttack:
+    """One row of the table, with its parameters.
+
+    Parameters
+    ----------
+    parameters : of the row's entry, by name; those left out have the entry's defaults
+
+    Raises
+    ------
+    UnknownName, BadParameter : a parameter that the entry does not declare, or a value outside its schema
+    """
+
+    def __init__(self, row: Row, **parameters: Value) -> None:
+        self.row = row
+        self.parameters = resolve(f"attack {row.name!r}", row.parameters, parameters)
+
+    def run(self, surface: Surface, batch: Batch, threat: Threat) -> AttackResult:
+        """Return what ART found, (B, C, H, W); the clean image where it found nothing.
+
+        Raises
+        ------
+        Unavailable : fewer classes than the attack's loss needs, or a targeted threat
+        """
+        if threat.targeted:
+            raise Unavailable(f"Attack {self.row.name!r} is offered untargeted only. Use an untargeted threat.")
+        if surface.classes < self.row.classes:
+            raise Unavailable(
+                f"Attack {self.row.name!r} needs at least {self.row.classes} classes; there are {surface.classes}."
+            )
+        if threat.epsilon == 0:  # APGD and Square would raise; the ball holds nothing but the image
+            return AttackResult(batch.x.clone(), {"epsilon": 0.0})
+        x = batch.x.detach().cpu().numpy().astype(np.float32)
+        door = Door(surface, softmax=self.row.softmax, ceiling=int(self.parameters.get("queries", 0)))
+        view = View(door, surface.shape, surface.classes)
+        found, given_up = np.empty_like(x), 0
+        # Square at L2 divides zero by zero and refuses the candidate; what comes back is judged by the suite.
+        with scratch_directory(), seeded_starts(), np.errstate(divide="ignore", invalid="ignore"):
+            for rows, seed in self._portions(batch):
+                y, draws = batch.y[rows].numpy().astype(np.int64), batch.draws[rows]
+                craft = Craft(self.row, self.parameters, surface, threat, view, x[rows].copy(), y, draws)
+                door.reopen()
+                with seeded(seed):
+                    try:
+                        answer: FloatImages = PROCEDURES[self.row.procedure](craft)
+                    except Exhausted:
+                        answer, given_up = x[rows], given_up + len(x[rows])
+                found[rows] = np.asarray(answer, dtype=np.float32)
+        return AttackResult(torch.from_numpy(found), {"given_up": given_up} if given_up else {})
+
+    def _portions(self, batch: Batch) -> list[tuple[slice, int]]:
+        """Return which images ART gets together, and the seed of each call."""
+        if self.row.alone:  # ART loops over images anyway; one by one each has its own seed
+            return [(slice(i, i + 1), int(seed)) for i, seed in enumerate(batch.draws.seeds(self.row.name))]
+        size = len(batch.x) if self.row.whole else MOST
+        return [(slice(i, i + size), batch.seed + i) for i in range(0, len(batch.x), size)]
+
+
+def __getattr__(name: str) -> Callable[..., ArtAttack]:
+    """Return the factory of an attack: ``bench_art.adapter:pgd_linf``."""
+    row = BY_NAME.get(name.replace("_", "-"))
+    if row is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return partial(ArtAttack, row)

@@ -1,0 +1,91 @@
+"""The network that ART sees."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import torch
+from art.estimators.classification import PyTorchClassifier
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from bench.attack import Surface
+
+Images = NDArray[Any]
+MOST = 128  # images asked at once: more cost memory and gain nothing (APGD-DLR's grows with the square)
+
+
+class Exhausted(Exception):  # noqa: N818  a message from the door to the adapter, not an error
+    """The queries allowed for one image are used up."""
+
+
+class Door(nn.Module):
+    """A surface's network with a count, answering with probabilities where an attack wants them.
+
+    Parameters
+    ----------
+    ceiling : queries after which it stops answering; 0 for never
+    """
+
+    def __init__(self, surface: Surface, *, softmax: bool, ceiling: int = 0) -> None:
+        super().__init__()
+        self._answers = surface.module()
+        self._softmax, self._ceiling, self._asked = softmax, ceiling, 0
+
+    def reopen(self) -> None:
+        """Begin a new count."""
+        self._asked = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self._asked += len(x)
+        if self._ceiling and self._asked > self._ceiling:
+            raise Exhausted
+        answers: Tensor = self._answers(x)
+        return answers.softmax(1) if self._softmax else answers
+
+
+class View(PyTorchClassifier):  # type: ignore[misc]  # art is untyped
+    """ART's view of the door: the same answers as ``PyTorchClassifier`` gives, with less around each call.
+
+    Notes
+    -----
+    ART 1.20.1 builds a data loader for every prediction, which costs more than a small network, and asks one backward
+    pass over the whole batch for each label that occurs, where one pass over all labels gives every image its gradient.
+    The loss is summed, not averaged: an image's gradient then has the same bits whatever else stands in its batch.
+    """
+
+    def __init__(self, door: Door, shape: tuple[int, int, int], classes: int) -> None:
+        super().__init__(
+            door,
+            loss=nn.CrossEntropyLoss(reduction="sum"),
+            input_shape=shape,
+            nb_classes=classes,
+            clip_values=(0.0, 1.0),
+            device_type="cpu",
+        )
+
+    def predict(
+        self, x: Images, batch_size: int = 128, training_mode: bool = False, **kwargs: object
+    ) -> NDArray[np.float32]:
+        """Return answers, float32, (B, K); ``batch_size`` is not believed: some attacks ask one by one."""
+        with torch.no_grad():
+            answers = [
+                self.model(torch.from_numpy(np.ascontiguousarray(x[i : i + MOST]))) for i in range(0, len(x), MOST)
+            ]
+        return torch.cat(answers).numpy().astype(np.float32, copy=False)
+
+    def class_gradient(
+        self, x: Images, label: int | list[int] | Images | None = None, training_mode: bool = False, **kwargs: object
+    ) -> NDArray[np.float32]:
+        """Return the gradients of one output an image, (B, 1, C, H, W), or of all outputs, (B, K, C, H, W)."""
+        given = torch.from_numpy(np.ascontiguousarray(x)).float().requires_grad_(True)
+        answers = self.model(given)
+        if label is None:
+            outputs = range(answers.shape[1])
+            gradients = [torch.autograd.grad(answers[:, k].sum(), given, retain_graph=True)[0] for k in outputs]
+        else:
+            labels = torch.as_tensor(label).expand(len(given))
+            chosen = answers.gather(1, labels.reshape(-1, 1)).sum()
+            gradients = list(torch.autograd.grad(chosen, given))
+        return cast("NDArray[np.float32]", torch.stack(gradients, 1).numpy())

@@ -1,0 +1,40 @@
+"""The attacks of the Adversarial Robustness Toolbox, and the controls beside them; imports neither torch nor art."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.plugins.entries import Attack, NotOffered, Settings
+from bench.plugins.hookspecs import hookimpl
+from bench_art.table import ROWS
+from bench_art.withheld import WITHHELD
+
+_CONTROL = Settings(seconds=0.05, timeout_s=120.0)
+
+
+@hookimpl
+def bench_attacks() -> Sequence[Attack | NotOffered]:
+    """Return the controls, the attacks offered, and those known but not offered."""
+    controls = [
+        Attack(
+            name="null",
+            factory="bench_art.controls:Null",
+            summary="Control: returns its input. Whatever it seems to break, the harness broke.",
+            norm="",
+            access="none",
+            control=True,
+            quick=_CONTROL,
+            standard=_CONTROL,
+        ),
+        Attack(
+            name="noise",
+            factory="bench_art.controls:Noise",
+            summary="Control: one uniform draw from the ball. An attack no stronger than it found no direction.",
+            norm="",
+            access="none",
+            control=True,
+            quick=_CONTROL,
+            standard=_CONTROL,
+        ),
+    ]
+    return [*controls, *(row.entry() for row in ROWS), *WITHHELD]
