@@ -74,7 +74,7 @@ def explained(path: Path) -> Iterator[None]:
         if error.errno in _FULL:
             raise StoreFull(
                 f"No space is left for {path.parent}: {error.strerror}. Free some (`bench store gc`), or give another "
-                "folder with --store or BENCH_STORE; what is stored stays good, and the same command goes on from there."
+                "folder with --store or BENCH_STORE; what is stored stays good and is used again."
             ) from error
         if error.errno in _CLOSED:
             raise UsageError(
