@@ -1,0 +1,140 @@
+"""What stands behind the numbers: gaps, gates, provenance."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from bench.analysis.records import STATUSES, Record
+from bench.report import wording
+
+Row = Mapping[str, Any]
+
+
+def totals(cells: Sequence[Row]) -> dict[str, int]:
+    """Return how many cells ended how."""
+    counted = Counter(cell["status"] for cell in cells)
+    return {status: counted.get(status, 0) for status in STATUSES}
+
+
+def gaps(cells: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return what has no number, failures first; equal reasons in one line.
+
+    Returns
+    -------
+    list : status, reason, count, what (defenses, attacks, knowledge, threats as text), defenses
+    """
+    groups: dict[tuple[str, str, str], list[Row]] = {}
+    for cell in cells:
+        if cell["status"] != "ok":
+            name = cell["attack"] or cell["kind"]
+            # A failure is a story of its own attack; skips of many attacks often have one reason.
+            own = name if cell["status"] != "skipped" else ""
+            groups.setdefault((cell["status"], cell["reason"], own), []).append(cell)
+    order = ("failed", "timed-out", "skipped")
+    found = []
+    for (status, reason, _), members in sorted(groups.items(), key=lambda item: (order.index(item[0][0]), item[0])):
+        found.append(
+            {
+                "status": status,
+                "reason": reason or "no reason was given",
+                "count": len(members),
+                "defenses": _unique(cell["defense"] for cell in members),
+                "attacks": _unique(cell["attack"] or cell["kind"] for cell in members),
+                "knowledge": _unique(cell["knowledge"] for cell in members if cell["knowledge"]),
+                "threats": _unique(
+                    f"{cell['dataset']} {wording.NORMS.get(cell['norm'], cell['norm'])} {wording.radius(cell['epsilon'])}"
+                    if cell["norm"]
+                    else cell["dataset"]
+                    for cell in members
+                ),
+            }
+        )
+    return found
+
+
+def gates(records: Iterable[Record]) -> list[dict[str, Any]]:
+    """Return every verdict of a gate that is no plain pass, worst first, and one line of counts for the passes."""
+    order = {"fail": 0, "warn": 1, "pass": 2, "n/a": 3}
+    groups: dict[tuple[int, str, str, str], list[str]] = {}
+    for record in records:
+        attack = (record.get("attack") or {}).get("label", "")
+        where = f"{attack} ({record['knowledge']})" if attack else record["kind"]
+        for gate in record.get("gates") or []:
+            plain = gate["outcome"] in ("pass", "n/a")
+            evidence = "" if plain else wording.plain(gate["evidence"])
+            key = (order[gate["outcome"]], wording.plain(gate["name"]), wording.plain(record["defense"]["label"]), evidence)
+            groups.setdefault(key, []).append(wording.plain(where))
+    names = {number: outcome for outcome, number in order.items()}
+    found = [
+        {
+            "outcome": names[rank],
+            "gate": gate,
+            "defense": defense,
+            "evidence": evidence,
+            "where": wording.count(len(places), "cell") if not evidence else ", ".join(_unique(places)),
+        }
+        for (rank, gate, defense, evidence), places in groups.items()
+    ]
+    return sorted(found, key=lambda line: (order[line["outcome"]], line["gate"], line["defense"], line["where"]))
+
+
+def provenance(records: Sequence[Record]) -> dict[str, Any]:
+    """Return where the numbers come from: each distinct value once, with how many cells have it.
+
+    Returns
+    -------
+    dict : versions, machines, commands, seeds, datasets, networks, plugins -> list of text; first, last, seconds
+    """
+    versions: dict[str, set[str]] = {}
+    told: dict[str, Counter[str]] = {
+        name: Counter() for name in ("machines", "commands", "seeds", "datasets", "networks", "plugins")
+    }
+    finished, seconds = [], 0.0
+    for record in records:
+        source = _mapping(record.get("provenance"))
+        for name, value in _mapping(source.get("versions")).items():
+            versions.setdefault(wording.plain(name), set()).add(wording.plain(value))
+        machine = _mapping(source.get("machine"))
+        if machine:
+            told["machines"][wording.plain(", ".join(f"{k} {v}" for k, v in machine.items()))] += 1
+        if source.get("command"):
+            told["commands"][wording.plain(source["command"])] += 1
+        seeds = record["seeds"]
+        told["seeds"][f"split {seeds['split']}, training {seeds['training']}, attack {seeds['attack']}"] += 1
+        told["datasets"][_described(record["dataset"], "fingerprint")] += 1
+        told["networks"][_described(record["model"], "digest")] += 1
+        for part in ("defense", "attack"):
+            owner = _mapping(record.get(part)).get("distribution")
+            if owner:
+                told["plugins"][wording.plain(owner)] += 1
+        if source.get("finished"):
+            finished.append(wording.plain(source["finished"]))
+        if isinstance(source.get("seconds"), int | float):
+            seconds += float(source["seconds"])
+    return {
+        "versions": [(name, wording.listed(sorted(found))) for name, found in sorted(versions.items())],
+        **{name: [(text, number) for text, number in counter.most_common(12)] for name, counter in told.items()},
+        "first": min(finished, default=""),
+        "last": max(finished, default=""),
+        "seconds": seconds,
+    }
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _described(entry: Mapping[str, Any], digest: str) -> str:
+    parts = [str(entry["label"])]
+    if entry.get("weights"):
+        parts.append(f"{entry['weights']} weights")
+    if entry.get(digest):
+        parts.append(f"{digest} {str(entry[digest])[:12]}")
+    return wording.plain(", ".join(parts))
+
+
+def _unique(values: Iterable[str], limit: int = 8) -> list[str]:
+    found = list(dict.fromkeys(values))
+    return found if len(found) <= limit else [*found[:limit], f"… {len(found) - limit} more"]

@@ -1,0 +1,119 @@
+"""Heat maps: defense × attack, one for each knowledge of the attacker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench.analysis.records import KNOWLEDGE
+from bench.report import wording
+
+Row = Mapping[str, Any]
+
+_SIGNS = {"failed": "✕", "timed-out": "⏱", "skipped": "∅"}
+
+
+@dataclass(frozen=True)
+class Square:
+    """One cell of a map.
+
+    Attributes
+    ----------
+    text : accuracy in whole per cent, or the sign of what happened
+    share : accuracy in [0, 1]; None where there is none
+    title : the whole story, one sentence
+    partial : judged on fewer images than the row
+    """
+
+    text: str
+    share: float | None
+    title: str
+    status: str
+    partial: bool = False
+
+
+@dataclass(frozen=True)
+class Map:
+    """A table of squares.
+
+    Attributes
+    ----------
+    attacks : (label, is of the core, is a control), the strongest first, controls last
+    lines : (defense, is ranked, squares in the order of ``attacks``)
+    """
+
+    knowledge: str
+    attacks: tuple[tuple[str, bool, bool], ...]
+    lines: tuple[tuple[str, bool, tuple[Square, ...]], ...]
+
+
+def maps(group: Sequence[Row], cells: Sequence[Row]) -> list[Map]:
+    """Return the maps of one setting, the strongest attacker first.
+
+    Parameters
+    ----------
+    group : the leaderboard's rows of the setting
+    cells : rows of the frame of all cells
+    """
+    first = group[0]
+    names = ("dataset", "model", "norm", "epsilon", "domain", "budget")
+    here = [cell for cell in cells if cell["kind"] == "attack" and all(cell[name] == first[name] for name in names)]
+    found = []
+    for knowledge in reversed(KNOWLEDGE):
+        level = [cell for cell in here if cell["knowledge"] == knowledge]
+        if level:
+            found.append(_map(knowledge, group, level))
+    return found
+
+
+def _map(knowledge: str, group: Sequence[Row], level: Sequence[Row]) -> Map:
+    by_place: dict[tuple[str, str], list[Row]] = {}
+    for cell in level:
+        by_place.setdefault((cell["defense"], cell["attack"]), []).append(cell)
+
+    def strength(attack: str) -> tuple[bool, float, str]:
+        own = [cell for cell in level if cell["attack"] == attack]
+        known = [cell["accuracy"] for cell in own if not wording.is_missing(cell["accuracy"])]
+        return (any(cell["control"] for cell in own), sum(known) / len(known) if known else 1.0, attack)
+
+    attacks = sorted({cell["attack"] for cell in level}, key=strength)
+    traits = tuple(
+        (
+            attack,
+            any(cell["core"] for cell in level if cell["attack"] == attack),
+            any(cell["control"] for cell in level if cell["attack"] == attack),
+        )
+        for attack in attacks
+    )
+    lines = tuple(
+        (
+            row["defense"],
+            row["status"] == "ranked",
+            tuple(_square(row, attack, by_place.get((row["defense"], attack), [])) for attack in attacks),
+        )
+        for row in group
+    )
+    return Map(knowledge, traits, lines)
+
+
+def _square(row: Row, attack: str, cells: Sequence[Row]) -> Square:
+    """Return the square of a defense and an attack; several seeds are averaged, a failure among them shows."""
+    if not cells:
+        return Square("", None, f"{row['defense']} × {attack}: not planned", "none")
+    bad = [cell for cell in cells if cell["status"] != "ok"]
+    if bad:
+        worst = min(bad, key=lambda cell: list(_SIGNS).index(cell["status"]))
+        title = f"{row['defense']} × {attack}: {worst['status']}. {worst['reason']}"
+        return Square(_SIGNS[worst["status"]], None, title, worst["status"])
+    share = sum(cell["accuracy"] for cell in cells) / len(cells)
+    images = min(cell["samples"] for cell in cells)
+    partial = images < row["samples"]
+    of = f"{images:,} of {row['samples']:,} images" if partial else f"{images:,} images"
+    title = f"{row['defense']} × {attack}: {wording.percent(share)} right, {of}"
+    if len(cells) == 1:
+        title += f", interval {wording.interval(cells[0]['accuracy_low'], cells[0]['accuracy_high'])}"
+        distance = cells[0]["median_distance"]
+        if not wording.is_missing(distance):
+            title += f", median distance {wording.figure(distance)}"
+    return Square(f"{100 * share:.0f}", share, title, "ok", partial)

@@ -1,0 +1,229 @@
+"""The page: one file, nothing loaded from anywhere, readable without scripts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cache as memoised
+from importlib.resources import files as resources
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from bench.analysis import curve, measurements
+from bench.analysis.costs import FIRM
+from bench.analysis.records import KNOWLEDGE, Record
+from bench.report import charts, details, heat, pictures, summary, wording
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Row = dict[str, Any]
+
+LIMIT_BYTES = 3_000_000
+_COSTS = (
+    ("latency_ratio", "latency, times the undefended model"),
+    ("uplink_bytes", "uplink, bytes an image"),
+)
+
+
+def page(
+    records: Sequence[Record], board: pd.DataFrame, cells: pd.DataFrame, *, command: str = "", cache: Path | None = None
+) -> str:
+    """Return the whole page.
+
+    Parameters
+    ----------
+    board, cells : frames of ``bench.analysis.leaderboard`` and ``cells``
+    cache : folder for drawn charts
+    """
+    painter = charts.Painter(cache)
+    rows: list[Row] = [_clean(row) for row in board.to_dict("records")]
+    settings = [list(group) for _, group in groupby(rows, key=lambda row: row["setting"])]
+    curves = [_clean(row) for row in curve(records).to_dict("records")]
+    all_cells: list[Row] = [_clean(row) for row in cells.to_dict("records")]
+    sections = []
+    curved: set[tuple[str, ...]] = set()
+    for number, group in enumerate(settings):
+        leading = group[0]["headline"] or any(row["headline"] for row in group) or number == 0
+        family = tuple(group[0][name] for name in ("dataset", "model", "norm", "domain", "budget"))
+        swept = Markup("")
+        if family not in curved:
+            curved.add(family)
+            swept = _sweep(painter, group[0], curves)
+        sections.append(
+            {
+                "number": number,
+                "title": wording.setting_title(group[0]),
+                "first": group[0],
+                "rows": group,
+                "leading": leading,
+                "summary": summary.sentences(group),
+                "samples": max(row["samples"] for row in group),
+                "drawn": [row for row in group if row["randomised"] and row["attacks"]],
+                "knowledge": _knowledge(painter, group) if any(row["attacks"] for row in group) else Markup(""),
+                "trades": [t for name, title in _COSTS if leading and (t := _trade(painter, group, name, title))],
+                "sweep": swept,
+                "heat": heat.maps(group, all_cells),
+                "has": _present(group),
+            }
+        )
+    html: str = _environment().get_template("index.html.j2").render(
+        sections=sections,
+        strips=pictures.strips(records),
+        gaps=details.gaps(all_cells),
+        gates=details.gates(records),
+        figures=[_clean(row) for row in measurements(records).to_dict("records")],
+        provenance=details.provenance(records),
+        totals=details.totals(all_cells),
+        command=command,
+        now=datetime.now().astimezone(),
+        style=Markup(_resource("style.css")),  # noqa: S704
+        script=Markup(_resource("script.js")),  # noqa: S704
+        knowledge_levels=KNOWLEDGE,
+    )
+    return html
+
+
+@memoised
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("bench.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["wording"] = wording
+    environment.filters |= {
+        "percent": wording.percent,
+        "figure": wording.figure,
+        "size": wording.size,
+        "amount": wording.amount,
+        "radius": wording.radius,
+        "present": lambda value: not wording.is_missing(value),
+        "breakable": _breakable,
+    }
+    environment.filters["sort_value"] = lambda value: "" if wording.is_missing(value) else f"{float(value):.6g}"
+    return environment
+
+
+def _resource(name: str) -> str:
+    return (resources("bench.report") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _breakable(label: str) -> Markup:
+    """Return a label that may be broken after its brackets and commas."""
+    text = Markup.escape(label)
+    for sign in ("[", ",", "="):
+        text = Markup(str(text).replace(sign, sign + "<wbr>"))  # noqa: S704  # escaped above; none of the signs is in an entity
+    return text
+
+
+def _clean(row: Mapping[Any, Any]) -> Row:
+    """Return a frame's row with plain Python values and printable text."""
+    clean: Row = {}
+    for name, value in row.items():
+        if isinstance(value, str):
+            value = wording.plain(value)
+        elif value is not None and hasattr(value, "item"):
+            value = value.item()
+        elif type(value).__name__ == "NAType":
+            value = None
+        clean[str(name)] = value
+    return clean
+
+
+def _present(group: Sequence[Row]) -> dict[str, bool]:
+    """Return which optional columns have anything in them."""
+    names = ("device_ms", "server_ms", "uplink_bytes", "latency_ratio", "model_bytes", "macs", "energy_mj", "peak_bytes")
+    has = {name: any(not wording.is_missing(row[name]) for row in group) for name in (*names, "published", "seed_spread")}
+    has["transfer"] = any(row["oblivious_is_transfer"] and not wording.is_missing(row["oblivious"]) for row in group)
+    return has
+
+
+def _figure(svg: Markup, caption: str) -> Markup:
+    return Markup('<figure><div class="scroll">{}</div><figcaption>{}</figcaption></figure>').format(svg, caption)
+
+
+def _knowledge(painter: charts.Painter, group: Sequence[Row]) -> Markup:
+    rows = []
+    for order, row in enumerate(group):
+        for level in charts.LEVELS:
+            value = row["clean_accuracy"] if level == "clean" else row[level.replace("-", "_")]
+            if not wording.is_missing(value):
+                text = f"{row['defense']}, {level}: {wording.percent(value)}"
+                rows.append({"defense": row["defense"], "level": level, "accuracy": value, "order": order, "text": text})
+    told = "; ".join(row["text"] for row in rows if row["level"] in ("oblivious", "adaptive"))
+    svg = painter.draw(charts.knowledge, rows, f"Accuracy by what the attacker knows. {told}")
+    return _figure(
+        svg,
+        "What knowing the defense is worth: accuracy without attack and under the worst attack of each kind of attacker. "
+        "A long line means that the defense leans on not being known.",
+    )
+
+
+def _trade(painter: charts.Painter, group: Sequence[Row], cost: str, title: str) -> Markup:
+    rows = [
+        {
+            "defense": row["defense"], "cost": row[cost], "accuracy": row["robust_accuracy"], "low": row["robust_low"],
+            "high": row["robust_high"], "ranked": row["status"] == "ranked", "front": False, "title": title,
+            "text": f"{row['defense']}: {wording.percent(row['robust_accuracy'])} at {wording.figure(row[cost])}",
+        }
+        for row in group
+        if not wording.is_missing(row[cost]) and row["attacks"] and not wording.is_missing(row["robust_accuracy"])
+    ]  # fmt: skip
+    if len(rows) < 2:
+        return Markup("")
+    for row in rows:
+        row["front"] = row["ranked"] and not any(_beats(other, row) for other in rows if other["ranked"])
+    front = [row["defense"] for row in rows if row["front"]]
+    svg = painter.draw(charts.trade, rows, f"Robust accuracy against {title}. On the front: {', '.join(front)}.")
+    return _figure(
+        svg,
+        f"Robust accuracy against {title}: up and to the left is better. The dashed front joins the ranked defenses that "
+        "no other beats in both; hollow points are not ranked. Bars are 95 % intervals.",
+    )
+
+
+def _beats(first: Row, second: Row) -> bool:
+    """Return whether the first is at least as good in both and better in one."""
+    as_good = first["accuracy"] >= second["accuracy"] and first["cost"] <= second["cost"]
+    return bool(as_good and (first["accuracy"] > second["accuracy"] or first["cost"] < second["cost"]))
+
+
+def _sweep(painter: charts.Painter, first: Row, curves: Sequence[Row]) -> Markup:
+    names = ("dataset", "model", "norm", "domain", "budget")
+    rows = [row for row in curves if all(row[name] == first[name] for name in names)]
+    radii = {row["epsilon"] for row in rows if row["source"] == "swept"}
+    fine = any(row["source"] == "minimum-norm" for row in rows)
+    if not first["norm"] or (len(radii) < 2 and not fine):
+        return Markup("")
+    norm = wording.NORMS.get(first["norm"], first["norm"])
+    drawn = [
+        {
+            **{name: row[name] for name in ("defense", "source", "epsilon", "accuracy", "low", "high")},
+            "norm": norm,
+            "text": f"{row['defense']} at {wording.radius(row['epsilon'])}: {wording.percent(row['accuracy'])}",
+        }
+        for row in rows
+        if math.isfinite(row["epsilon"])
+    ]
+    told = "; ".join(row["text"] for row in drawn if row["source"] == "swept")
+    svg = painter.draw(charts.sweep, drawn, f"Accuracy against epsilon in {norm}. {told}")
+    parts = ["Accuracy against the size of the perturbation."]
+    if radii:
+        parts.append("Dots: worst case over all attacks at a radius that was run, with 95 % intervals.")
+    if fine:
+        parts.append(
+            "Smooth lines: minimum-norm attacks alone, one run for every radius; an upper bound, and only for "
+            "deterministic defenses."
+        )
+    return _figure(svg, " ".join(parts))
+
+
+__all__ = ["FIRM", "LIMIT_BYTES", "page"]
