@@ -25,7 +25,6 @@ from bench.plugins.hookspecs import PROJECT
 _FOREIGN: Final = frozenset({"site-packages", "dist-packages"})
 
 
-@cache
 def code_digest(factory: str) -> str:
     """Return a digest of the code that ``factory`` runs: 32 hexadecimal digits.
 
@@ -38,31 +37,37 @@ def code_digest(factory: str) -> str:
     PluginFault : the module or the file is not there, or is no Python
     """
     place, _, _ = factory.rpartition(":")
-    digest = blake2b(digest_size=16)
     if place.endswith(".py"):
-        digest.update(_bytes(Path(place).expanduser(), factory))
-        return digest.hexdigest()
-    owner = _Owner.of(place.partition(".")[0])
+        return blake2b(_bytes(Path(place).expanduser()), digest_size=16).hexdigest()
     if _file(place) is None:
         raise PluginFault(f"Module {place!r} of factory {factory!r} is not installed.")
-    for module in sorted(_reached(place, owner)):
-        digest.update(f"{module}={_source(module, factory).digest}\n".encode())
-    return digest.hexdigest()
+    return _digest_from(place)
 
 
-def _reached(start: str, owner: _Owner) -> set[str]:
-    """Return the modules that importing ``start`` can bring in, of those that the owner's distribution has."""
+@cache
+def _digest_from(start: str) -> str:
+    lines = [f"{module}={_source(module).digest}\n" for module in sorted(_reached(start))]
+    return blake2b("".join(lines).encode(), digest_size=16).hexdigest()
+
+
+def _reached(start: str) -> set[str]:
+    """Return the modules that importing ``start`` can bring in, of those that its distribution has."""
+    owner = _Owner.of(start.partition(".")[0])
     reached: set[str] = set()
+    passed: set[str] = set()
     waiting = [start]
     while waiting:
         name = waiting.pop()
+        if name in passed:
+            continue
+        passed.add(name)
         parts = name.split(".")
         for depth in range(1, len(parts) + 1):  # importing a.b.c runs a and a.b first
             module = ".".join(parts[:depth])
             if module in reached or not owner.has(parts[0]) or _file(module) is None:
                 continue
             reached.add(module)
-            waiting += _source(module, module).imports
+            waiting += _source(module).imports
     return reached
 
 
@@ -76,17 +81,17 @@ class _Source:
 
 
 @cache
-def _source(module: str, asked_by: str) -> _Source:
+def _source(module: str) -> _Source:
     """Return the digest of one module and the names that it imports, those of attributes among them."""
     path = _file(module)
     assert path is not None
-    content = b"" if path.is_dir() else _bytes(path, asked_by)
+    content = b"" if path.is_dir() else _bytes(path)
     if path.suffix != ".py":
         return _Source(blake2b(content, digest_size=16).hexdigest(), ())
     try:
         tree = ast.parse(content)
     except (SyntaxError, ValueError) as error:
-        raise PluginFault(f"File {path} of {asked_by!r} is no Python: {error}.") from error
+        raise PluginFault(f"File {path} is no Python: {error}.") from error
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     reader = _Reader(package)
     text = reader.text(tree)
@@ -124,11 +129,11 @@ def _in_folder(folder: Path, name: str) -> Path | None:
     return folder / name if (folder / name).is_dir() else None
 
 
-def _bytes(path: Path, asked_by: str) -> bytes:
+def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise PluginFault(f"File {path} of factory {asked_by!r} cannot be read: {error.strerror}.") from error
+        raise PluginFault(f"File {path} cannot be read: {error.strerror}.") from error
 
 
 # ---------------------------------------------------------------------- whose module
@@ -255,12 +260,14 @@ class _Reader:
 
 
 _SILENT: Final = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
+_known_fields: Final[dict[type[Any], tuple[str, ...]]] = {}
 _WITH_DOCSTRING: Final = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
-@cache
 def _fields(kind: type[Any]) -> tuple[str, ...]:
-    return tuple(field for field in kind._fields if field not in _SILENT)
+    if kind not in _known_fields:
+        _known_fields[kind] = tuple(field for field in kind._fields if field not in _SILENT)
+    return _known_fields[kind]
 
 
 def _has_docstring(node: ast.AST) -> bool:

@@ -77,7 +77,7 @@ def decode(content: bytes) -> StoredObject[NDArray[Any]]:
         raise DamagedObject(f"not readable as safetensors: {error}") from error
     if _of_tensors(tensors) != envelope["checksum"]:
         raise DamagedObject("the checksum does not match the tensors")
-    return StoredObject(tensors, _meta(envelope))
+    return StoredObject(dict(sorted(tensors.items())), _meta(envelope))
 
 
 def decode_torch(content: bytes) -> StoredObject[Tensor]:
@@ -85,8 +85,7 @@ def decode_torch(content: bytes) -> StoredObject[Tensor]:
     import torch
 
     checked = decode(content)
-    # torch refuses arrays that cannot be written to, and safetensors gives views of the content
-    return StoredObject({name: torch.from_numpy(array.copy()) for name, array in checked.tensors.items()}, checked.meta)
+    return StoredObject({name: torch.from_numpy(array) for name, array in checked.tensors.items()}, checked.meta)
 
 
 def read_meta(path: Path) -> dict[str, Any]:
