@@ -11,7 +11,7 @@ from bench.conformance.workbench import Passage
 from bench.deployment import Signal
 from bench.deployment.deployment import run_node
 
-STEP = 2e-3  # in pixels: small beside 1/255 steps, large beside float32's rounding of a sum
+STEP = 5e-4  # in pixels: small beside the distances of neighbouring pixels, large beside float32's rounding
 COARSE = 0.05  # a staircase that is flat under STEP moves under this
 DIRECTIONS = 4
 TOLERANCE = 0.05
@@ -38,8 +38,9 @@ class Slope:
 
 def slope(passage: Passage) -> Slope:
     """Return how one node's derivative with respect to its first input compares with finite differences."""
-    # Off the ends of the box, where clamping would bend everything, and off the 8-bit grid, where rounding would jump.
-    x = (0.1 + 0.8 * passage.inputs[0].x + 0.01 * _noise(passage.inputs[0].x, 0)).detach()
+    # Off the ends of the box, where clamping bends everything, and without flat areas, where every pixel is a tie.
+    image = passage.inputs[0].x.detach()
+    x = 0.25 + 0.5 * image + 0.3 * _noise(image, 0)
     errors, sizes, differences, coarse = [], [], [], []
     leaf = x.clone().requires_grad_(True)
     output = _through(passage, leaf)

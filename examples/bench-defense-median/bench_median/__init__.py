@@ -1,0 +1,1 @@
+"""A median filter as a defense."""
