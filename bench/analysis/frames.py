@@ -22,6 +22,9 @@ CELL_COLUMNS = (
 )  # fmt: skip
 
 
+CELL_RESAMPLES = 1_000  # a cell's interval is for the eye; the leaderboard's, which is compared, has ten times as many
+
+
 def cells(records: Iterable[Record]) -> pd.DataFrame:
     """Return one row a cell, failed and skipped ones included.
 
@@ -107,7 +110,7 @@ def _cell(record: Record, clean: Record | None) -> dict[str, Any]:
 
 def _outcomes(record: Record, clean: Record | None) -> dict[str, float]:
     candidate = clean_candidate(record) if record["kind"] == "clean" else attack_candidate(record)
-    share = estimate(candidate.scored)
+    share = estimate(candidate.scored, resamples=CELL_RESAMPLES)
     found = {"accuracy": share.value, "accuracy_low": share.low, "accuracy_high": share.high}
     if record["kind"] == "clean":
         return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.groups import Row, counts, pooled, rows
-from bench.analysis.ranking import judge
+from bench.analysis.ranking import leaderboard
 from bench.analysis.records import Record
 from bench.analysis.statistics import Values, estimate
 from bench.analysis.worst_case import found_distances
@@ -22,8 +22,14 @@ CURVE_COLUMNS = (
 POINTS = 60  # of a minimum-norm curve; the steps between are finer than a reader sees
 
 
-def curve(records: Iterable[Record], *, dataset: str = "", model: str = "", norm: str = "") -> pd.DataFrame:
+def curve(
+    records: Iterable[Record], *, dataset: str = "", model: str = "", norm: str = "", board: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Return accuracy at many epsilons, for the data set, network and norm given ("" for all).
+
+    Parameters
+    ----------
+    board : the leaderboard of the same records, where it is already there
 
     Returns
     -------
@@ -32,23 +38,21 @@ def curve(records: Iterable[Record], *, dataset: str = "", model: str = "", norm
         worst case over those attacks alone; deterministic deployments only, since such attacks end on the boundary of
         one draw)
     """
-    lines: list[dict[str, Any]] = []
+    records = list(records)
+    board = leaderboard(records) if board is None else board
+    asked = {"dataset": dataset, "model": model, "norm": norm}
+    lines = [
+        _swept(row)
+        for row in board.to_dict("records")
+        if row["attacks"] and all(not value or row[name] == value for name, value in asked.items())
+    ]
     done: set[tuple[object, ...]] = set()
     for row in rows(records):
-        setting = row.setting
-        if not setting.norm or (dataset or setting.dataset, model or setting.model, norm or setting.norm) != (
-            setting.dataset,
-            setting.model,
-            setting.norm,
-        ):
+        threat = (replace(row.setting, epsilon=0.0), row.label)
+        if threat in done or any(value and getattr(row.setting, name) != value for name, value in asked.items()):
             continue
-        judged = judge(row)
-        if judged.attacks and len(judged.shares):
-            lines.append(_point(row, "swept", setting.epsilon, judged.shares))
-        threat = (replace(setting, epsilon=0.0), row.label)
-        if threat not in done:
-            done.add(threat)
-            lines += _minimum_norm(row)
+        done.add(threat)
+        lines += _minimum_norm(row)
     frame = pd.DataFrame(lines, columns=list(CURVE_COLUMNS))
     return frame.sort_values(list(CURVE_COLUMNS[:8]), kind="stable").reset_index(drop=True)
 
@@ -74,24 +78,29 @@ def _minimum_norm(row: Row) -> list[dict[str, Any]]:
     farthest = max(float(np.quantile(finite, 0.98)), row.setting.epsilon)
     radii = np.linspace(0.0, farthest * 1.05, POINTS)
     return [
-        _point(row, "minimum-norm", float(radius), pooled([(d[:n] > radius).astype(np.float64) for d in nearest]))
-        for radius in radii
+        _point(row, float(radius), pooled([(d[:n] > radius).astype(np.float64) for d in nearest])) for radius in radii
     ]
 
 
-def _point(row: Row, source: str, epsilon: float, shares: Values) -> dict[str, Any]:
+def _point(row: Row, epsilon: float, shares: Values) -> dict[str, Any]:
     setting, share = row.setting, estimate(shares)
-    return {
-        "dataset": setting.dataset,
-        "model": setting.model,
-        "norm": setting.norm,
-        "domain": setting.domain,
-        "budget": setting.budget,
+    names = ("dataset", "model", "norm", "domain", "budget")
+    return {name: getattr(setting, name) for name in names} | {
         "defense": row.label,
-        "source": source,
+        "source": "minimum-norm",
         "epsilon": epsilon,
         "accuracy": share.value,
         "low": share.low,
         "high": share.high,
         "samples": share.n,
+    }
+
+
+def _swept(row: Mapping[Hashable, Any]) -> dict[str, Any]:
+    names = ("dataset", "model", "norm", "domain", "budget", "defense", "epsilon", "samples")
+    return {name: row[name] for name in names} | {
+        "source": "swept",
+        "accuracy": row["robust_accuracy"],
+        "low": row["robust_low"],
+        "high": row["robust_high"],
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from bench.cli.options import JSON, STORE, echo_json, folder
-from bench.errors import ExitCode, UnknownName
+from bench.errors import ExitCode
 
 
 @click.command(epilog="\b\nExample:\n  bench explain 3f2a9c\n")
@@ -18,18 +18,16 @@ def command(*, key: str, store: str | None, as_json: bool) -> int:
 
     opened = api.open_store(folder(store))
     records = [r for r in opened.records() if r["run_key"].startswith(key) or r["cell_id"].startswith(key)]
-    preimage = opened.preimage(key)
-    if not records and preimage is None:
-        raise UnknownName("key", key, [r["run_key"] for r in records])
-    shown = {"records": records, "preimage": preimage}
+    tasks = {} if records else {name: opened.preimage(name) for name in [opened.complete(key)]}
     if as_json:
-        echo_json(shown)
+        echo_json({"records": records, "tasks": tasks})
         return ExitCode.DONE
     for record in records:
         click.secho(f"cell {record['cell_id']} run {record['run_key']}: {record['status']}", bold=True)
-        brief = {k: v for k, v in record.items() if k not in {"outcomes", "pictures", "measurements"}}
-        echo_json(brief)
-    if preimage is not None:
-        click.secho(f"task {key}", bold=True)
+        echo_json({k: v for k, v in record.items() if k not in {"outcomes", "pictures", "measurements"}})
+    for name, preimage in tasks.items():
+        ended = opened.failure(name)
+        state = f"{ended['status']}: {ended['reason']}" if ended else "done" if opened.has(name) else "not there"
+        click.secho(f"task {name}: {state}", bold=True)
         echo_json(preimage)
     return ExitCode.DONE

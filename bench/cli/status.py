@@ -33,7 +33,7 @@ def command(*, store: str | None, as_json: bool, **flags: Any) -> int:
     if as_json:
         echo_json({"store": str(opened.root), "records": len(records), "settled": made.settled, "cells": rows})
         return ExitCode.DONE
-    click.echo(f"store {opened.root}: {len(records)} records, {opened.du() / 1e6:.1f} MB")
+    click.echo(f"store {opened.root}: {len(records)} records, {opened.du().total_bytes / 1e6:.1f} MB")
     for state, count in Counter(row["state"] for row in rows).items():
         click.echo(f"{count:6} {state}")
     for row in rows:

@@ -20,7 +20,7 @@ def du(*, store: str | None) -> int:
     from bench import api
 
     opened = api.open_store(folder(store))
-    click.echo(f"{opened.root}: {opened.du() / 1e6:.1f} MB, {len(opened.records())} records")
+    click.echo(f"{opened.root}: {opened.du().total_bytes / 1e6:.1f} MB, {len(opened.records())} records")
     return ExitCode.DONE
 
 
@@ -32,6 +32,6 @@ def gc(*, store: str | None, dry_run: bool) -> int:
     from bench import api
 
     opened = api.open_store(folder(store))
-    removed = opened.gc(dry_run=dry_run)
-    click.echo(f"{'would free' if dry_run else 'freed'} {removed / 1e6:.1f} MB")
+    gone = opened.gc(dry_run=dry_run)
+    click.echo(f"{'would free' if dry_run else 'freed'} {gone.bytes / 1e6:.1f} MB in {len(gone.paths)} files")
     return ExitCode.DONE

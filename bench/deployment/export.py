@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from bench.deployment.draws import Draws
 from bench.deployment.signal import Signal
 from bench.deployment.subgraph import Subgraph
+from bench.inference import session
 
 OPSET: Final = 17
 TOLERANCE: Final = 1e-3  # of max(1, max|torch|): ours, wide enough for another order of summation in float32
@@ -174,18 +175,6 @@ class OnnxSubgraph:
         tensors = [torch.from_numpy(np.asarray(array)) for array in arrays]
         draws = next(iter(given.values())).draws
         return _signals(self.exported.outputs, tensors, draws)
-
-
-def session(path: Path, *, threads: int = 1) -> Any:
-    """Return an onnxruntime session on the CPU: ``threads`` threads, operators one after the other, no spinning."""
-    import onnxruntime  # 0.2 s, and only where a graph is run
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # spinning burns energy
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def ports(signals: Mapping[str, Signal], names: Sequence[str]) -> tuple[Port, ...]:

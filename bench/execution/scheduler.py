@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from bench.errors import DamagedObject
 from bench.execution.executor import Executor, Finished, Progressed
 from bench.execution.progress import Watcher
 from bench.planning.task import Task
@@ -110,7 +109,7 @@ class Scheduler:
             self.watcher.finished(task, "ok")
         else:
             if event.lasting:
-                self.store.fail(task.key, event.status, event.reason, trace=event.trace, printed=event.printed)
+                self.store.fail(task.key, event.status, event.reason)
             self._fail(task, event, tally)
 
     def _fail(self, task: Task, event: Finished, tally: Tally) -> None:
@@ -121,18 +120,6 @@ class Scheduler:
         if lease := self.leases.pop(key, None):
             with contextlib.suppress(OSError):
                 lease.release()
-
-
-def whole(store: Store, tasks: Iterable[Task]) -> list[Task]:
-    """Return the tasks whose stored objects are damaged on reading: they are to be made again."""
-    damaged = []
-    for task in tasks:
-        if store.has(task.key):
-            try:
-                store.read(task.key)
-            except DamagedObject:
-                damaged.append(task)
-    return damaged
 
 
 def _dependants(tasks: Mapping[str, Task]) -> dict[str, int]:

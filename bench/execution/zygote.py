@@ -37,6 +37,7 @@ def main() -> int:
     for module in preload:
         with contextlib.suppress(Exception):
             importlib.import_module(module)
+    _settle_torch()
     gc.collect()
     gc.freeze()  # forks share these pages as long as nobody touches them
     _say(answers, {"ready": True})
@@ -145,12 +146,9 @@ def _work(root: Path, command: dict[str, Any], pipe: int) -> NoReturn:
 
 
 def _execute(root: Path, task: dict[str, Any], answers: IO[str]) -> dict[str, Any]:
-    import torch
     from bench.store import Store
     from bench.tasks import function, progress
 
-    torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True, warn_only=True)
     progress.listen(lambda share, text: _say(answers, {"progress": [share, text]}))
     store = Store(root)
     start = time.monotonic()
@@ -159,6 +157,17 @@ def _execute(root: Path, task: dict[str, Any], answers: IO[str]) -> dict[str, An
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     store.write(task["key"], outcome.tensors, {**outcome.meta, "seconds": seconds, "kind": task["kind"]})
     return {"status": "ok", "seconds": seconds, "peak_bytes": peak}
+
+
+def _settle_torch() -> None:
+    """Set what all tasks share, and import what torch would import at their first step."""
+    import torch
+
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    for module in ("torch._dynamo", "torch._inductor.config"):
+        with contextlib.suppress(Exception):
+            importlib.import_module(module)
 
 
 def _die_with_parent() -> None:

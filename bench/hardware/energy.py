@@ -13,7 +13,6 @@ import numpy as np
 
 from bench.errors import UnknownName, UsageError
 
-ESTIMATED: Final = frozenset({"estimated-tdp", "modelled"})  # classes that enter no ranking and give no CO2e
 JOULES_PER_KWH: Final = 3.6e6
 
 

@@ -15,7 +15,8 @@ from bench.planning.task import Kind, Task
 from bench.plugins.entries import Dataset, Defense
 from bench.plugins.selection import Chosen
 from bench.store import Store
-from bench.store.keys import code_digest, environment_class, key, versions
+from bench.store.code import code_digest
+from bench.store.keys import environment_class, key, versions
 from bench.tasks import FUNCTIONS
 
 

@@ -60,7 +60,7 @@ class Painter:
             if path is not None:
                 _keep(path, svg)
         opening = f'<svg role="img" aria-label="{escape(label)}" '
-        return Markup(svg.replace("<svg ", opening, 1))  # noqa: S704  # vl-convert escapes all text
+        return Markup(svg.replace("<svg ", opening, 1))  # vl-convert escapes all text
 
     def _code(self) -> str:
         """Return what changes a drawing beside its rows: this file and the libraries."""
@@ -83,12 +83,10 @@ def _keep(path: Path, svg: str) -> None:
 def _render(chart: Any) -> str:
     import vl_convert
 
-    svg: str = vl_convert.vegalite_to_svg(chart.to_dict())
+    svg: str = vl_convert.vegalite_to_svg(chart.to_dict(validate=False))
     # Marks are titled where the chart describes them: a tooltip without a script. The picture as a whole has one
     # text alternative, so the parts' roles are dropped.
-    svg = re.sub(
-        r'<(path|text)((?: [^<>]*?)?) aria-label="([^"]*)"([^<>]*?)/>', r"<\1\2\4><title>\3</title></\1>", svg
-    )
+    svg = re.sub(r'<(path|text)((?: [^<>]*?)?) aria-label="([^"]*)"([^<>]*?)/>', r"<\1\2\4><title>\3</title></\1>", svg)
     svg = re.sub(r' (?:role|aria-[a-z]+)="[^"]*"', "", svg)
     return re.sub(r'<rect width="\d+" height="\d+" fill="transparent"/>', "", svg, count=1)
 
@@ -116,7 +114,7 @@ def _themed(chart: Any) -> Any:
 def _table(rows: Rows) -> Any:
     import altair
 
-    return altair.Data(values=[dict(row) for row in rows])
+    return altair.InlineData(values=[dict(row) for row in rows])
 
 
 def knowledge(rows: Rows) -> Any:
@@ -129,7 +127,9 @@ def knowledge(rows: Rows) -> Any:
     import altair as alt
 
     base = alt.Chart(_table(rows)).encode(
-        y=alt.Y("defense:N", sort=alt.EncodingSortField("order"), title=None, axis=alt.Axis(labelLimit=170, domain=False)),
+        y=alt.Y(
+            "defense:N", sort=alt.EncodingSortField("order"), title=None, axis=alt.Axis(labelLimit=170, domain=False)
+        ),
     )
     spread = base.mark_rule(strokeWidth=2, color="var(--rule)").encode(
         x=alt.X("min(accuracy):Q"), x2=alt.X2("max(accuracy):Q")
@@ -176,7 +176,12 @@ def trade(rows: Rows) -> Any:
             scale=alt.Scale(type="log" if logarithmic else "linear", domain=domain, nice=False, zero=False),
             axis=alt.Axis(tickCount=5, format="~s", grid=True),
         ),
-        y=alt.Y("accuracy:Q", title="robust accuracy", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%", tickCount=5)),
+        y=alt.Y(
+            "accuracy:Q",
+            title="robust accuracy",
+            scale=alt.Scale(domain=[0, 1]),
+            axis=alt.Axis(format="%", tickCount=5),
+        ),
     )
     front = base.transform_filter("datum.front").mark_line(
         interpolate="step-after", color="var(--accent)", strokeWidth=1.5, strokeDash=[5, 4]
@@ -230,7 +235,9 @@ def sweep(rows: Rows) -> Any:
         "defense:N", scale=alt.Scale(domain=names, range=colours), title=None, legend=alt.Legend(columns=2)
     )
     base = alt.Chart(_table(rows)).encode(
-        x=alt.X("epsilon:Q", title=f"epsilon ({rows[0]['norm']}, pixels in [0, 1])", scale=alt.Scale(zero=True, nice=False)),
+        x=alt.X(
+            "epsilon:Q", title=f"epsilon ({rows[0]['norm']}, pixels in [0, 1])", scale=alt.Scale(zero=True, nice=False)
+        ),
         y=alt.Y("accuracy:Q", title="accuracy", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%", tickCount=5)),
         color=colour,
     )

@@ -44,10 +44,7 @@ def gaps(cells: Sequence[Row]) -> list[dict[str, Any]]:
                 "attacks": _unique(cell["attack"] or cell["kind"] for cell in members),
                 "knowledge": _unique(cell["knowledge"] for cell in members if cell["knowledge"]),
                 "threats": _unique(
-                    f"{cell['dataset']} {wording.NORMS.get(cell['norm'], cell['norm'])} {wording.radius(cell['epsilon'])}"
-                    if cell["norm"]
-                    else cell["dataset"]
-                    for cell in members
+                    f"{cell['dataset']} {wording.ball(cell)}" if cell["norm"] else cell["dataset"] for cell in members
                 ),
             }
         )
@@ -64,7 +61,12 @@ def gates(records: Iterable[Record]) -> list[dict[str, Any]]:
         for gate in record.get("gates") or []:
             plain = gate["outcome"] in ("pass", "n/a")
             evidence = "" if plain else wording.plain(gate["evidence"])
-            key = (order[gate["outcome"]], wording.plain(gate["name"]), wording.plain(record["defense"]["label"]), evidence)
+            key = (
+                order[gate["outcome"]],
+                wording.plain(gate["name"]),
+                wording.plain(record["defense"]["label"]),
+                evidence,
+            )
             groups.setdefault(key, []).append(wording.plain(where))
     names = {number: outcome for outcome, number in order.items()}
     found = [

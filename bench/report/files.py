@@ -14,6 +14,7 @@ from bench.analysis import cells, leaderboard
 from bench.analysis.records import Record, merge
 from bench.errors import UsageError
 from bench.report import wording
+from bench.report.wording import rows_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,9 +37,7 @@ def prepare(out: Path) -> None:
         raise _unwritable(out, error) from None
 
 
-def write(
-    records: list[Record], out: Path, *, html: bool, command: str, cache: Path | None
-) -> dict[str, Path]:
+def write(records: list[Record], out: Path, *, html: bool, command: str, cache: Path | None) -> dict[str, Path]:
     """Write everything; see ``bench.report.write``."""
     prepare(out)
     records = merge(records)
@@ -50,9 +49,7 @@ def write(
         "cells.csv": _csv(every),
         "cells.json": _json(every),
         "cells.md": _cells_markdown(every),
-        "records.jsonl": "".join(
-            json.dumps(_finite(record), sort_keys=True, allow_nan=False) + "\n" for record in records
-        ),
+        "records.jsonl": "".join(_line(record) for record in records),
     }
     if html:
         from bench.report.html import page
@@ -121,6 +118,13 @@ def _scalar(value: object) -> object:
     return value
 
 
+def _line(record: Record) -> str:
+    try:
+        return json.dumps(record, sort_keys=True, allow_nan=False) + "\n"
+    except ValueError:
+        return json.dumps(_finite(record), sort_keys=True, allow_nan=False) + "\n"
+
+
 def _finite(value: Any) -> Any:
     """Return JSON without NaN and infinity, which other readers refuse."""
     if isinstance(value, float):
@@ -147,20 +151,31 @@ def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def _board_markdown(board: pd.DataFrame) -> str:
     parts = ["# Leaderboard\n"]
     for _, group in board.groupby("setting", sort=False):
-        first = group.iloc[0].to_dict()
-        parts.append(f"## {_escaped(wording.setting_title(first))}\n")
+        parts.append(f"## {_escaped(wording.setting_title(rows_of(group)[0]))}\n")
         titles = ["rank", "defense", "robust accuracy", "clean", "oblivious", "black-box", "white-box", "adaptive"]
         titles += ["strongest attack", "latency ×", "uplink", "status"]
         rows = []
-        for row in group.to_dict("records"):
-            worst = f"{wording.percent(row['robust_accuracy'])} ({wording.interval(row['robust_low'], row['robust_high'])})"
+        for row in rows_of(group):
+            worst = (
+                f"{wording.percent(row['robust_accuracy'])} ({wording.interval(row['robust_low'], row['robust_high'])})"
+            )
             levels = [wording.percent(row[level]) for level in ("oblivious", "black_box", "white_box", "adaptive")]
-            strongest = f"{_escaped(row['strongest_attack'])} ({row['strongest_knowledge']})" if row["strongest_attack"] else ""
+            strongest = (
+                f"{_escaped(row['strongest_attack'])} ({row['strongest_knowledge']})" if row["strongest_attack"] else ""
+            )
             status = row["status"] + (f" ({_escaped(row['reasons'])})" if row["reasons"] else "")
             rows.append(
-                [row["rank"] or wording.NOTHING, _escaped(row["defense"])]
-                + [worst if row["attacks"] else wording.NOTHING, wording.percent(row["clean_accuracy"]), *levels, strongest]
-                + [wording.figure(row["latency_ratio"]), wording.size(row["uplink_bytes"]), status]
+                [
+                    row["rank"] or wording.NOTHING,
+                    _escaped(row["defense"]),
+                    worst if row["attacks"] else wording.NOTHING,
+                    wording.percent(row["clean_accuracy"]),
+                    *levels,
+                    strongest,
+                    wording.figure(row["latency_ratio"]),
+                    wording.size(row["uplink_bytes"]),
+                    status,
+                ]
             )
         parts.append(_table(titles, rows))
     parts.append(
@@ -171,10 +186,23 @@ def _board_markdown(board: pd.DataFrame) -> str:
 
 
 def _cells_markdown(every: pd.DataFrame) -> str:
-    titles = ["data set", "network", "threat", "defense", "attack", "knowledge", "accuracy", "images", "status", "reason"]
+    titles = [
+        "data set",
+        "network",
+        "threat",
+        "defense",
+        "attack",
+        "knowledge",
+        "accuracy",
+        "images",
+        "status",
+        "reason",
+    ]
     rows = []
-    for row in every.to_dict("records"):
-        threat = f"{wording.NORMS.get(row['norm'], row['norm'])} {wording.radius(row['epsilon'])}" if row["norm"] else ""
+    for row in rows_of(every):
+        threat = (
+            f"{wording.NORMS.get(row['norm'], row['norm'])} {wording.radius(row['epsilon'])}" if row["norm"] else ""
+        )
         name = row["attack"] or row["kind"]
         told = [row["dataset"], row["model"], threat, row["defense"], name, row["knowledge"]]
         last = [wording.percent(row["accuracy"]), str(row["samples"]), row["status"], row["reason"]]

@@ -44,7 +44,7 @@ def page(
     painter = charts.Painter(cache)
     rows: list[Row] = [_clean(row) for row in board.to_dict("records")]
     settings = [list(group) for _, group in groupby(rows, key=lambda row: row["setting"])]
-    curves = [_clean(row) for row in curve(records).to_dict("records")]
+    curves = [_clean(row) for row in curve(records, board=board).to_dict("records")]
     all_cells: list[Row] = [_clean(row) for row in cells.to_dict("records")]
     sections = []
     curved: set[tuple[str, ...]] = set()
@@ -72,19 +72,23 @@ def page(
                 "has": _present(group),
             }
         )
-    html: str = _environment().get_template("index.html.j2").render(
-        sections=sections,
-        strips=pictures.strips(records),
-        gaps=details.gaps(all_cells),
-        gates=details.gates(records),
-        figures=[_clean(row) for row in measurements(records).to_dict("records")],
-        provenance=details.provenance(records),
-        totals=details.totals(all_cells),
-        command=command,
-        now=datetime.now().astimezone(),
-        style=Markup(_resource("style.css")),  # noqa: S704
-        script=Markup(_resource("script.js")),  # noqa: S704
-        knowledge_levels=KNOWLEDGE,
+    html: str = (
+        _environment()
+        .get_template("index.html.j2")
+        .render(
+            sections=sections,
+            strips=pictures.strips(records),
+            gaps=details.gaps(all_cells),
+            gates=details.gates(records),
+            figures=[_clean(row) for row in measurements(records).to_dict("records")],
+            provenance=details.provenance(records),
+            totals=details.totals(all_cells),
+            command=command,
+            now=datetime.now().astimezone(),
+            style=Markup(_resource("style.css")),
+            script=Markup(_resource("script.js")),
+            knowledge_levels=KNOWLEDGE,
+        )
     )
     return html
 
@@ -120,7 +124,7 @@ def _breakable(label: str) -> Markup:
     """Return a label that may be broken after its brackets and commas."""
     text = Markup.escape(label)
     for sign in ("[", ",", "="):
-        text = Markup(str(text).replace(sign, sign + "<wbr>"))  # noqa: S704  # escaped above; none of the signs is in an entity
+        text = Markup(str(text).replace(sign, sign + "<wbr>"))  # escaped above; none of the signs is in an entity
     return text
 
 
@@ -140,8 +144,19 @@ def _clean(row: Mapping[Any, Any]) -> Row:
 
 def _present(group: Sequence[Row]) -> dict[str, bool]:
     """Return which optional columns have anything in them."""
-    names = ("device_ms", "server_ms", "uplink_bytes", "latency_ratio", "model_bytes", "macs", "energy_mj", "peak_bytes")
-    has = {name: any(not wording.is_missing(row[name]) for row in group) for name in (*names, "published", "seed_spread")}
+    names = (
+        "device_ms",
+        "server_ms",
+        "uplink_bytes",
+        "latency_ratio",
+        "model_bytes",
+        "macs",
+        "energy_mj",
+        "peak_bytes",
+    )
+    has = {
+        name: any(not wording.is_missing(row[name]) for row in group) for name in (*names, "published", "seed_spread")
+    }
     has["transfer"] = any(row["oblivious_is_transfer"] and not wording.is_missing(row["oblivious"]) for row in group)
     return has
 
@@ -157,12 +172,14 @@ def _knowledge(painter: charts.Painter, group: Sequence[Row]) -> Markup:
             value = row["clean_accuracy"] if level == "clean" else row[level.replace("-", "_")]
             if not wording.is_missing(value):
                 text = f"{row['defense']}, {level}: {wording.percent(value)}"
-                rows.append({"defense": row["defense"], "level": level, "accuracy": value, "order": order, "text": text})
+                rows.append(
+                    {"defense": row["defense"], "level": level, "accuracy": value, "order": order, "text": text}
+                )
     told = "; ".join(row["text"] for row in rows if row["level"] in ("oblivious", "adaptive"))
     svg = painter.draw(charts.knowledge, rows, f"Accuracy by what the attacker knows. {told}")
     return _figure(
         svg,
-        "What knowing the defense is worth: accuracy without attack and under the worst attack of each kind of attacker. "
+        "What knowing the defense is worth: accuracy without attack, and under the worst attack of each attacker. "
         "A long line means that the defense leans on not being known.",
     )
 
@@ -185,8 +202,8 @@ def _trade(painter: charts.Painter, group: Sequence[Row], cost: str, title: str)
     svg = painter.draw(charts.trade, rows, f"Robust accuracy against {title}. On the front: {', '.join(front)}.")
     return _figure(
         svg,
-        f"Robust accuracy against {title}: up and to the left is better. The dashed front joins the ranked defenses that "
-        "no other beats in both; hollow points are not ranked. Bars are 95 % intervals.",
+        f"Robust accuracy against {title}: up and to the left is better. The dashed front joins the ranked defenses "
+        "that no other beats in both; hollow points are not ranked. Bars are 95 % intervals.",
     )
 
 

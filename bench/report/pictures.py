@@ -66,7 +66,8 @@ def strips(records: Iterable[Record]) -> list[Strip]:
         if shown.get(label, 0) >= _PER_DEFENSE or (label, record["knowledge"]) in seen:
             continue
         wrong_first = sorted(
-            (p for p in record["pictures"] if isinstance(p, Mapping)), key=lambda p: p.get("answer") == p.get("true_label")
+            (p for p in record["pictures"] if isinstance(p, Mapping)),
+            key=lambda p: p.get("answer") == p.get("true_label"),
         )
         for picture in wrong_first[:_PER_CELL]:
             strip = _strip(record, picture)

@@ -29,7 +29,7 @@ def sentences(rows: Sequence[Row]) -> list[Markup]:
 
 
 def _names(rows: Sequence[Row]) -> Markup:
-    return Markup(wording.listed([str(Markup("<strong>{}</strong>").format(row["defense"])) for row in rows]))  # noqa: S704
+    return Markup(wording.listed([str(Markup("<strong>{}</strong>").format(row["defense"])) for row in rows]))
 
 
 def _ranked(rows: Sequence[Row]) -> list[Row]:
@@ -119,5 +119,5 @@ def _resolution(rows: Sequence[Row]) -> Markup:
     images = min(row["samples"] for row in ranked)
     points = 100 * detectable_difference(images, pairs)
     return Markup(
-        "With {} images, differences under about {} points may not show; defenses that cannot be told apart share ranks."
+        "With {} images, differences under about {} points may not show; what cannot be told apart shares ranks."
     ).format(f"{images:,}", f"{points:.1f}")

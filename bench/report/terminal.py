@@ -27,11 +27,15 @@ def show(records: list[Record], console: Console | None = None) -> None:
         console.print("Nothing was evaluated.")
         return
     for _, group in board.groupby("setting", sort=False):
-        rows = group.to_dict("records")
+        rows = wording.rows_of(group)
         console.print(_table(rows, console.width))
+        told: dict[str, list[str]] = {}
         for row in rows:
             if row["reasons"]:
-                console.print(_reason(row), highlight=False)
+                told.setdefault(f"{row['status']}: {row['reasons']}", []).append(row["defense"])
+        for reason, names in told.items():
+            text = Text("  ").append(wording.plain(", ".join(names)), style="bold").append(f"  {wording.plain(reason)}")
+            console.print(text, highlight=False)
         console.print()
 
 
@@ -40,9 +44,11 @@ def _table(rows: list[dict[str, Any]], width: int) -> Table:
     title = Text(wording.plain(wording.setting_title(first)), style="bold")
     images = max(row["samples"] for row in rows)
     title.append(f"\n{images:,} images, budget {wording.plain(first['budget'])}; 95 % intervals", style="not bold dim")
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table = Table(
+        title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True
+    )
     table.add_column("Rank", justify="right", no_wrap=True)
-    table.add_column("Defense", overflow="fold", ratio=1, min_width=14)
+    table.add_column("Defense", overflow="fold", min_width=min(30, max(len(row["defense"]) for row in rows)))
     table.add_column("Robust %", justify="right", no_wrap=True)
     wide = width >= 100
     if wide:
@@ -74,13 +80,6 @@ def _table(rows: list[dict[str, Any]], width: int) -> Table:
         table.caption = "† transfer: the defense trains its own network, the attacker has the undefended one"
         table.caption_justify = "left"
     return table
-
-
-def _reason(row: dict[str, Any]) -> Text:
-    text = Text("  ")
-    text.append(wording.plain(row["defense"]), style="bold")
-    text.append(f"  {wording.plain(row['status'])}: {wording.plain(row['reasons'])}")
-    return text
 
 
 def _share(value: float) -> str:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NORMS = {"linf": "L∞", "l2": "L2", "l1": "L1", "l0": "L0"}
 DOMAINS = {"uint8": "8-bit images", "float": "float images"}
@@ -22,6 +25,11 @@ _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u20
 def plain(text: object) -> str:
     """Return text without control characters: a terminal obeys them, and so do right-to-left marks on a page."""
     return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", str(text))
+
+
+def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a frame's rows."""
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
 def is_missing(value: object) -> bool:
@@ -76,13 +84,18 @@ def radius(epsilon: float) -> str:
     return f"{round(steps)}/255" if math.isclose(steps, round(steps), abs_tol=1e-4) else f"{epsilon:.4g}"
 
 
+def ball(setting: Mapping[str, Any]) -> str:
+    """Return norm and radius: L∞ ≤ 0.3."""
+    return f"{NORMS.get(setting['norm'], setting['norm'])} ≤ {radius(setting['epsilon'])}"
+
+
 def threat(setting: Mapping[str, Any]) -> str:
     """Return the threat of a leaderboard row in words."""
     if not setting["norm"]:
         return "no attack run"
     targeted = ", targeted" if setting["targeted"] else ""
     domain = DOMAINS.get(setting["domain"], setting["domain"])
-    return f"{NORMS.get(setting['norm'], setting['norm'])} ≤ {radius(setting['epsilon'])}, {domain}{targeted}"
+    return f"{ball(setting)}, {domain}{targeted}"
 
 
 def setting_title(setting: Mapping[str, Any]) -> str:

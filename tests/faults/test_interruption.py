@@ -27,7 +27,7 @@ def outcomes(records: list[dict]) -> list[tuple]:
 
 def listener(folder: Path, **more: str) -> dict[str, str]:
     folder.mkdir(exist_ok=True)
-    return {"BENCH_STORE_LISTENER": "killer:install", "BENCH_KILL_FOLDER": str(folder), **more}
+    return {"BENCH_STORE_LISTENER": "killer:heard", "BENCH_KILL_FOLDER": str(folder), **more}
 
 
 @pytest.fixture
