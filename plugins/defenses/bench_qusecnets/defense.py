@@ -55,6 +55,7 @@ class _Quantization:
     def start_of_training(self, context: FitContext) -> tuple[nn.Module, Recipe]:
         """Return the classifier that is trained, and how."""
         network = context.network if self.is_pretrained else context.new_network()
+        network.requires_grad_(True)
         return network, adapted_recipe(context.recipe, epochs=self.epochs, pretrained=self.is_pretrained)
 
     def soft(self, thresholds: Tensor, hardness: float) -> Callable[[Tensor], Tensor]:

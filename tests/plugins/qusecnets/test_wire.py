@@ -30,7 +30,9 @@ def test_every_number_of_levels_survives_the_round_trip(coding) -> None:
     for levels in range(2, 257):
         codes = _codes(1 + levels % 37, levels, seed=levels)
         codes[-1] = levels - 1
-        np.testing.assert_array_equal(wire.decode(wire.encode(codes, levels, coding), len(codes), levels, coding), codes)
+        np.testing.assert_array_equal(
+            wire.decode(wire.encode(codes, levels, coding), len(codes), levels, coding), codes
+        )
 
 
 @pytest.mark.parametrize(
