@@ -125,17 +125,13 @@ class _Reader:
         return found.group()
 
     def take(self, mark: str) -> bool:
-        """Step over ``mark``, and over blanks before and after it, and return whether it was there."""
-        start = self.at
+        """Step over blanks, and over ``mark`` and blanks after it, and return whether it was there."""
         self.space()
-        if self.text.startswith(mark, self.at):
-            self.at += len(mark)
-            if mark != "-":
-                self.space()
-            return True
-        if self.at < len(self.text):
-            self.at = start
-        return False
+        if not self.text.startswith(mark, self.at):
+            return False
+        self.at += len(mark)
+        self.space()
+        return True
 
     def space(self) -> None:
         found = _SPACE.match(self.text, self.at)

@@ -13,7 +13,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
-from typing import Final, Literal, get_args
+from typing import Final, Literal, TypeGuard, get_args
 
 import pluggy
 
@@ -206,7 +206,7 @@ def _load(
         broken(fault)
     for hook, answer in answers:
         kind, expected = _HOOKS[hook]
-        if isinstance(answer, (str, bytes)) or not isinstance(answer, Iterable):
+        if not isinstance(answer, list):
             broken(f"{hook} must return a sequence of {expected.__name__}; got {type(answer).__name__}.")
             continue
         for entry in answer:
@@ -248,9 +248,13 @@ def _ask(
                 continue
             try:
                 answer = implementation.function()
-                answers.append((hook, list(answer) if isinstance(answer, Iterable) else answer))
+                answers.append((hook, list(answer) if _is_sequence(answer) else answer))
             except (Exception, SystemExit) as error:
                 faults.append(f"{hook} failed: {_words(error)}")
+
+
+def _is_sequence(answer: object) -> TypeGuard[Iterable[object]]:
+    return isinstance(answer, Iterable) and not isinstance(answer, (str, bytes, Mapping))
 
 
 def _words(error: BaseException) -> str:

@@ -170,6 +170,7 @@ class _Owner:
     @cache
     def _by(cls, distribution: metadata.Distribution) -> _Owner:
         tops = {point.module.partition(".")[0] for point in distribution.entry_points}
+        tops |= set((distribution.read_text("top_level.txt") or "").split())
         tops |= {file.parts[0].removesuffix(".py") for file in distribution.files or () if file.suffix == ".py"}
         return cls(frozenset(tops - {"..", "__pycache__"}), _editable(distribution))
 
