@@ -16,7 +16,7 @@ Images = NDArray[Any]
 MOST = 128  # images asked at once: more cost memory and gain nothing (APGD-DLR's grows with the square)
 
 
-class Exhausted(Exception):  # noqa: N818  a message from the door to the adapter, not an error
+class Exhausted(Exception):
     """The queries allowed for one image are used up."""
 
 

@@ -1,7 +1,7 @@
 """Attacks that use gradients.
 
-Budgets of "standard" are the literature's; each parameter's help names its source: CH is CleverHans (v2.1.0 = v3.1.0; its
-defaults stand at epsilon .3, and steps are kept in proportion to epsilon), AA is AutoAttack (Croce and Hein 2020).
+Budgets of "standard" are the literature's; each parameter's help names its source: CH is CleverHans (v2.1.0 = v3.1.0;
+its defaults stand at epsilon .3, and steps are kept in proportion to epsilon), AA is AutoAttack (Croce and Hein 2020).
 """
 
 from __future__ import annotations

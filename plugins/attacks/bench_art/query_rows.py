@@ -130,8 +130,8 @@ _SPATIAL = Row(
     art=_EVASION + "SpatialTransformation",
     norm="linf",
     access="score",
-    summary="One rotation and shift for all images of a block. Bound by no ball, it counts only where the result lies in one, "
-    "so it is not part of 'all': name it to see its distances.",
+    summary="One rotation and shift for all images of a block. Bound by no ball, it counts only where the result lies "
+    "in one, so it is not part of 'all': name it to see its distances.",
     source="Engstrom et al., ICML 2019, arXiv 1712.02779",
     minimum_norm=True,
     whole=True,

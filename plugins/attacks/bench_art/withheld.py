@@ -6,7 +6,7 @@ from bench.plugins.entries import NotOffered
 
 # Runs, but a ranking must not rest on it.
 _WEAK = {
-    "acg": "at Linf AutoConjugateGradient takes the raw direction for its sign and stays at its start. At L2 it equals APGD.",
+    "acg": "at Linf AutoConjugateGradient applies the raw direction and stays at its start. At L2 it equals APGD.",
     "racg": "at Linf RescalingAutoConjugateGradient has the fault of acg. At L2 it equals APGD.",
     "pgd-l1": "moves the single pixel of the largest gradient until it meets the box, then nothing. Use ead.",
     "fgsm-l1": "moves a single pixel. Use ead.",

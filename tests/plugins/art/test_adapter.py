@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from bench.attack import Batch, Surface, Threat
+from bench.deployment import Classify, Deployment, Draws, Signal
+from bench.errors import BadParameter, Unavailable, UnknownName
+from bench_art import adapter
+from bench_art.adapter import ArtAttack
+from bench_art.procedures import Craft
+from bench_art.row import Row
+from bench_art.table import BY_NAME, ROWS
+
+from .conftest import EPSILONS, MakeSurface, Shape, Tiny, draws_for, images
+
+BatchOn = Callable[[nn.Module, Tensor], Batch]
+GREY: Shape = (1, 28, 28)
+# Below the quick budget where its size proves nothing more here.
+CUT = {
+    "max_iter": 3, "binary_search_steps": 2, "square_iter": 3, "num_rotations": 2, "num_translations": 2, "k": 4,
+    "num_trial": 4, "init_eval": 10, "beta": 0.1, "query_limit": 200,
+}  # fmt: skip
+
+
+def _attack(row: Row, **parameters: float | str) -> ArtAttack:
+    chosen = {**dict(row.quick.parameters)}
+    chosen |= {p.name: CUT[p.name] for p in row.parameters if p.name in CUT}
+    if row.name == "sign-opt":  # a line search takes hundreds of queries, one by one
+        chosen["max_iter"] = 1
+    return ArtAttack(row, **{**chosen, **parameters})
+
+
+def _threat(row: Row) -> Threat:
+    return Threat(norm=row.norm, epsilon=EPSILONS[row.norm])
+
+
+@pytest.mark.parametrize("shape", [GREY, (3, 32, 32)], ids=["grey", "colour"])
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_every_attack_returns_images_and_leaves_the_world_as_it_was(
+    row: Row,
+    shape: Shape,
+    surface_of: MakeSurface,
+    batch_on: BatchOn,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if "multiprocess" in row.requires:
+        pytest.importorskip("multiprocess", reason="ART's AutoAttack needs the package multiprocess")
+    monkeypatch.chdir(tmp_path)
+    network = Tiny(shape)
+    batch = batch_on(network, images(shape, 3))
+    before = batch.x.clone()
+    found = []
+    for scramble in (1, 2):
+        torch.manual_seed(scramble)
+        np.random.seed(scramble)
+        random.seed(scramble)
+        states = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()  # type: ignore[index]
+        surface = surface_of(network, shape, row.access)
+        found.append(_attack(row).run(surface, batch, _threat(row)).x_adv)
+        assert states == (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist())  # type: ignore[index]
+        assert surface.queries.forward > 0
+        assert (surface.queries.gradient > 0) == (row.access == "gradient")
+    x_adv = found[0]
+    assert x_adv.shape == batch.x.shape
+    assert x_adv.dtype == torch.float32
+    assert torch.isfinite(x_adv).all()
+    assert x_adv.min() >= 0
+    assert x_adv.max() <= 1
+    assert torch.equal(batch.x, before), "the clean images were written to"
+    assert torch.equal(found[0], found[1]), "a repetition differs"
+    assert row.minimum_norm or _threat(row).contains(batch.x, x_adv).all()
+    assert not list(tmp_path.iterdir()), "files were left in the working directory"
+    output = capfd.readouterr()
+    assert output.out == ""
+    assert "%|" not in output.err, "a progress bar was drawn"
+
+
+@pytest.mark.parametrize("name", [row.name for row in ROWS if row.separable])
+def test_separable_attacks_treat_an_image_alone_as_in_a_batch(
+    name: str, surface_of: MakeSurface, batch_on: BatchOn
+) -> None:
+    row, network = BY_NAME[name], Tiny(GREY)
+    batch = batch_on(network, images(GREY, 4))
+    together = _attack(row).run(surface_of(network, GREY, row.access), batch, _threat(row)).x_adv
+    alone = Batch(batch.x[2:3], batch.y[2:3], batch.draws[2:3], batch.seed + 5)
+    found = _attack(row).run(surface_of(network, GREY, row.access), alone, _threat(row)).x_adv
+    torch.testing.assert_close(found, together[2:3], rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("name", ["hopskipjump-l2", "hopskipjump-linf", "boundary"])
+def test_decision_attacks_run_under_numpy_2_and_repeat_to_the_bit(
+    name: str, surface_of: MakeSurface, batch_on: BatchOn
+) -> None:
+    row, network = BY_NAME[name], Tiny(GREY)
+    batch = batch_on(network, images(GREY, 3))
+    runs = [_attack(row, max_iter=6).run(surface_of(network, GREY, "decision"), batch, _threat(row)) for _ in range(2)]
+    assert torch.equal(runs[0].x_adv, runs[1].x_adv)
+    assert (network(runs[0].x_adv).argmax(1) != batch.y).any(), "it never left the clean image"
+    other = Batch(batch.x, batch.y, Draws.of("craft", 9, [b"a", b"b", b"c"]), batch.seed)
+    moved = _attack(row, max_iter=6).run(surface_of(network, GREY, "decision"), other, _threat(row)).x_adv
+    assert not torch.equal(moved, runs[0].x_adv), "the seed is not used"
+
+
+@pytest.mark.parametrize("target", ["random", "next"])
+def test_jsma_changes_the_image(target: str, surface_of: MakeSurface, batch_on: BatchOn) -> None:
+    network = Tiny(GREY)
+    batch = batch_on(network, images(GREY, 6))
+    found = (
+        _attack(BY_NAME["jsma"], target=target).run(surface_of(network, GREY), batch, _threat(BY_NAME["jsma"])).x_adv
+    )
+    assert (Threat(norm="l0", epsilon=1).distance(batch.x, found) > 0).all()
+
+
+def test_jsma_aims_at_every_wrong_class_and_never_at_the_true_one(
+    surface_of: MakeSurface, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aims: list[np.ndarray] = []
+
+    def record(self: Craft, attack: object, rows: object, labels: np.ndarray, number: int) -> np.ndarray:
+        aims.append(labels)
+        return self.x
+
+    monkeypatch.setattr(Craft, "attempt", record)
+    x = images(GREY, 100)
+    y = torch.arange(100) % 10
+    for target in ("random", "next"):
+        attack = _attack(BY_NAME["jsma"], target=target)
+        attack.run(surface_of(Tiny(GREY), GREY), Batch(x, y, draws_for(x), 0), _threat(BY_NAME["jsma"]))
+    assert all((labels != y.numpy()).all() for labels in aims)
+    assert set((aims[0] - y.numpy()) % 10) == set(range(1, 10))
+    scores = Tiny(GREY)(x).detach().numpy()
+    scores[np.arange(100), y] = -np.inf
+    assert np.array_equal(aims[1], scores.argmax(1))
+
+
+def test_simba_is_given_probabilities(surface_of: MakeSurface, batch_on: BatchOn) -> None:
+    """With logits ART refuses; that this runs shows the softmax, and that it lowers the true class shows its use."""
+    network = Tiny(GREY)
+    batch, row = batch_on(network, images(GREY, 2)), BY_NAME["simba-px"]
+    found = _attack(row, max_iter=60).run(surface_of(network, GREY, "score"), batch, _threat(row)).x_adv
+    clean, after = (network(x).softmax(1).gather(1, batch.y[:, None]) for x in (batch.x, found))
+    assert (after < clean).all()
+
+
+def test_steps_are_in_proportion_to_epsilon(surface_of: MakeSurface, batch_on: BatchOn) -> None:
+    network = Tiny(GREY)
+    batch = batch_on(network, images(GREY).clamp(0.2, 0.8))
+    for name, step in (("bim", 1 / 6), ("mim", 0.2)):
+        threat = Threat(norm="linf", epsilon=0.06)
+        found = ArtAttack(BY_NAME[name], max_iter=1).run(surface_of(network, GREY), batch, threat).x_adv
+        assert threat.distance(batch.x, found).numpy() == pytest.approx(0.06 * step, rel=1e-3)
+
+
+def test_the_patch_spends_no_more_values_than_epsilon_allows(surface_of: MakeSurface, batch_on: BatchOn) -> None:
+    shape = (3, 32, 32)
+    network = Tiny(shape)
+    batch = batch_on(network, images(shape, 2))
+    for epsilon, most in ((2.0, 0), (27.0, 27), (80.0, 75)):
+        threat = Threat(norm="l0", epsilon=epsilon)
+        found = _attack(BY_NAME["patch"]).run(surface_of(network, shape), batch, threat).x_adv
+        distance = threat.distance(batch.x, found)
+        assert (distance <= most).all()
+        assert (distance >= 0.9 * most).all()
+
+
+def test_restarts_go_on_with_the_images_that_still_stand(surface_of: MakeSurface, batch_on: BatchOn) -> None:
+    network = Tiny(GREY)
+    batch = batch_on(network, images(GREY, 12))
+    threat = Threat(norm="linf", epsilon=0.004)
+    wrong = []
+    for restarts in (1, 4):
+        attack = ArtAttack(BY_NAME["apgd-ce"], max_iter=3, restarts=restarts)
+        found = attack.run(surface_of(network, GREY), batch, threat).x_adv
+        wrong.append(network(found).argmax(1) != batch.y)
+    assert (wrong[1] | ~wrong[0]).all(), "a restart undid a success"
+
+
+class _CoinFlip(nn.Module):
+    """Answers at random whatever it is asked: a search for a boundary never ends."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.one_hot(torch.zeros(len(x), dtype=torch.int64), 10).float()
+
+
+class _NeverAgain(Deployment):
+    """Wrong once for every start, right ever after."""
+
+    asked = 0
+
+    def forward(self, signal: Signal) -> Signal:
+        type(self).asked += 1
+        label = 1 if type(self).asked in (3, 4) else 0
+        return signal.replace(nn.functional.one_hot(torch.full((len(signal),), label), 10).float())
+
+
+def test_a_search_without_end_is_given_up(surface_of: MakeSurface) -> None:
+    surface: Surface = surface_of(_CoinFlip(), GREY, "decision")
+    surface._deployment = _NeverAgain.chain(Classify(_CoinFlip()))
+    x = images(GREY, 1)
+    batch = Batch(x, torch.zeros(1, dtype=torch.int64), draws_for(x), 0)
+    row = BY_NAME["hopskipjump-l2"]
+    result = _attack(row, queries=1200).run(surface, batch, _threat(row))
+    assert torch.equal(result.x_adv, x)
+    assert result.notes == {"given_up": 1}
+    assert surface.queries.forward <= 1200
+
+
+def test_mistakes_are_named(surface_of: MakeSurface, batch_on: BatchOn) -> None:
+    with pytest.raises(UnknownName, match="max_iter"):
+        adapter.pgd_linf(max_iters=3)
+    with pytest.raises(BadParameter, match="integer >= 1"):
+        adapter.pgd_linf(max_iter=0)
+    with pytest.raises(AttributeError, match="no attribute 'pgd_l7'"):
+        adapter.pgd_l7  # noqa: B018
+    network = Tiny(GREY, classes=2)
+    batch, surface = batch_on(network, images(GREY)), surface_of(network, GREY, classes=2)
+    with pytest.raises(Unavailable, match="at least 3 classes; there are 2"):
+        adapter.apgd_dlr().run(surface, batch, Threat(norm="linf", epsilon=0.1))
+    with pytest.raises(Unavailable, match="untargeted only"):
+        adapter.fgsm().run(surface, batch, Threat(norm="linf", epsilon=0.1, targeted=True))
