@@ -37,9 +37,13 @@ class GTSRB:
     def load(self, root: Path, split: Split) -> Images:
         self.files(root)
         listed = torchvision_datasets().GTSRB(root, split=split)._samples  # its only list of paths; items are decoded
-        present("gtsrb", root, (Path(path) for path, _ in listed))
-        x = np.stack([scaled(Path(path), SIZE, 3) for path, _ in listed])
-        return Images(x, np.asarray([label for _, label in listed], dtype=np.int64))
+        paths = present("gtsrb", root, (Path(path) for path, _ in listed))
+        x = np.stack([scaled(path, SIZE, 3) for path in paths])
+        # torchvision counts the training folders that are there; their names are the class numbers, also of a part.
+        labels = [
+            int(path.parent.name) if split == "train" else label for path, (_, label) in zip(paths, listed, strict=True)
+        ]
+        return Images(x, np.asarray(labels, dtype=np.int64))
 
     def download(self, root: Path) -> None:
         for split in ("train", "test"):
