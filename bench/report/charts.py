@@ -24,9 +24,16 @@ Rows = Sequence[Mapping[str, Any]]
 
 WIDTH = 400  # of the plotting area, pixels; with axes it fits half of a desk and, scaled, a phone
 SERIES = tuple(f"var(--s{number})" for number in range(1, 9))
-DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
 LEVELS = ("clean", "oblivious", "black-box", "white-box", "adaptive")
-LEVEL_SHAPES = ("M0,-1L0,1", "circle", "square", "diamond", "triangle-left")
+LEVEL_COLOURS = ("var(--ink)", *(f"var(--k{number})" for number in range(1, 5)))
+LEVEL_SHAPES = ("M-.22,-1H.22V1H-.22Z", "circle", "square", "diamond", "triangle-left")
+LEVEL_PATHS = (  # the same shapes in a box of -1 to 1, for the legend, which is HTML so that it wraps on a phone
+    "M-.22,-1H.22V1H-.22Z",
+    "M-.8,0A.8,.8 0 1 0 .8,0A.8,.8 0 1 0 -.8,0Z",
+    "M-.7,-.7H.7V.7H-.7Z",
+    "M0,-1L.75,0L0,1L-.75,0Z",
+    "M.8,-.85V.85L-.85,0Z",
+)
 
 
 class Painter:
@@ -98,14 +105,9 @@ def _themed(chart: Any) -> Any:
         "labelColor": soft, "titleColor": ink, "gridColor": grid, "domainColor": grid, "tickColor": grid,
         "labelFont": font, "titleFont": font, "labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": 500,
     }  # fmt: skip
-    legend = {
-        "labelColor": ink, "titleColor": soft, "labelFont": font, "titleFont": font, "labelFontSize": 12,
-        "titleFontSize": 12, "orient": "top", "labelLimit": 260, "symbolStrokeWidth": 2, "columns": 5, "symbolSize": 80,
-    }  # fmt: skip
     return (
         chart.configure(background="transparent", font=font, padding=4)
         .configure_axis(**axis)
-        .configure_legend(**legend)
         .configure_view(stroke=None)
         .configure_text(font=font, fontSize=12)
     )
@@ -118,40 +120,40 @@ def _table(rows: Rows) -> Any:
 
 
 def knowledge(rows: Rows) -> Any:
-    """Return accuracy at each knowledge level, one line of marks a defense.
+    """Return accuracy at each knowledge level, one line of marks a defense, its name above the line.
 
     Parameters
     ----------
-    rows : defense, level (one of ``LEVELS``), accuracy, order (of the defense, from the top)
+    rows : defense, level (one of ``LEVELS``), accuracy, order (of the defense, from the top), text
     """
     import altair as alt
 
-    base = alt.Chart(_table(rows)).encode(
-        y=alt.Y(
-            "defense:N", sort=alt.EncodingSortField("order"), title=None, axis=alt.Axis(labelLimit=170, domain=False)
-        ),
+    count = len({row["order"] for row in rows})
+    # The bands are numbers, not names: a name takes no width from the plot, which a phone has little of.
+    band = alt.Y("order:Q", title=None, axis=None, scale=alt.Scale(domain=[count - 0.4, -0.75], nice=False, zero=False))
+    base = alt.Chart(_table(rows)).encode(y=band)
+    across = alt.X(
+        "accuracy:Q",
+        title="images answered correctly",
+        scale=alt.Scale(domain=[0, 1]),
+        axis=alt.Axis(format="%", tickCount=5),
     )
     spread = base.mark_rule(strokeWidth=2, color="var(--rule)").encode(
         x=alt.X("min(accuracy):Q"), x2=alt.X2("max(accuracy):Q")
     )
-    marks = base.mark_point(size=85, filled=True, opacity=1, strokeWidth=1.5).encode(
-        x=alt.X(
-            "accuracy:Q",
-            title="images answered correctly",
-            scale=alt.Scale(domain=[0, 1]),
-            axis=alt.Axis(format="%", tickCount=5),
-        ),
-        color=alt.Color(
-            "level:N",
-            scale=alt.Scale(domain=list(LEVELS), range=["var(--ink)", *(f"var(--k{n})" for n in range(1, 5))]),
-            title=None,
-        ),
-        shape=alt.Shape("level:N", scale=alt.Scale(domain=list(LEVELS), range=list(LEVEL_SHAPES)), title=None),
-        stroke=alt.Color("level:N", legend=None),
+    names = (
+        base.transform_filter("datum.level == 'clean'")
+        .mark_text(align="left", baseline="bottom", dy=-8, color="var(--ink)", limit=WIDTH)
+        .encode(x=alt.value(0), text="defense:N")
+    )
+    domain = list(LEVELS)
+    marks = base.mark_point(size=80, filled=True, opacity=1).encode(
+        x=across,
+        color=alt.Color("level:N", scale=alt.Scale(domain=domain, range=list(LEVEL_COLOURS)), legend=None),
+        shape=alt.Shape("level:N", scale=alt.Scale(domain=domain, range=list(LEVEL_SHAPES)), legend=None),
         description="text:N",
     )
-    height = max(60, 30 * len({row["defense"] for row in rows}))
-    return _themed((spread + marks).properties(width=WIDTH - 60, height=height))
+    return _themed((spread + marks + names).properties(width=WIDTH, height=max(80, 42 * count)))
 
 
 def trade(rows: Rows) -> Any:
@@ -165,9 +167,9 @@ def trade(rows: Rows) -> Any:
 
     values = [dict(row) for row in rows]
     costs = [row["cost"] for row in values]
-    logarithmic = min(costs) > 0 and max(costs) / min(costs) > 8
+    logarithmic = min(costs) > 0 and max(costs) / min(costs) > 4
     padding = (max(costs) - min(costs)) * 0.08 or max(costs) * 0.1 or 1.0
-    domain = [min(costs) / 1.2, max(costs) * 1.6] if logarithmic else [min(costs) - padding, max(costs) + padding * 3]
+    domain = [min(costs) / 1.2, max(costs) * 1.2] if logarithmic else [min(costs) - padding, max(costs) + padding]
     _place(values, domain, logarithmic)
     base = alt.Chart(_table(values)).encode(
         x=alt.X(
@@ -193,10 +195,11 @@ def trade(rows: Rows) -> Any:
         fill=alt.Fill("paint:N", scale=None),
         description="text:N",
     )
-    names = base.mark_text(align="left", baseline="middle", dx=8, color="var(--ink)", fontSize=11.5, limit=190).encode(
-        x="label_x:Q", y="label_y:Q", text="defense:N"
-    )
-    return _themed((front + bars + dots + names).properties(width=WIDTH, height=270))
+    label: dict[str, Any] = {"baseline": "middle", "color": "var(--ink)", "fontSize": 11.5, "limit": 230}
+    names = base.encode(x="cost:Q", y="label_y:Q", text="defense:N")
+    right = names.transform_filter("!datum.turned").mark_text(align="left", dx=8, **label)
+    left = names.transform_filter("datum.turned").mark_text(align="right", dx=-8, **label)
+    return _themed((front + bars + dots + right + left).properties(width=WIDTH, height=270))
 
 
 def _place(values: list[dict[str, Any]], domain: list[float], logarithmic: bool) -> None:
@@ -207,15 +210,16 @@ def _place(values: list[dict[str, Any]], domain: list[float], logarithmic: bool)
             return math.log(cost / domain[0]) / math.log(domain[1] / domain[0])
         return (cost - domain[0]) / (domain[1] - domain[0])
 
-    taken: list[tuple[float, float]] = []
+    taken: list[tuple[bool, float, float]] = []
     for row in sorted(values, key=lambda row: -row["accuracy"]):
         x, y = across(row["cost"]), row["accuracy"]
-        for step in (0, -1, 1, -2, 2, -3, 3, -4, 4):
-            moved = min(0.99, max(0.01, y + 0.055 * step))
-            if all(abs(moved - other_y) >= 0.05 or abs(x - other_x) > 0.45 for other_x, other_y in taken):
+        turned = x > 0.5
+        for step in (0.7, -0.7, 1.7, -1.7, 2.7, -2.7, 3.7, -3.7):
+            moved = min(0.985, max(0.015, y + 0.055 * step))
+            if all(abs(moved - there) >= 0.05 or side != turned or abs(x - at) > 0.5 for side, at, there in taken):
                 break
-        taken.append((x, moved))
-        row["label_x"], row["label_y"] = row["cost"], moved
+        taken.append((turned, x, moved))
+        row["turned"], row["label_y"] = turned, moved
         row["paint"] = "var(--accent)" if row["front"] else "var(--soft)" if row["ranked"] else "var(--paper)"
 
 
@@ -228,12 +232,9 @@ def sweep(rows: Rows) -> Any:
     """
     import altair as alt
 
-    names = sorted({str(row["defense"]) for row in rows})
-    colours = [SERIES[number % len(SERIES)] for number in range(len(names))]
-    dashes = [DASHES[number // len(SERIES) % len(DASHES)] for number in range(len(names))]
-    colour = alt.Color(
-        "defense:N", scale=alt.Scale(domain=names, range=colours), title=None, legend=alt.Legend(columns=2)
-    )
+    names = list(dict.fromkeys(str(row["defense"]) for row in rows))
+    scale = alt.Scale(domain=names, range=[series(number) for number in range(len(names))])
+    colour = alt.Color("defense:N", scale=scale, legend=None)
     base = alt.Chart(_table(rows)).encode(
         x=alt.X(
             "epsilon:Q", title=f"epsilon ({rows[0]['norm']}, pixels in [0, 1])", scale=alt.Scale(zero=True, nice=False)
@@ -241,10 +242,16 @@ def sweep(rows: Rows) -> Any:
         y=alt.Y("accuracy:Q", title="accuracy", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%", tickCount=5)),
         color=colour,
     )
-    dash = alt.StrokeDash("defense:N", scale=alt.Scale(domain=names, range=dashes), legend=None)
-    fine = base.transform_filter("datum.source == 'minimum-norm'").mark_line(strokeWidth=1.8, opacity=0.9)
+    fine = base.transform_filter("datum.source == 'minimum-norm'").mark_line(
+        strokeWidth=1.5, strokeDash=[5, 3], opacity=0.75
+    )
     swept = base.transform_filter("datum.source == 'swept'")
-    joined = swept.mark_line(strokeWidth=1.2, opacity=0.55)
+    joined = swept.mark_line(strokeWidth=2)
     bars = swept.mark_rule(strokeWidth=1.5).encode(y="low:Q", y2="high:Q")
     dots = swept.mark_point(size=55, filled=True, opacity=1).encode(description="text:N")
-    return _themed((fine.encode(strokeDash=dash) + joined + bars + dots).properties(width=WIDTH, height=270))
+    return _themed((fine + joined + bars + dots).properties(width=WIDTH, height=270))
+
+
+def series(number: int) -> str:
+    """Return the colour of the so-many-th defense."""
+    return SERIES[number % len(SERIES)]

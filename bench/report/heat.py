@@ -11,7 +11,7 @@ from bench.report import wording
 
 Row = Mapping[str, Any]
 
-_SIGNS = {"failed": "✕", "timed-out": "⏱", "skipped": "∅"}
+_SIGNS = {"failed": "fail", "timed-out": "late", "skipped": "skip"}
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from bench.analysis import curve, measurements
-from bench.analysis.costs import FIRM
 from bench.analysis.records import KNOWLEDGE, Record
 from bench.report import charts, details, heat, pictures, summary, wording
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-LIMIT_BYTES = 3_000_000
 _COSTS = (
     ("latency_ratio", "latency, times the undefended model"),
     ("uplink_bytes", "uplink, bytes an image"),
@@ -46,6 +44,7 @@ def page(
     settings = [list(group) for _, group in groupby(rows, key=lambda row: row["setting"])]
     curves = [_clean(row) for row in curve(records, board=board).to_dict("records")]
     all_cells: list[Row] = [_clean(row) for row in cells.to_dict("records")]
+    alone = len({(row["dataset"], row["model"]) for row in rows}) == 1
     sections = []
     curved: set[tuple[str, ...]] = set()
     for number, group in enumerate(settings):
@@ -59,6 +58,7 @@ def page(
             {
                 "number": number,
                 "title": wording.setting_title(group[0]),
+                "brief": wording.threat(group[0]) if alone else wording.setting_title(group[0]),
                 "first": group[0],
                 "rows": group,
                 "leading": leading,
@@ -161,8 +161,16 @@ def _present(group: Sequence[Row]) -> dict[str, bool]:
     return has
 
 
-def _figure(svg: Markup, caption: str) -> Markup:
-    return Markup('<figure><div class="scroll">{}</div><figcaption>{}</figcaption></figure>').format(svg, caption)
+def _figure(svg: Markup, caption: str, key: Markup | str = "") -> Markup:
+    return Markup("<figure>{}{}<figcaption>{}</figcaption></figure>").format(key, svg, caption)
+
+
+def _key(items: Sequence[tuple[str, str, str]]) -> Markup:
+    """Return a legend of (name, path in a box of -1 to 1, colour)."""
+    line = Markup('<li><svg viewBox="-1.1 -1.1 2.2 2.2" aria-hidden="true"><path d="{}" fill="{}"/></svg>{}</li>')
+    return Markup('<ul class="key">{}</ul>').format(
+        Markup("").join(line.format(path, colour, name) for name, path, colour in items)
+    )
 
 
 def _knowledge(painter: charts.Painter, group: Sequence[Row]) -> Markup:
@@ -181,6 +189,7 @@ def _knowledge(painter: charts.Painter, group: Sequence[Row]) -> Markup:
         svg,
         "What knowing the defense is worth: accuracy without attack, and under the worst attack of each attacker. "
         "A long line means that the defense leans on not being known.",
+        _key(list(zip(charts.LEVELS, charts.LEVEL_PATHS, charts.LEVEL_COLOURS, strict=True))),
     )
 
 
@@ -221,6 +230,7 @@ def _sweep(painter: charts.Painter, first: Row, curves: Sequence[Row]) -> Markup
     if not first["norm"] or (len(radii) < 2 and not fine):
         return Markup("")
     norm = wording.NORMS.get(first["norm"], first["norm"])
+    farthest = 2 * max(radii) if radii else math.inf
     drawn = [
         {
             **{name: row[name] for name in ("defense", "source", "epsilon", "accuracy", "low", "high")},
@@ -228,7 +238,7 @@ def _sweep(painter: charts.Painter, first: Row, curves: Sequence[Row]) -> Markup
             "text": f"{row['defense']} at {wording.radius(row['epsilon'])}: {wording.percent(row['accuracy'])}",
         }
         for row in rows
-        if math.isfinite(row["epsilon"])
+        if row["epsilon"] <= farthest
     ]
     told = "; ".join(row["text"] for row in drawn if row["source"] == "swept")
     svg = painter.draw(charts.sweep, drawn, f"Accuracy against epsilon in {norm}. {told}")
@@ -237,10 +247,11 @@ def _sweep(painter: charts.Painter, first: Row, curves: Sequence[Row]) -> Markup
         parts.append("Dots: worst case over all attacks at a radius that was run, with 95 % intervals.")
     if fine:
         parts.append(
-            "Smooth lines: minimum-norm attacks alone, one run for every radius; an upper bound, and only for "
+            "Dashed: minimum-norm attacks alone, which give every radius from one run; an upper bound, and only for "
             "deterministic defenses."
         )
-    return _figure(svg, " ".join(parts))
-
-
-__all__ = ["FIRM", "LIMIT_BYTES", "page"]
+    names_drawn = list(dict.fromkeys(row["defense"] for row in drawn))
+    disc = charts.LEVEL_PATHS[1]
+    return _figure(
+        svg, " ".join(parts), _key([(name, disc, charts.series(number)) for number, name in enumerate(names_drawn)])
+    )

@@ -60,7 +60,6 @@ def _table(rows: list[dict[str, Any]], width: int) -> Table:
     table.add_column("Latency", justify="right", no_wrap=True)
     if wide:
         table.add_column("Uplink", justify="right", no_wrap=True)
-        table.add_column("Strongest attack", overflow="fold")
     for row in rows:
         ranked = row["status"] == "ranked"
         cells = [row["rank"] or wording.NOTHING, Text(wording.plain(row["defense"])), _share(row["robust_accuracy"])]
@@ -74,7 +73,6 @@ def _table(rows: list[dict[str, Any]], width: int) -> Table:
         cells.append(latency if latency == wording.NOTHING else f"{latency}×")
         if wide:
             cells.append(wording.size(row["uplink_bytes"]))
-            cells.append(Text(wording.plain(row["strongest_attack"] or wording.NOTHING)))
         table.add_row(*cells, style="" if ranked else "dim")
     if any(row["oblivious_is_transfer"] for row in rows):
         table.caption = "† transfer: the defense trains its own network, the attacker has the undefended one"
