@@ -15,7 +15,7 @@ from torch import Tensor
 from bench.attack import AttackResult, Batch, Surface, Threat
 from bench.attack.surrogate import as_it_is
 from bench.conformance import workbench
-from bench.conformance.construction import check_parameters, construct
+from bench.conformance.construction import construct
 from bench.conformance.result import CheckResult, Doubtful, Failed, NotApplicable, perform
 from bench.deployment import Capture, Classify, Deployment, Draws
 from bench.plugins.entries import Attack, Norm
@@ -35,7 +35,7 @@ def check_attack(entry: Attack, parameters: Mapping[str, Value], *, named: froze
     """
     quick = {name: value for name, value in entry.quick.parameters if name not in named}
     subject = _Subject(entry, {**parameters, **quick})
-    results = [perform("parameters", check_parameters, entry)]
+    results = []
     for name, check in (("construction", _check_construction), ("runs within its access", _check_access)):
         results.append(perform(name, check, subject))
         if results[-1].outcome == "fail":

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.conformance.construction import check_parameters, construct
+from bench.conformance.construction import construct
 from bench.conformance.result import CheckResult, Failed, NotApplicable, perform
 from bench.data import Images, divide, image_digests
 from bench.errors import MissingData
@@ -19,7 +19,7 @@ from bench.plugins.parameters import Value
 
 def check_dataset(entry: Dataset, parameters: Mapping[str, Value]) -> list[CheckResult]:
     """Return the results of all checks of a data set; its files are looked for in ``BENCH_DATA_DIR``, else ``data``."""
-    results = [perform("parameters", check_parameters, entry), perform("threats", _check_threats, entry)]
+    results = [perform("threats", _check_threats, entry)]
     root = Path(os.environ.get("BENCH_DATA_DIR") or "data")
     loaded: dict[str, Any] = {}
 

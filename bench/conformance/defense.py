@@ -12,7 +12,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from bench.conformance import behaviour, workbench
-from bench.conformance.construction import check_parameters, construct
+from bench.conformance.construction import construct
 from bench.conformance.result import Check, CheckResult, Failed, NotApplicable, in_words, perform
 from bench.deployment import Deployment, FitContext, FitResult
 from bench.errors import UsageError
@@ -71,12 +71,12 @@ class Subject:
 def check_defense(entry: Defense, parameters: Mapping[str, Value]) -> list[CheckResult]:
     """Return the results of all checks of a defense; where it cannot be deployed, only those that came before."""
     subject = Subject(entry, parameters)
-    results = [perform("parameters", check_parameters, entry)]
-    for name, check in _FIRST.items():
+    results = []
+    for name, check in FIRST.items():
         results.append(perform(name, check, subject))
         if results[-1].outcome == "fail":
             return results
-    results += [perform(name, check, subject) for name, check in _OWN.items()]
+    results += [perform(name, check, subject) for name, check in OWN.items()]
     results += [perform(name, check, subject.deployment) for name, check in behaviour.CHECKS.items()]
     return results
 
@@ -180,8 +180,8 @@ def _expect_logits(deployment: Deployment, x: Tensor) -> None:
         raise Failed(f"Logits for images {tuple(x.shape)} in [{float(x.min()):g}, {float(x.max()):g}] are not finite.")
 
 
-_FIRST: Final[Mapping[str, Check[Subject]]] = {"construction": check_construction, "deployment": check_deployment}
-_OWN: Final[Mapping[str, Check[Subject]]] = {
+FIRST: Final[Mapping[str, Check[Subject]]] = {"construction": check_construction, "deployment": check_deployment}
+OWN: Final[Mapping[str, Check[Subject]]] = {
     "declarations": check_declarations,
     "fit": check_fit,
     "state": check_state,

@@ -12,7 +12,7 @@ from safetensors.torch import load, save
 from torch import nn
 
 from bench.conformance import workbench
-from bench.conformance.construction import check_parameters, construct
+from bench.conformance.construction import construct
 from bench.conformance.result import CheckResult, Failed, perform
 from bench.plugins.entries import Model
 from bench.plugins.parameters import Value
@@ -23,7 +23,7 @@ SHAPES = (workbench.DIGITS, *workbench.OTHER_SHAPES)
 
 def check_model(entry: Model, parameters: Mapping[str, Value]) -> list[CheckResult]:
     """Return the results of all checks of a model."""
-    results = [perform("parameters", check_parameters, entry)]
+    results = []
     made: list[Any] = []
 
     def constructs(subject: Model) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from bench.conformance.result import CheckResult
+from bench.conformance.construction import check_parameters
+from bench.conformance.result import CheckResult, perform
 from bench.errors import UnknownName, UsageError
-from bench.plugins.entries import Attack, Dataset, Defense, Model
-from bench.plugins.parameters import resolve
+from bench.plugins.entries import Attack, Dataset, Defense, Entry, Model
+from bench.plugins.parameters import Value, resolve
 from bench.plugins.registry import Found, Kind, Registry, discover
 from bench.plugins.selection import select
 
@@ -31,7 +32,14 @@ def run_checks(found: Found, parameters: Mapping[str, object] | None = None) -> 
     entry = found.entry
     if found.unavailable:
         raise UsageError(f"{entry.name!r} cannot run here. {found.unavailable}")
-    values = resolve(entry.name, entry.parameters, parameters or {})
+    described = perform("parameters", check_parameters, entry)
+    if described.outcome != "pass":
+        return [described]
+    values = resolve(repr(entry.name), entry.parameters, parameters or {})
+    return [described, *_checks_of(entry, values, frozenset(parameters or {}))]
+
+
+def _checks_of(entry: Entry, values: Mapping[str, Value], named: frozenset[str]) -> list[CheckResult]:
     if isinstance(entry, Defense):
         from bench.conformance.defense import check_defense
 
@@ -39,7 +47,7 @@ def run_checks(found: Found, parameters: Mapping[str, object] | None = None) -> 
     if isinstance(entry, Attack):
         from bench.conformance.attack import check_attack
 
-        return check_attack(entry, values, named=frozenset(parameters or {}))
+        return check_attack(entry, values, named=named)
     if isinstance(entry, Model):
         from bench.conformance.model import check_model
 
