@@ -38,7 +38,8 @@ def gradients(tally: Mapping[str, int], knowledge: str) -> Verdict:
 
     Parameters
     ----------
-    tally : values, zeros, nonfinite (pixels of all gradients), images, dead_images (gradients that are zero everywhere)
+    tally : values, zeros (pixels of each image's first gradient), nonfinite (of all gradients), images, dead_images (first
+        gradients that are zero everywhere)
     knowledge : of the attacker
 
     Notes
@@ -58,9 +59,9 @@ def gradients(tally: Mapping[str, int], knowledge: str) -> Verdict:
         return Verdict("gradients", "n/a", "No gradient was asked for.")
     nonfinite = tally.get("nonfinite", 0)
     if nonfinite:
-        return Verdict("gradients", "fail", f"{nonfinite:,} of {values:,} gradient values are NaN or infinite.")
+        return Verdict("gradients", "fail", f"{nonfinite:,} gradient values are NaN or infinite.")
     zero, dead = tally.get("zeros", 0) / values, tally.get("dead_images", 0) / images
-    evidence = f"{zero:.1%} of the pixels and {dead:.1%} of {images:,} whole gradients are exactly zero"
+    evidence = f"{zero:.1%} of the pixels and {dead:.1%} of {images:,} first gradients as a whole are exactly zero"
     if zero <= ZERO_SHARE and dead <= DEAD_SHARE:
         return Verdict("gradients", "pass", evidence + ".")
     if knowledge == "adaptive":

@@ -32,12 +32,18 @@ class Queries:
 class GradientTally:
     """What the gradients that came back looked like: the evidence of the gate on masked gradients.
 
+    Zeros are counted where an attack sets out, in the first gradient of each image: later on an image that is already
+    answered wrongly may rightly have none (a saturated loss).
+
     Attributes
     ----------
-    values, zeros, nonfinite : pixels of all gradients, those exactly zero, those NaN or infinite
-    images, dead_images : gradients of one image each, those zero everywhere
+    starts : how many images are attacked, so how many gradients count as first ones
+    values, zeros : pixels of the first gradients, those exactly zero
+    images, dead_images : first gradients, those zero everywhere
+    nonfinite : pixels NaN or infinite, of all gradients
     """
 
+    starts: int
     values: int = 0
     zeros: int = 0
     nonfinite: int = 0
@@ -46,11 +52,12 @@ class GradientTally:
 
     def add(self, gradient: Tensor) -> None:
         """Count one batch of gradients, (B, C, H, W)."""
-        zero = gradient == 0
-        self.values += gradient.numel()
-        self.zeros += int(zero.sum())
         self.nonfinite += int((~torch.isfinite(gradient)).sum())
-        self.images += len(gradient)
+        first = gradient[: max(0, self.starts - self.images)]
+        zero = first == 0
+        self.values += first.numel()
+        self.zeros += int(zero.sum())
+        self.images += len(first)
         self.dead_images += int(zero.flatten(1).all(1).sum())
 
 
@@ -63,6 +70,7 @@ class Surface:
     access : "gradient", "score" or "decision": what the answers contain
     backward : how gradients are made; None where there are none
     expectation : draws averaged per query (EOT); 1 for one draw as a user would see it
+    starts : images that are attacked; see ``GradientTally``
     seed, block : name the attacker's draws, together with the number of the call and of the row
 
     Attributes
@@ -80,12 +88,13 @@ class Surface:
         classes: int,
         backward: Backward | None,
         expectation: int = 1,
+        starts: int = 1 << 30,
         seed: int = 0,
         block: bytes = b"",
     ) -> None:
         self.knowledge, self.access, self.shape, self.classes = knowledge, access, shape, classes
         self.expectation = expectation
-        self.queries, self.gradients = Queries(), GradientTally()
+        self.queries, self.gradients = Queries(), GradientTally(starts)
         self._deployment, self._backward = deployment, backward
         self._seed, self._block, self._calls = seed, block, 0
 

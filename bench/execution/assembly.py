@@ -109,7 +109,7 @@ class Assembler:
                 "gradient": sum(c.meta["gradient"] for c in crafted),
                 "seconds": seconds,
             }
-            tally = {name: sum(c.meta["tally"][name] for c in crafted) for name in crafted[0].meta["tally"]}
+            tally = {name: sum(c.meta["tally"][name] for c in crafted) for name in crafted[0].meta["tally"] if name != "starts"}
             if tally["values"]:
                 gates.append(gradients(tally, cell.asked["knowledge"]))
             gates.append(ball([], []))  # an image outside fails its task, so none can be here

@@ -203,9 +203,7 @@ class _Heart:
     """Touches the files of all leases of this process, from one thread that lives while there are any."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.leases: dict[Lease, float] = {}
-        self.beating = False
+        self.forget()
 
     def add(self, lease: Lease, interval_s: float) -> None:
         with self.lock:
@@ -213,6 +211,7 @@ class _Heart:
             if not self.beating:
                 self.beating = True
                 threading.Thread(target=self.beat, name="lease heartbeat", daemon=True).start()
+        self.sooner.set()
 
     def remove(self, lease: Lease) -> None:
         with self.lock:
@@ -228,7 +227,8 @@ class _Heart:
             for lease in mine:
                 with suppress(OSError):
                     os.utime(lease.path)
-            time.sleep(min(mine.values()))
+            self.sooner.wait(min(mine.values()))
+            self.sooner.clear()
 
     def release_all(self) -> None:
         with self.lock:
@@ -238,8 +238,11 @@ class _Heart:
                 lease.release()
 
     def forget(self) -> None:
-        """Start anew in a forked child: the leases are the parent's, and its thread is not here."""
-        self.lock, self.leases, self.beating = threading.Lock(), {}, False
+        """Start anew, as in a forked child: the leases are the parent's, and its thread is not here."""
+        self.lock = threading.Lock()
+        self.leases: dict[Lease, float] = {}
+        self.beating = False
+        self.sooner = threading.Event()  # set by a new lease, whose interval may be the shortest
 
 
 _heart = _Heart()

@@ -61,7 +61,8 @@ def collect(root: Path, leases: Leases, *, dry_run: bool, grace_s: float) -> Fre
 
     An object is needed when a record names its key anywhere in its text, or in the preimage of a key that it names,
     and so on through all preimages. Also removed: preimages, failures and scratch files of keys that are not
-    needed, what was set aside as damaged, what killed processes left half-written, and dead leases. Records stay.
+    needed, failures that were overcome, what was set aside as damaged, what killed processes left half-written, and
+    dead leases. Records stay.
 
     Parameters
     ----------
@@ -71,12 +72,14 @@ def collect(root: Path, leases: Leases, *, dry_run: bool, grace_s: float) -> Fre
     needed = _needed(root)
     youngest = time.time() - grace_s
     going: list[Path] = []
-    for room in ("objects", "preimages", "failures"):
+    made = {path.name.partition(".")[0] for path in (root / "objects").glob("??/*.safetensors")}
+    for room, keep in (("objects", needed), ("preimages", needed), ("failures", needed - made)):
         for path in _files(root / room):
-            if path.name.partition(".")[0] not in needed or path.suffix == TEMPORARY:
+            if path.name.partition(".")[0] not in keep or path.suffix == TEMPORARY:
                 going.append(path)
     going += _files(root / "damaged")
     going += [path for room in ("records", "leases") for path in _files(root / room) if path.suffix == TEMPORARY]
+    going += root.glob(f"*{TEMPORARY}")
     if (root / "scratch").is_dir():
         going += (root / "scratch").iterdir()
     going = sorted(p for p in going if _changed(p) < youngest and leases.holder(p.name.partition(".")[0]) is None)

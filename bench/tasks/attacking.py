@@ -44,6 +44,7 @@ def craft(spec: Mapping[str, Any], store: Store) -> Outcome:
         classes=spec["deployment"]["network"]["classes"],
         backward=BACKWARDS[described["backward"]],
         expectation=described["expectation"],
+        starts=int(tried.sum()),
         seed=spec["seed"],
         block=name.encode() + block,
     )
@@ -61,7 +62,7 @@ def craft(spec: Mapping[str, Any], store: Store) -> Outcome:
     tally = asdict(surface.gradients)
     if tally["nonfinite"]:
         raise ContractViolation(
-            f"{tally['nonfinite']} of {tally['values']} gradient values are NaN or infinite; such an attack says nothing. "
+            f"{tally['nonfinite']} gradient values are NaN or infinite; such an attack says nothing. "
             "Give the stage a stable derivative or declare differentiable=False."
         )
     return Outcome(

@@ -1,7 +1,11 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from bench.deployment import INPUT, Capture, Classify, Deployment, Draws, Node, Signal, Stage
 from bench.deployment.macs import count_macs
@@ -58,6 +62,36 @@ def test_published_networks(name, macs, parameters):
     network = getattr(models, name)(weights=None)
     assert sum(p.numel() for p in network.parameters()) == parameters
     assert count_macs(Deployment.chain(Classify(network)), signal(3, 224, 224)).total() == macs
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_the_count_is_that_of_torchs_own_counter(mode):
+    network = nn.Sequential(
+        nn.Conv2d(3, 8, 3, groups=1), nn.ConvTranspose2d(8, 4, 2), nn.Flatten(2), nn.Linear(49, 16),
+        nn.TransformerEncoderLayer(16, 2, 32, batch_first=True), nn.Flatten(),
+    ).eval()  # fmt: skip
+
+    class Quiet(Classify):
+        def transform(self, x):
+            with mode():
+                return self.network(x).clone()
+
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(torch.rand(1, 3, 8, 8))
+    assert counter.get_total_flops() > 0
+    assert count_macs(Deployment.chain(Quiet(network)), signal(3, 8, 8)).total() == counter.get_total_flops() // 2
+
+
+def test_counting_does_not_import_the_compiler():
+    code = """if True:
+        import sys, torch
+        from bench.deployment import Classify, Deployment, Draws, Signal
+        from bench.deployment.macs import count_macs
+        signal = Signal(torch.rand(1, 4), Draws.of("profile", 0, [b"0"]))
+        assert count_macs(Deployment.chain(Classify(torch.nn.Linear(4, 3))), signal).total() == 12
+        assert "torch._dynamo" not in sys.modules
+    """
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_what_a_counter_cannot_see_is_unknown_and_never_zero():

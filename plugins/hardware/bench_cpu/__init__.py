@@ -1,0 +1,1 @@
+"""Cost on the machine that the suite runs on."""
