@@ -203,7 +203,10 @@ class _Heart:
     """Touches the files of all leases of this process, from one thread that lives while there are any."""
 
     def __init__(self) -> None:
-        self.forget()
+        self.lock = threading.Lock()
+        self.leases: dict[Lease, float] = {}
+        self.beating = False
+        self.sooner = threading.Event()  # set by a new lease, whose interval may be the shortest
 
     def add(self, lease: Lease, interval_s: float) -> None:
         with self.lock:
@@ -239,10 +242,7 @@ class _Heart:
 
     def forget(self) -> None:
         """Start anew, as in a forked child: the leases are the parent's, and its thread is not here."""
-        self.lock = threading.Lock()
-        self.leases: dict[Lease, float] = {}
-        self.beating = False
-        self.sooner = threading.Event()  # set by a new lease, whose interval may be the shortest
+        vars(self).update(vars(_Heart()))
 
 
 _heart = _Heart()

@@ -145,7 +145,7 @@ class Store:
         """Keep what a key was made of, for ``bench explain`` and to know what refers to what."""
         path = self._text("preimages", key)
         if not path.exists():
-            write_whole(path, seal(preimage), what="preimage")
+            write_whole(path, seal(preimage), what="preimage", durable=False)
 
     def preimage(self, key: str) -> dict[str, Any]:
         """Return what a key was made of.

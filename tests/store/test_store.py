@@ -309,7 +309,7 @@ def test_a_read_only_disk_can_be_read_and_refuses_to_be_written(small_disk: Path
 
 
 def test_no_space_in_the_middle_of_a_write_leaves_no_half_file(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    def half(path: Path, content: bytes) -> None:
+    def half(path: Path, content: bytes, *, durable: bool) -> None:
         path.write_bytes(content[: len(content) // 2])
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
