@@ -84,6 +84,14 @@ def test_the_seed_decides_the_initialisation(name):
     assert not torch.equal(built[0], built[2])
 
 
+def test_digits_and_signs_are_not_mirrored_in_training():
+    for name in ENTRIES:
+        for dataset in ("digits", "mnist", "svhn", "gtsrb", "imagefolder"):
+            assert not _architecture(name).recipe(dataset).flip, (name, dataset)
+    assert _architecture("resnet20").recipe("cifar10").flip
+    assert _architecture("mobilenet-v2").recipe("cifar10").flip
+
+
 @pytest.mark.parametrize(
     ("name", "shape", "says"),
     [
