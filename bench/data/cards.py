@@ -161,9 +161,17 @@ def write_card(card: Card) -> Path:
 
 
 def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, hex."""
-    with path.open("rb") as file:
-        digest = sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
+    """Return the SHA-256 of a file's bytes, hex.
+
+    Raises
+    ------
+    UsageError : it cannot be read
+    """
+    digest = sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise UsageError(f"Weights {path} cannot be read: {error.strerror}. Check the path.") from error
     return digest.hexdigest()

@@ -76,6 +76,11 @@ def test_weights_of_another_split_seed_are_refused(card):
         card_beside(card.weights_path, split_seed=3)
 
 
+def test_weights_that_are_not_there_are_a_plain_error(tmp_path):
+    with pytest.raises(UsageError, match=r"absent\.pt cannot be read"):
+        file_sha256(tmp_path / "absent.pt")
+
+
 def test_weights_without_a_card_have_none(card):
     assert card_beside(card.weights_path, split_seed=0) is None
 
