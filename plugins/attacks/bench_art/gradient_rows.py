@@ -35,7 +35,7 @@ def _fast_gradient(norm: Norm) -> Row:
         relative=(("eps", 1.0), ("eps_step", 1.0)),
         evaluations="1",
         defects=(("1.20.1", "norm 1 moves a single pixel and is not offered."),),
-        quick=quick(0.03),
+        quick=quick(0.1),
         standard=standard(0.1),
     )
 
@@ -59,7 +59,7 @@ def _projected(norm: Norm) -> Row:
         ),
         evaluations="starts x (iterations + 2)",
         defects=(("1.20.1", "norm 1 moves a single pixel and is not offered."),),
-        quick=quick(0.2, max_iter=20, step=0.1),
+        quick=quick(0.7, max_iter=20, step=0.1),
         standard=standard(0.5),
     )
 
@@ -79,8 +79,8 @@ def _momentum(norm: Norm) -> Row:
             number("decay", 1.0, "momentum (1: CH decay_factor; Dong et al., section 4.1)"),
         ),
         evaluations="iterations + 2",
-        quick=quick(0.1),
-        standard=standard(0.2),
+        quick=quick(0.4),
+        standard=standard(0.4),
     )
 
 
@@ -105,7 +105,11 @@ def _auto_projected(norm: Norm, short: str) -> Row:
         ),
         evaluations="restarts x (2 iterations + 3)",
         defects=(("1.20.1", "judges the last iterate, not the best; the ratio's divisor has no guard against ties."),),
-        quick=quick(0.5, max_iter=20, restarts=1),
+        quick=(
+            quick(1.1, max_iter=20, restarts=1)
+            if short == "dlr"
+            else quick(0.6, block=64, samples=64, max_iter=20, restarts=1)
+        ),
         standard=standard(8.0),
     )
 
@@ -127,7 +131,7 @@ def _auto_targeted(norm: Norm) -> Row:
             integer("targets", 9, "wrong classes tried, most likely first (9: AA standard)"),
         ),
         evaluations="targets x (2 iterations + 3)",
-        quick=quick(0.9, max_iter=10, targets=3),
+        quick=quick(0.7, block=64, samples=64, max_iter=10, targets=3),
         standard=standard(20.0),
     )
 
@@ -180,8 +184,8 @@ _BASIC = Row(
         number("step", 1 / 6, f"{_STEP} (CH .05/.3)", minimum=1e-4),
     ),
     evaluations="iterations + 2",
-    quick=quick(0.1),
-    standard=standard(0.2),
+    quick=quick(0.4),
+    standard=standard(0.4),
 )
 
 _CARLINI_L2 = Row(
@@ -200,7 +204,7 @@ _CARLINI_L2 = Row(
         number("confidence", 0.0, "margin of the wrong class in logits (0: CH)"),
     ),
     evaluations="340-350 at 3 x 20; the line search dominates",
-    quick=quick(1.5, block=32, samples=32, max_iter=10, binary_search_steps=3, learning_rate=0.05, initial_const=1.0),
+    quick=quick(1.3, block=24, samples=24, max_iter=10, binary_search_steps=3, learning_rate=0.05, initial_const=1.0),
     standard=standard(400.0, timeout_s=7200.0),
 )
 
@@ -223,14 +227,14 @@ _CARLINI_LINF = Row(
     ),
     evaluations="1050-1120 at 10 iterations",
     quick=quick(
-        1.5,
+        1.2,
         block=4,
         samples=4,
         max_iter=10,
         learning_rate=0.05,
         decrease_factor=0.5,
         initial_const=0.1,
-        const_factor=10.0,
+        const_factor=20.0,
     ),
     standard=standard(600.0, block=16, samples=64, timeout_s=14400.0),
 )
@@ -258,7 +262,7 @@ _ELASTIC = Row(
         ),
     ),
     evaluations="about 4 x iterations x searches",
-    quick=quick(1.5, block=64, samples=64, max_iter=20, binary_search_steps=2, initial_const=1.0, learning_rate=0.05),
+    quick=quick(1.3, block=32, samples=32, max_iter=20, binary_search_steps=2, initial_const=1.0, learning_rate=0.05),
     standard=standard(600.0, timeout_s=7200.0),
 )
 
@@ -276,7 +280,7 @@ _DEEPFOOL = Row(
         integer("nb_grads", 10, "classes looked at (10: CH nb_candidate)"),
     ),
     evaluations="4-42, each with a gradient for every class",
-    quick=quick(1.0, block=64, samples=64, max_iter=8),
+    quick=quick(1.2, block=64, samples=64, max_iter=8),
     standard=standard(5.0),
 )
 
@@ -302,7 +306,7 @@ _SALIENCY = Row(
     ),
     evaluations="190-560",
     defects=(("1.20.1", "given true labels it returns its input; the adapter gives wrong classes."),),
-    quick=quick(0.8, block=64, samples=64),
+    quick=quick(0.7, block=32, samples=32),
     standard=standard(10.0),
 )
 
@@ -347,7 +351,7 @@ def _ensemble(norm: Norm) -> Row:
             integer("square_iter", 1000, "steps of Square (ours; ART's 5 x 5000 take minutes an image)"),
         ),
         evaluations="up to 75 000 with ART's own list",
-        quick=quick(1.5, block=64, samples=64, max_iter=10, restarts=1, square_iter=50),
+        quick=quick(1.1, block=32, samples=32, max_iter=10, restarts=1, square_iter=30),
         standard=standard(120.0, timeout_s=7200.0),
     )
 

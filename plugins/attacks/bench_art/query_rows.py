@@ -27,8 +27,8 @@ def _square(norm: Norm) -> Row:
         ),
         evaluations="3 x iterations",
         defects=(("1.20.1", "one square for all images of a batch; three predictions a step."),),
-        quick=quick(1.0, max_iter=100),
-        standard=standard(60.0),
+        quick=quick(2.0, max_iter=60),
+        standard=standard(150.0),
     )
 
 
@@ -49,7 +49,7 @@ def _simple(basis: str) -> Row:
             number("epsilon", 0.2, "size of a step (.2: paper, section 4)", minimum=1e-4, maximum=1.0),
         ),
         evaluations="at most 2 x iterations",
-        quick=quick(1.0, block=8, samples=8, max_iter=100),
+        quick=quick(1.0, block=4, samples=4, max_iter=100),
         standard=standard(60.0, block=32, samples=256),
     )
 
@@ -73,7 +73,7 @@ def _hop_skip_jump(norm: Norm) -> Row:
         ),
         evaluations="about 500 at 5 iterations",
         defects=(("1.20.1", "under NumPy 2 it asks in float64 and its start is unseeded; the adapter mends both."),),
-        quick=quick(1.0, block=8, samples=8, max_iter=5, init_eval=50, max_eval=200, queries=4000),
+        quick=quick(1.2, block=6, samples=6, max_iter=5, init_eval=50, max_eval=200, queries=4000),
         standard=standard(150.0, block=16, samples=128),
     )
 
@@ -98,7 +98,7 @@ _BOUNDARY = Row(
     ),
     evaluations="about 3000 at 100 iterations",
     defects=(("1.20.1", "under NumPy 2 it asks in float64 and its start is unseeded; the adapter mends both."),),
-    quick=quick(1.5, block=4, samples=4, max_iter=40, delta=0.1, epsilon=0.1, queries=4000),
+    quick=quick(1.3, block=4, samples=4, max_iter=30, delta=0.1, epsilon=0.1, queries=4000),
     standard=standard(150.0, block=16, samples=64, timeout_s=7200.0),
 )
 
@@ -145,7 +145,7 @@ _SPATIAL = Row(
     ),
     evaluations="one for each transform of the grid",
     defects=(("1.20.1", "with channels first, shifts along the rows are scaled by the number of channels."),),
-    quick=quick(1.0, block=32, samples=32, num_translations=3, num_rotations=5),
+    quick=quick(1.5, block=32, samples=32, num_translations=3, num_rotations=5),
     standard=standard(60.0),
 )
 
