@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.store import Store
+from bench.store import Store, events
 from bench.store.leases import Leases
 
 KEY = "ab" * 16
@@ -176,3 +176,23 @@ def test_of_four_processes_one_at_a_time_is_inside(store: Store) -> None:
     keys = [f"{n % 3:032x}" for n in range(150)]
     assert compete(store, keys, "release")
     assert list((store.root / "leases").glob("*.lease")) == []
+
+
+def test_a_lease_released_during_a_take_over_is_not_given_twice(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.claim(KEY)
+    pretend(store, started=1.0)
+    lock = store.leases._lock
+    winners = []
+
+    def released_before_the_lock():
+        path_of(store).unlink(missing_ok=True)
+        return lock()
+
+    def claimed_at_the_last_moment(event: str) -> None:
+        if event == "before lease.take-over":
+            winners.append(Store(store.root).claim(KEY))
+
+    monkeypatch.setattr(store.leases, "_lock", released_before_the_lock)
+    monkeypatch.setattr(events, "listeners", [claimed_at_the_last_moment])
+    winners.append(store.claim(KEY))
+    assert len([winner for winner in winners if winner is not None]) == 1
