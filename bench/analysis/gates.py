@@ -38,8 +38,8 @@ def gradients(tally: Mapping[str, int], knowledge: str) -> Verdict:
 
     Parameters
     ----------
-    tally : values, zeros (pixels of each image's first gradient), nonfinite (of all gradients), images, dead_images (first
-        gradients that are zero everywhere)
+    tally : values, zeros (pixels of each image's first gradient), nonfinite (of all gradients), images, dead_images
+        (first gradients that are zero everywhere)
     knowledge : of the attacker
 
     Notes

@@ -143,7 +143,7 @@ def knowledge(rows: Rows) -> Any:
     )
     names = (
         base.transform_filter("datum.level == 'clean'")
-        .mark_text(align="left", baseline="bottom", dy=-8, color="var(--ink)", limit=WIDTH)
+        .mark_text(align="left", baseline="bottom", dy=-9, color="var(--ink)", limit=WIDTH)
         .encode(x=alt.value(0), text="defense:N")
     )
     domain = list(LEVELS)
@@ -153,7 +153,7 @@ def knowledge(rows: Rows) -> Any:
         shape=alt.Shape("level:N", scale=alt.Scale(domain=domain, range=list(LEVEL_SHAPES)), legend=None),
         description="text:N",
     )
-    return _themed((spread + marks + names).properties(width=WIDTH, height=max(80, 42 * count)))
+    return _themed((spread + marks + names).properties(width=WIDTH, height=max(80, 44 * count)))
 
 
 def trade(rows: Rows) -> Any:

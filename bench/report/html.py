@@ -99,6 +99,7 @@ def _environment() -> Environment:
         loader=PackageLoader("bench.report", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_printable,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -114,6 +115,11 @@ def _environment() -> Environment:
     }
     environment.filters["sort_value"] = lambda value: "" if wording.is_missing(value) else f"{float(value):.6g}"
     return environment
+
+
+def _printable(value: Any) -> Any:
+    """Return what the page prints for a value: text of strangers without its control characters."""
+    return wording.plain(value) if type(value) is str else value
 
 
 def _resource(name: str) -> str:

@@ -48,9 +48,10 @@ def _table(rows: list[dict[str, Any]], width: int) -> Table:
         title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True
     )
     table.add_column("Rank", justify="right", no_wrap=True)
-    table.add_column("Defense", overflow="fold", min_width=min(30, max(len(row["defense"]) for row in rows)))
+    longest = max(len(row["defense"]) for row in rows)
+    table.add_column("Defense", overflow="fold", min_width=min(longest, 30, max(14, width - 68)))
     table.add_column("Robust %", justify="right", no_wrap=True)
-    wide = width >= 100
+    wide = width >= 114  # what all columns need
     if wide:
         table.add_column("Interval", justify="right", no_wrap=True)
     table.add_column("Clean %", justify="right", no_wrap=True)

@@ -34,7 +34,7 @@ STRENGTH |= {"deepfool": 1.25, "cw-l2": 1.0, "null": 1e9, "noise": 6.0}
 DEFENSES: dict[str, dict[str, Any]] = {
     "none": {"clean": 0.993, "reach": (0.28, 0.5, 0.28, 0.28), "device": 0.05, "server": 0.9, "ratio": 1.0, "up": 784},
     "adversarial-training": {
-        "clean": 0.985, "reach": (3.2, 1.5, 1.32, 1.3), "trains": True, "device": 0.05, "server": 0.9, "ratio": 1.01,
+        "clean": 0.985, "reach": (3.2, 2.0, 1.72, 1.7), "trains": True, "device": 0.05, "server": 0.9, "ratio": 1.01,
         "up": 784, "family": "training",
     },
     "qusec-cq[levels=2]": {
@@ -323,3 +323,49 @@ def _cell(defense, attack, level, reach, norm, epsilon, right, vulnerable, seed,
 
 def _drawn(rng: np.random.Generator, shares: np.ndarray, draws: int) -> np.ndarray:
     return rng.binomial(draws, shares).astype(np.uint8)
+
+
+HOSTILE = '<script>alert("x")</script>|\x1b[31m'
+_FREE = {
+    "label",
+    "name",
+    "family",
+    "evidence",
+    "command",
+    "platform",
+    "cpu",
+    "torch",
+    "distribution",
+    "source",
+    "variant",
+}
+_FREE |= {"quantity", "unit", "provenance", "runtime", "version", "weights", "finished"}
+
+
+def hostile_records(n: int = 20) -> list[dict[str, Any]]:
+    """Return records in which every text that a stranger chooses attacks its reader."""
+    failed = attack_record("none", "fgsm", np.zeros(n))
+    del failed["outcomes"]
+    records = [
+        clean_record("none", np.ones(n)),
+        attack_record("none", "pgd", np.zeros(n)) | {"pictures": [_picture(np.random.default_rng(0), 1, 0.3)]},
+        attack_record("none", "square", np.ones(n), knowledge="black-box", epsilon=0.1),
+        failed | {"status": "failed", "reason": f"<b>bad</b> {HOSTILE}"},
+        cost_record("none"),
+    ]
+    for record in records:
+        record["gates"] = [{"name": "gate", "outcome": "warn", "evidence": "evidence"}]
+        record["defense"]["published"] = [["", HOSTILE, HOSTILE]]
+        record["budget"] = HOSTILE
+        for part in ("dataset", "model", "defense", "attack", "gates", "provenance", "measurements", "hardware"):
+            if part in record:
+                record[part] = _poisoned(record[part])
+        for picture in record.get("pictures", []):
+            picture |= {"true_label": HOSTILE, "answer": HOSTILE + "!"}
+    return records
+
+
+def _poisoned(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: HOSTILE if k in _FREE and isinstance(v, str) else _poisoned(v) for k, v in value.items()}
+    return [_poisoned(item) for item in value] if isinstance(value, list) else value

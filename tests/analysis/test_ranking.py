@@ -1,0 +1,281 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.analysis import cells, curve, leaderboard
+from bench.analysis.worst_case import Candidate, worst_case
+
+N = 200
+CORE = {"fgsm": "white-box", "pgd": "adaptive", "apgd-dlr": "adaptive", "square": "black-box"}
+
+
+def ladder(made: Any, defense: str, right: np.ndarray, **kwargs: Any) -> list[dict[str, Any]]:
+    """A clean record and a whole ladder in which every attack leaves the same images right."""
+    records = [made.clean_record(defense, np.ones(len(right)), **kwargs)]
+    return records + [made.attack_record(defense, a, right, knowledge=k, **kwargs) for a, k in CORE.items()]
+
+
+def first(count: int, n: int = N) -> np.ndarray:
+    return (np.arange(n) < count).astype(np.uint8)
+
+
+def row(records: list[dict[str, Any]], defense: str = "none", setting: int = 0) -> dict[str, Any]:
+    board = leaderboard(records)
+    return dict(board[(board.defense == defense) & (board.setting == setting)].iloc[0])
+
+
+def test_the_worst_case_is_the_conjunction_over_attacks_and_the_clean_image(made: Any) -> None:
+    records = ladder(made, "none", first(150))
+    records.append(made.attack_record("none", "mim", 1 - first(50), knowledge="white-box"))
+    found = row(records)
+    assert found["robust_accuracy"] == pytest.approx(100 / N)
+    assert found["white_box"] == pytest.approx(100 / N)
+    assert found["adaptive"] == pytest.approx(150 / N)
+    assert found["clean_accuracy"] == 1.0
+    assert math.isnan(found["oblivious"])
+    assert found["status"] == "ranked"
+    assert found["attacks"] == 5
+
+
+def test_the_strongest_attack_is_the_one_that_wins_most(made: Any) -> None:
+    records = ladder(made, "none", first(180))
+    records.append(made.attack_record("none", "mim", 1 - first(60), knowledge="white-box"))
+    assert (row(records)["strongest_attack"], row(records)["strongest_knowledge"]) == ("mim", "white-box")
+
+
+def test_controls_never_lower_a_number(made: Any) -> None:
+    records = ladder(made, "none", first(150))
+    records.append(made.attack_record("none", "noise", first(0), knowledge="white-box"))
+    assert row(records)["robust_accuracy"] == pytest.approx(0.75)
+    assert cells(records).query("attack == 'noise'").iloc[0]["accuracy"] == 0.0
+
+
+def test_an_attack_on_fewer_images_lowers_only_those(made: Any) -> None:
+    records = ladder(made, "none", first(150))
+    records.append(made.attack_record("none", "mim", np.zeros(20), knowledge="adaptive"))
+    assert row(records)["robust_accuracy"] == pytest.approx(130 / N)
+
+
+def test_a_coin_that_is_right_95_percent_keeps_that_under_thirty_null_attacks() -> None:
+    # evaluation of randomised deployments: pooling single draws would give .95^30 = .21
+    rng = np.random.default_rng(5)
+    n = 1000
+
+    def draw(name: str) -> Candidate:
+        return Candidate(name, "adaptive", rng.binomial(16, 0.95, n) / 16, rng.binomial(32, 0.95, n) / 32)
+
+    case = worst_case(draw(""), [draw(str(number)) for number in range(30)])
+    assert case.shares.mean() == pytest.approx(0.95, abs=0.01)
+    assert case.wrong_within(10) == pytest.approx(1 - 0.95**10, abs=0.06)
+
+
+def test_the_image_is_chosen_on_selection_draws_and_ties_go_to_the_clean_one() -> None:
+    clean = Candidate("", "", np.array([0.5, 1.0, 0.25]), np.array([0.9, 0.9, 0.9]))
+    attack = Candidate("a", "adaptive", np.array([0.5, 0.5, 0.5]), np.array([0.1, 0.2, 0.1]))
+    case = worst_case(clean, [attack])
+    assert case.shares.tolist() == [0.9, 0.2, 0.9]
+    assert case.chosen.tolist() == [-1, 0, -1]
+
+
+def test_a_randomised_row_has_fractions_and_a_bootstrap_interval(made: Any) -> None:
+    records = ladder(made, "superiot[window=3]", first(150))
+    for record in records:
+        record["draws"] = {"select": 16, "score": 32}
+        right = first(150) if record["kind"] == "attack" else np.ones(N, dtype=np.uint8)
+        record |= made.with_outcomes(
+            record, clean_correct=right, selected=right * 16, scored=right * 16, distance=np.zeros(N, np.float32)
+        )
+    found = row(records, "superiot[window=3]")
+    assert found["robust_accuracy"] == pytest.approx(0.375)
+    assert found["wrong_in_1"] == pytest.approx(0.625)
+    assert found["wrong_in_10"] == pytest.approx(0.25 + 0.75 * (1 - 0.5**10))
+    assert found["clean_wrong_in_1"] == pytest.approx(0.5)
+    assert 0.3 < found["robust_low"] < 0.375 < found["robust_high"] < 0.45
+
+
+@pytest.mark.parametrize("status", ["failed", "timed-out", "skipped"])
+@pytest.mark.parametrize("mark", list(CORE))
+def test_a_hole_in_the_ladder_makes_a_row_incomplete_and_unranked(made: Any, status: str, mark: str) -> None:
+    records = ladder(made, "none", first(150))
+    for record in records:
+        if record["kind"] == "attack" and record["attack"]["label"] == mark:
+            record |= {"status": status, "reason": "why"}
+            del record["outcomes"]
+    found = row(records)
+    assert found["status"] == "incomplete"
+    assert found["rank"] == ""
+    assert status.replace("-", " ") in found["reasons"]
+
+
+def test_a_rung_that_was_never_run_is_a_hole_too(made: Any) -> None:
+    records = [r for r in ladder(made, "none", first(150)) if (r.get("attack") or {}).get("label") != "square"]
+    assert row(records)["reasons"] == "square not run (black-box or white-box or adaptive)"
+
+
+def test_a_failed_core_cell_is_a_hole_even_beside_a_good_one(made: Any) -> None:
+    records = ladder(made, "none", first(150))
+    bad = made.attack_record("none", "pgd", first(150), knowledge="white-box")
+    del bad["outcomes"]
+    records.append(bad | {"status": "failed", "reason": "NaN"})
+    assert row(records)["reasons"] == "pgd-ce failed (white-box)"
+
+
+def test_a_skipped_core_cell_is_no_hole_beside_a_good_one(made: Any) -> None:
+    records = ladder(made, "none", first(150))
+    idle = made.attack_record("none", "fgsm", first(150), knowledge="adaptive")
+    del idle["outcomes"]
+    records.append(idle | {"status": "skipped", "reason": "not part of the adaptive minimum"})
+    assert row(records)["status"] == "ranked"
+
+
+def test_a_row_without_an_adaptive_attack_is_not_ranked(made: Any) -> None:
+    records = ladder(made, "none", first(150))
+    for record in records:
+        if record.get("knowledge") == "adaptive":
+            record["knowledge"] = "white-box"
+    found = row(records)
+    assert found["status"] == "no adaptive attack"
+    assert found["rank"] == ""
+    assert found["robust_accuracy"] == pytest.approx(0.75)
+
+
+def test_a_failed_gate_bars_a_row_and_a_warning_does_not(made: Any) -> None:
+    records = ladder(made, "none", first(150))
+    records[1]["gates"] = [{"name": "gradients", "outcome": "warn", "evidence": "many zeros"}]
+    assert row(records)["status"] == "ranked"
+    records[0]["gates"] = [{"name": "determinism", "outcome": "fail", "evidence": "it differs"}]
+    found = row(records)
+    assert found["status"] == "not ranked: DETERMINISM"
+    assert found["rank"] == ""
+
+
+def test_oblivious_attacks_may_lower_but_never_rank_a_jointly_trained_defense(made: Any) -> None:
+    name = "adversarial-training"
+    records = ladder(made, name, first(150))
+    records.append(made.attack_record(name, "pgd", first(100), knowledge="oblivious"))
+    found = row(records, name)
+    assert found["robust_accuracy"] == pytest.approx(0.5)
+    assert found["oblivious_is_transfer"]
+    alone = [r for r in records if r["kind"] == "clean" or r["knowledge"] == "oblivious"]
+    assert row(alone, name)["status"] == "no adaptive attack"
+
+
+def test_rows_that_cannot_be_told_apart_share_ranks(made: Any) -> None:
+    records = [
+        *ladder(made, "none", first(20)),
+        *ladder(made, "adversarial-training", first(150)),
+        *ladder(made, "qusec-cq[levels=2]", first(148)),
+    ]
+    board = leaderboard(records)
+    assert board.defense.tolist() == ["adversarial-training", "qusec-cq[levels=2]", "none"]
+    assert board["rank"].tolist() == ["1–2", "1–2", "3"]
+
+
+def test_unranked_rows_stand_below_ranked_ones(made: Any) -> None:
+    records = ladder(made, "none", first(20)) + [
+        r for r in ladder(made, "median[size=3]", first(190)) if r.get("knowledge") != "adaptive"
+    ]
+    assert leaderboard(records).defense.tolist() == ["none", "median[size=3]"]
+
+
+def test_a_minimum_norm_attack_at_one_epsilon_counts_at_every_other(made: Any) -> None:
+    wide, near = ladder(made, "none", first(200)), np.linspace(0.001, 0.4, N)
+    for record in wide:
+        if record["kind"] == "attack":
+            record["threat"] = record["threat"] | {"epsilon": 0.1}
+            record["cell_id"] += "b"
+    deep = made.attack_record("none", "hopskipjump", (near > 0.3), knowledge="black-box", distance=near)
+    records = [*wide, deep]
+    board = leaderboard(records).set_index("epsilon")
+    assert board.loc[0.1, "robust_accuracy"] == pytest.approx((near > 0.1 + 1e-5).mean())
+    assert board.loc[0.3, "robust_accuracy"] == pytest.approx((near > 0.3).mean())
+    fine = curve(records).query("source == 'minimum-norm'")
+    assert np.interp(0.2, fine.epsilon, fine.accuracy) == pytest.approx(0.5, abs=0.02)
+    assert fine.accuracy.is_monotonic_decreasing
+    assert set(curve(records).query("source == 'swept'").epsilon) == {0.1, 0.3}
+
+
+def test_a_minimum_norm_attack_that_found_nothing_breaks_nothing(made: Any) -> None:
+    records = ladder(made, "none", first(200))
+    for distance in (np.full(N, np.inf), np.zeros(N)):
+        deep = made.attack_record("none", "hopskipjump", np.ones(N), epsilon=0.1, distance=distance)
+        assert row([*records, deep], setting=0)["robust_accuracy"] == 1.0
+
+
+def test_seeds_are_averaged_and_their_spread_is_given_apart(made: Any) -> None:
+    records = ladder(made, "none", first(100)) + ladder(made, "none", first(140), seed=1)
+    found = row(records)
+    assert found["seeds"] == 2
+    assert found["robust_accuracy"] == pytest.approx(0.6)
+    assert found["seed_spread"] == pytest.approx(np.std([0.5, 0.7], ddof=1))
+
+
+def test_a_hole_under_one_seed_is_a_hole(made: Any) -> None:
+    records = ladder(made, "none", first(100)) + ladder(made, "none", first(100), seed=1)
+    assert row(records[:-1])["status"] == "incomplete"
+
+
+def test_settings_are_never_mixed(made: Any) -> None:
+    records = ladder(made, "none", first(100))
+    other = made.attack_record("none", "pgd", first(0), epsilon=0.2)
+    records += [other, made.attack_record("none", "mim", first(0), dataset="digits")]
+    board = leaderboard(records)
+    assert len(board) == 3
+    found = board.query("dataset == 'mnist' and epsilon == 0.3").iloc[0]
+    assert found["robust_accuracy"] == pytest.approx(0.5)
+
+
+def test_a_defense_that_was_not_attacked_still_has_its_row(made: Any) -> None:
+    records = [*ladder(made, "none", first(100)), made.clean_record("median[size=3]", np.ones(N))]
+    found = row(records, "median[size=3]")
+    assert found["status"] == "no adaptive attack"
+    assert math.isnan(found["robust_accuracy"])
+    assert found["clean_accuracy"] == 1.0
+
+
+def test_without_any_attack_there_is_a_board_of_clean_accuracies(made: Any) -> None:
+    found = row([made.clean_record("none", first(150))])
+    assert found["norm"] == ""
+    assert found["clean_accuracy"] == pytest.approx(0.75)
+    assert len(leaderboard([])) == 0
+    assert len(cells([])) == 0
+    assert len(curve([])) == 0
+
+
+def test_costs_are_joined_with_onnxruntime_and_the_default_wire_first(made: Any) -> None:
+    name = "qusec-cq[levels=2]"
+    found = row([*ladder(made, name, first(100)), made.cost_record(name)], name)
+    assert found["latency_ratio"] == pytest.approx(1.06)
+    assert found["latency_ratio_low"] < 1.06 < found["latency_ratio_high"]
+    assert found["device_ms"] == pytest.approx(0.09)
+    assert (found["uplink_bytes"], found["uplink_bytes_p95"]) == pytest.approx((98, 98 * 1.2))
+    assert found["energy_provenance"] == "estimated-tdp"
+    assert found["published"] == "fgsm: 96.3 % (figure 5); pgd: 95.1 %"
+
+
+def test_published_figures_of_other_data_sets_stay_away(made: Any) -> None:
+    records = ladder(made, "qusec-cq[levels=2]", first(100), dataset="digits")
+    assert row(records, "qusec-cq[levels=2]")["published"] == ""
+
+
+def test_cells_show_what_happened_to_each(sample: list[dict[str, Any]]) -> None:
+    frame = cells(sample)
+    assert len(frame) == len(sample)
+    assert set(frame.status) == {"ok", "failed", "skipped", "timed-out"}
+    assert frame.query("status != 'ok'").reason.str.len().min() > 0
+    assert frame.query("status == 'ok' and kind == 'attack'").accuracy.notna().all()
+    attacked = frame.query("status == 'ok' and kind == 'attack' and attack == 'pgd' and defense == 'none'")
+    assert (attacked.success_rate > 0.3).all()
+    assert frame.query("attack == 'null'").success_rate.max() < 0.05
+    assert frame.query("transfer").defense.isin(["adversarial-training", "qusec-tq[levels=4,hardness=50]"]).all()
+
+
+def test_the_same_records_in_any_order_give_the_same_board(sample: list[dict[str, Any]]) -> None:
+    mixed = list(sample)
+    np.random.default_rng(0).shuffle(mixed)
+    assert leaderboard(mixed).equals(leaderboard(sample))
+    assert cells(mixed).equals(cells(sample))

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bench.report
+from bench.report import charts
+
+VOID = {"meta", "link", "br", "img", "input", "wbr"}
+
+
+class Reader(HTMLParser):
+    """Collects tags and attributes, and checks that what is opened is closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.open: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, tag
+        assert self.open[-1] == tag, (self.open[-3:], tag)
+        self.open.pop()
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory, sample: list[dict[str, Any]], cache: Path) -> str:
+    out = tmp_path_factory.mktemp("out")
+    return bench.report.write(sample, out, command="bench run --x '<y>'", cache=cache)["html"].read_text()
+
+
+def test_the_page_is_well_formed_small_and_refers_to_nothing_outside(page: str) -> None:
+    reader = Reader(page)
+    assert reader.open == []
+    assert len(page.encode()) < 3_000_000
+    for tag, attributes in reader.tags:
+        for name in ("src", "href", "action", "xlink:href", "poster", "data"):
+            value = attributes.get(name)
+            assert value is None or value.startswith(("#", "data:")), (tag, name, value)
+    assert not re.search(r"url\((?!['\"]?(#|data:))", page)
+    assert "@import" not in page
+
+
+def test_every_table_has_a_caption_and_every_figure_too(page: str) -> None:
+    names = [tag for tag, _ in Reader(page).tags]
+    assert names.count("table") == names.count("caption") > 5
+    assert names.count("figure") == names.count("figcaption") > 5
+    for tag, attributes in Reader(page).tags:
+        if tag == "img":
+            assert attributes["alt"]
+        if tag == "svg":
+            assert attributes.get("aria-label") or attributes.get("aria-hidden")
+
+
+def test_the_page_says_what_matters_in_words(page: str) -> None:
+    text = " ".join("".join(Reader(page).texts).split())
+    assert "adversarial-training holds best: it keeps" in text
+    assert "the undefended model keeps" in text
+    assert "Not ranked: median[size=3] (no adaptive attack), jpeg[quality=50] (incomplete)." in text
+    assert "Used up 1800 s; raise the limit or lower the budget." in text
+    assert "97.0% of the pixels are exactly zero" in text
+    assert "torch 2.12.1" in text
+    assert "How to read this" in text
+    assert "bench run --x '<y>'" in text
+
+
+def test_names_with_html_are_shown_as_text_everywhere(tmp_path: Path, made: Any, cache: Path) -> None:
+    page = bench.report.write(made.hostile_records(), tmp_path, command=made.HOSTILE, cache=cache)["html"].read_text()
+    reader = Reader(page)
+    assert reader.open == []
+    assert [tag for tag, _ in reader.tags].count("script") == 1
+    assert "b" not in {tag for tag, _ in reader.tags} or "<b>bad" not in page
+    assert "<script>alert" not in page
+    assert "\x1b" not in page
+    assert page.count("&lt;script&gt;alert(") > 20
+
+
+def test_names_that_close_an_attribute_or_a_style_stay_inside(tmp_path: Path, made: Any, cache: Path) -> None:
+    name = "\"' onload=alert(1) --x:{{7*7}}</style>"
+    records = [made.clean_record(name, np.ones(9)), made.attack_record(name, "pgd", np.zeros(9))]
+    page = bench.report.write(records, tmp_path, cache=cache)["html"].read_text()
+    assert not [1 for _, attributes in Reader(page).tags if "onload" in attributes]
+    assert page.count("</style>") == 1
+    assert "49" not in re.findall(r"--x:([^<]*)", page)
+
+
+def test_charts_are_drawn_once(tmp_path: Path, sample: list[dict[str, Any]], cache: Path, page: str) -> None:
+    drawn = {path: path.stat().st_mtime_ns for path in cache.glob("*.svg")}
+    assert drawn
+    again = bench.report.write(sample, tmp_path, command="bench run --x '<y>'", cache=cache)["html"].read_text()
+    assert {path: path.stat().st_mtime_ns for path in cache.glob("*.svg")} == drawn
+    unstamped = [re.sub(r"<dt>This page</dt>.*", "", text) for text in (page, again)]
+    assert unstamped[0] == unstamped[1]
+
+
+def test_a_damaged_cache_is_drawn_again(tmp_path: Path) -> None:
+    rows = [{"defense": "none", "level": "clean", "accuracy": 0.5, "order": 0, "text": "t"}]
+    whole = charts.Painter(tmp_path).draw(charts.knowledge, rows, "label")
+    (file,) = tmp_path.glob("*.svg")
+    file.write_text("<svg ")
+    assert charts.Painter(tmp_path).draw(charts.knowledge, rows, "label") == whole
+
+
+def test_a_page_of_nothing_is_a_page(tmp_path: Path) -> None:
+    page = bench.report.write([], tmp_path)["html"].read_text()
+    assert Reader(page).open == []
+    assert "No record of a clean or attacked deployment was given." in page
+
+
+def test_pictures_that_cannot_be_read_are_left_out(tmp_path: Path, made: Any, cache: Path) -> None:
+    record = made.attack_record("none", "pgd", np.zeros(9))
+    record["pictures"] = [
+        {"clean": {}, "adversarial": 3},
+        "text",
+        {"clean": {"dtype": "uint8", "shape": [9], "data": ""}},
+    ]
+    page = bench.report.write([made.clean_record("none", np.ones(9)), record], tmp_path, cache=cache)["html"]
+    assert "What the attacks look like" not in page.read_text()
+
+
+def test_many_large_pictures_do_not_make_the_page_too_large(tmp_path: Path, made: Any, cache: Path) -> None:
+    rng = np.random.default_rng(0)
+    noise = made.encode_array(rng.integers(0, 255, (3, 224, 224), dtype=np.uint8))
+    records = []
+    for number in range(12):
+        name = f"d{number}"
+        records.append(made.clean_record(name, np.ones(9)))
+        for knowledge in ("adaptive", "white-box", "oblivious"):
+            record = made.attack_record(name, "pgd", np.zeros(9), knowledge=knowledge)
+            picture = {"image": 1, "clean_label": 0, "answer": 1, "true_label": 0}
+            record["pictures"] = [picture | dict.fromkeys(("clean", "adversarial", "defended"), noise)]
+            records.append(record)
+    page = bench.report.write(records, tmp_path, cache=cache)["html"]
+    assert 500_000 < page.stat().st_size < 3_000_000
+
+
+def test_importing_the_report_loads_nothing_heavy() -> None:
+    heavy = {"torch", "pandas", "altair", "jinja2", "rich", "vl_convert", "scipy"}
+    code = f"import bench.report, bench.analysis, sys; print(sorted({heavy} & set(sys.modules)))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"
