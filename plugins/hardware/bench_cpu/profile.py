@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -71,8 +70,8 @@ class CpuProfile:
         """Compute on so many threads, on the CPUs that others use least, until the end of the block."""
         threads, cpus = torch.get_num_threads(), None
         torch.set_num_threads(self.threads)
-        if "numba" in sys.modules:
-            sys.modules["numba"].set_num_threads(min(self.threads, sys.modules["numba"].config.NUMBA_NUM_THREADS))
+        # Not numba.set_num_threads: it starts numba's pool, whose waiting threads then share the CPU that is timed.
+        # A stage that computes in parallel there is held to the same CPUs by the affinity.
         if hasattr(os, "sched_setaffinity"):
             cpus, before = os.sched_getaffinity(0), machine.cpu_times()
             time.sleep(LOOK_S)  # asleep, so that what is seen busy are others

@@ -226,3 +226,11 @@ def test_the_entry_declares_what_the_profile_takes():
     assert (profile.threads, profile.country, profile.watts_per_thread) == (2, "FRA", 4.0)
     assert profile.machine() == profile.machine()
     assert math.isclose(profile.idle_s, 30.0)
+
+
+def test_profiling_starts_no_thread_pool_beside_the_timed_thread(tmp_path):
+    import numba.np.ufunc.parallel as pool
+
+    assert not pool._is_initialized
+    measured(Deployment.chain(Capture(), Classify(network())), tmp_path)
+    assert not pool._is_initialized, "numba's waiting threads slowed even the baseline fifteen times"
