@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from bench.data.cards import Card, file_sha256, write_card
@@ -75,7 +75,7 @@ def ship(network: nn.Module, x: Tensor, y: Tensor, training: Training, path: Pat
         load_into(network, exact)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    save_file(halves if is_half else exact, temporary)
+    temporary.write_bytes(save(halves if is_half else exact))  # save_file would make it readable to its owner only
     temporary.replace(path)
     card = Card(
         model=training.model,
