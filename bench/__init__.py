@@ -27,7 +27,18 @@ _WHERE = {
     "run": "bench.api",
 }
 __all__ = [
-    "Attack", "Dataset", "Defense", "Deployment", "Hardware", "Model", "Stage", "hookimpl", "leaderboard", "plan", "report", "run",
+    "Attack",
+    "Dataset",
+    "Defense",
+    "Deployment",
+    "Hardware",
+    "Model",
+    "Stage",
+    "hookimpl",
+    "leaderboard",
+    "plan",
+    "report",
+    "run",
 ]
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.planning.specification import RunSpecification, parse_epsilons, parse_seeds, parse_words
-from bench.planning.specification import KNOWLEDGE, NORMS
+from bench.planning.specification import KNOWLEDGE, NORMS, RunSpecification, parse_epsilons, parse_seeds, parse_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,14 +76,26 @@ def run(
 
 
 def execute(
-    spec: RunSpecification, *, store: str | Path | None = None, jobs: int = 0, watcher: Any, command: str = "", retry: bool = False
+    spec: RunSpecification,
+    *,
+    store: str | Path | None = None,
+    jobs: int = 0,
+    watcher: Any,
+    command: str = "",
+    retry: bool = False,
 ) -> Run:
     """Execute a specification and return its records."""
     from bench.execution.run import execute as execute_run
     from bench.plugins.registry import discover
 
     return execute_run(
-        discover(), open_store(store), spec, jobs=jobs, watcher=watcher, command=command or " ".join(sys.argv), retry=retry
+        discover(),
+        open_store(store),
+        spec,
+        jobs=jobs,
+        watcher=watcher,
+        command=command or " ".join(sys.argv),
+        retry=retry,
     )
 
 
@@ -126,5 +136,3 @@ def load(sources: Sequence[str | Path]) -> list[dict[str, Any]]:
 
 def _call(flags: dict[str, Any]) -> str:
     return f"bench.run({', '.join(f'{name}={value!r}' for name, value in flags.items())})"
-
-

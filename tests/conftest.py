@@ -34,7 +34,11 @@ class CommandLine:
     def __call__(self, *arguments: str, code: int | None = 0, **more) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [sys.executable, "-c", "from bench.cli import main; main()", *arguments],
-            cwd=self.folder, env={**self.environment, **more}, capture_output=True, text=True, timeout=300,
+            cwd=self.folder,
+            env={**self.environment, **more},
+            capture_output=True,
+            text=True,
+            timeout=300,
         )
         if code is not None:
             assert done.returncode == code, f"exit {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
@@ -43,7 +47,11 @@ class CommandLine:
     def start(self, *arguments: str, **more) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-c", "from bench.cli import main; main()", *arguments],
-            cwd=self.folder, env={**self.environment, **more}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            cwd=self.folder,
+            env={**self.environment, **more},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
 
     def records(self, out: str) -> list[dict]:
@@ -55,7 +63,13 @@ class CommandLine:
 def command_line(tmp_path: Path) -> CommandLine:
     site = tmp_path / "site"
     write_distribution(site, "toy-plugins", "toy = toy_plugins.plugin")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), str(SUPPORT)]),
-                   "BENCH_STORE": str(tmp_path / "store"), "HOME": str(tmp_path), "NO_COLOR": "1", "COLUMNS": "120"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(site), str(SUPPORT)]),
+        "BENCH_STORE": str(tmp_path / "store"),
+        "HOME": str(tmp_path),
+        "NO_COLOR": "1",
+        "COLUMNS": "120",
+    }
     environment.pop("BENCH_DATA_DIR", None)
     return CommandLine(tmp_path, environment)

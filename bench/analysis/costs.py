@@ -89,7 +89,7 @@ def _summary(record: Record) -> Measured:
     ratio = pick(items, "latency_ratio", placement=("total", "device"))
     uplink = pick(items, "uplink_bytes", statistic=("mean", "total"), placement=("device", "total"))
     tail = pick(items, "uplink_bytes", statistic=("p95",), placement=("device", "total"))
-    energy = pick(items, "energy_mj", placement=("total", "device"))
+    energy = pick(items, "energy_mj", statistic=("gross", "mean"), placement=("total", "device"))
     return {
         "latency_ratio": _value(ratio),
         "latency_ratio_low": _value(ratio, "low"),

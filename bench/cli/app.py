@@ -54,7 +54,9 @@ class Verbs(click.Group):
             formatter.write_dl(list(VERBS.items()))
 
 
-@click.group(cls=Verbs, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Verbs, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(package_name="edge-defense-bench", message="edge-defense-bench %(version)s")
 def bench() -> None:
     """Compare defenses of neural networks on edge devices: security under adaptive attack and cost, side by side."""

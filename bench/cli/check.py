@@ -1,4 +1,4 @@
-"""``bench check``: does a plugin keep its contract?"""
+"""``bench check``: whether a plugin keeps its contract."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from bench.errors import ExitCode
 @click.argument("name")
 @JSON
 def command(*, name: str, as_json: bool) -> int:
-    """Run the conformance suite on the plugin NAME: shapes, range, randomness and derivatives as declared, wire, export, state."""
+    """Run the conformance suite on the plugin NAME.
+
+    Shapes and range, randomness and derivatives as declared, the wire, the export, state, batches.
+    """
     from bench.conformance import check_selection
 
     results = check_selection(name)

@@ -11,11 +11,12 @@ import click
 from click.shell_completion import CompletionItem
 
 from bench.errors import UnknownName, UsageError
+from bench.plugins.registry import Kind
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _names(kind: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
+def _names(kind: Kind) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
     def complete(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
         from bench.plugins.registry import discover
 
@@ -34,7 +35,7 @@ def _read_config(ctx: click.Context, parameter: click.Parameter, path: Path | No
     try:
         values = tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"Config {path}: {error}. It is TOML, such as: defenses = \"superiot,qusec\"") from None
+        raise UsageError(f'Config {path}: {error}. It is TOML, such as: defenses = "superiot,qusec"') from None
     known = {option.name or "": option for option in ctx.command.params}
     defaults: dict[str, Any] = {}
     for name, value in values.items():
@@ -56,38 +57,118 @@ def folder(path: str | None) -> Path | None:
 
 
 SELECTION: Sequence[Callable[[F], F]] = [
-    click.option("--defenses", default="all", show_default=True, shell_complete=_names("defense"), metavar="SELECTION",
-                 help="Such as superiot,qusec or 'qusec-tq[levels=4]' or all,-qusec-cq; the undefended model is always compared."),
-    click.option("--attacks", default="all", show_default=True, shell_complete=_names("attack"), metavar="SELECTION",
-                 help="Such as all or pgd-linf,square-linf or 'pgd-*'."),
-    click.option("--datasets", default="digits", show_default=True, shell_complete=_names("dataset"), metavar="SELECTION",
-                 help="Such as digits, mnist or imagefolder:PATH."),
-    click.option("--models", "--model", default="", shell_complete=_names("model"), metavar="SELECTION",
-                 help="Classifiers, or your own as file.py:factory.  [default: each data set's]"),
-    click.option("--weights", type=click.Path(exists=True, dir_okay=False), metavar="FILE",
-                 help="Your weights for the one model named: .safetensors or .pt (never unpickled)."),
-    click.option("--hardware", default="cpu", show_default=True, shell_complete=_names("hardware"), metavar="SELECTION",
-                 help="What cost is measured on; none for no cost."),
-    click.option("--norm", default="", metavar="NORMS", help="linf, l2, l1, l0.  [default: all that the data set lists]"),
-    click.option("--knowledge", default="", metavar="LEVELS",
-                 help="oblivious, black-box, white-box, adaptive.  [default: all]"),
-    click.option("--eps", default="", metavar="RADII", help="Such as 8/255,0.1, or all that the data set lists.  [default: its headline]"),
-    click.option("--budget", type=click.Choice(["quick", "standard"]), default="quick", show_default=True,
-                 help="quick for a first look; standard is the literature's setting."),
-    click.option("--samples", type=click.IntRange(min=1), default=None, help="Test images.  [default: 128 quick, 1000 standard]"),
-    click.option("--seeds", default="0", show_default=True, metavar="LIST", help="Seeds of attacks and of drawn answers, such as 0,1,2."),
-    click.option("--eot", type=click.IntRange(min=1), default=None,
-                 help="Draws that an adaptive attacker averages a query, where something is random.  [default: 4 quick, 16 standard]"),
-    click.option("--split-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Names the training pools."),
+    click.option(
+        "--defenses",
+        default="all",
+        show_default=True,
+        shell_complete=_names("defense"),
+        metavar="SELECTION",
+        help="Such as superiot,qusec or 'qusec-tq[levels=4]' or all,-qusec-cq; the undefended model is always in.",
+    ),
+    click.option(
+        "--attacks",
+        default="all",
+        show_default=True,
+        shell_complete=_names("attack"),
+        metavar="SELECTION",
+        help="Such as all or pgd-linf,square-linf or 'pgd-*'.",
+    ),
+    click.option(
+        "--datasets",
+        default="digits",
+        show_default=True,
+        shell_complete=_names("dataset"),
+        metavar="SELECTION",
+        help="Such as digits, mnist or imagefolder:PATH.",
+    ),
+    click.option(
+        "--models",
+        "--model",
+        default="",
+        shell_complete=_names("model"),
+        metavar="SELECTION",
+        help="Classifiers, or your own as file.py:factory.  [default: each data set's]",
+    ),
+    click.option(
+        "--weights",
+        type=click.Path(exists=True, dir_okay=False),
+        metavar="FILE",
+        help="Your weights for the one model named: .safetensors or .pt (never unpickled).",
+    ),
+    click.option(
+        "--hardware",
+        default="cpu",
+        show_default=True,
+        shell_complete=_names("hardware"),
+        metavar="SELECTION",
+        help="What cost is measured on; none for no cost.",
+    ),
+    click.option(
+        "--norm", default="", metavar="NORMS", help="linf, l2, l1, l0.  [default: all that the data set lists]"
+    ),
+    click.option(
+        "--knowledge", default="", metavar="LEVELS", help="oblivious, black-box, white-box, adaptive.  [default: all]"
+    ),
+    click.option(
+        "--eps",
+        default="",
+        metavar="RADII",
+        help="Such as 8/255,0.1, or all that the data set lists.  [default: its headline]",
+    ),
+    click.option(
+        "--budget",
+        type=click.Choice(["quick", "standard"]),
+        default="quick",
+        show_default=True,
+        help="quick for a first look; standard is the literature's setting.",
+    ),
+    click.option(
+        "--samples", type=click.IntRange(min=1), default=None, help="Test images.  [default: 128 quick, 1000 standard]"
+    ),
+    click.option(
+        "--seeds",
+        default="0",
+        show_default=True,
+        metavar="LIST",
+        help="Seeds of attacks and of drawn answers, such as 0,1,2.",
+    ),
+    click.option(
+        "--eot",
+        type=click.IntRange(min=1),
+        default=None,
+        help="Draws that an adaptive attacker averages a query.  [default: 4 quick, 16 standard]",
+    ),
+    click.option(
+        "--split-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Names the training pools."
+    ),
     click.option("--training-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of training."),
-    click.option("--data-dir", envvar="BENCH_DATA_DIR", type=click.Path(file_okay=False), show_envvar=True, metavar="FOLDER",
-                 help="Where data sets lie.  [default: ./data]"),
+    click.option(
+        "--data-dir",
+        envvar="BENCH_DATA_DIR",
+        type=click.Path(file_okay=False),
+        show_envvar=True,
+        metavar="FOLDER",
+        help="Where data sets lie.  [default: ./data]",
+    ),
     click.option("--download", is_flag=True, help="Fetch data sets that are missing into --data-dir."),
-    click.option("--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), is_eager=True, expose_value=False,
-                 callback=_read_config, metavar="FILE", help="TOML with the same settings; flags win."),
+    click.option(
+        "--config",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        is_eager=True,
+        expose_value=False,
+        callback=_read_config,
+        metavar="FILE",
+        help="TOML with the same settings; flags win.",
+    ),
 ]
-STORE = click.option("--store", envvar="BENCH_STORE", type=click.Path(file_okay=False), show_envvar=True, metavar="FOLDER",
-                     help="Where results are kept.  [default: the user's cache folder]")
+STORE = click.option(
+    "--store",
+    envvar="BENCH_STORE",
+    type=click.Path(file_okay=False),
+    show_envvar=True,
+    metavar="FOLDER",
+    help="Where results are kept.  [default: the user's cache folder]",
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
 
 

@@ -11,15 +11,19 @@ from bench.cli.options import JSON, SELECTION, STORE, echo_json, folder, with_op
 from bench.errors import ExitCode
 
 
-@click.command(epilog="\b\nExamples:\n  bench plan --defenses superiot,qusec --attacks all\n  bench plan --config study.toml --json\n")
+@click.command(
+    epilog="\b\nExamples:\n"
+    "  bench plan --defenses superiot,qusec --attacks all\n"
+    "  bench plan --config study.toml --json\n"
+)
 @with_options(*SELECTION, STORE)
 @click.option("--cells", "list_cells", is_flag=True, help="List every cell.")
 @JSON
 def command(*, store: str | None, list_cells: bool, as_json: bool, **flags: Any) -> int:
     """Show what a run would consist of: cells, what is there, what is skipped and why, time and bytes.
 
-    Nothing is executed. What depends on a data set that was not read, or on a defense that was not fitted, is not known yet
-    and said to be so.
+    Nothing is executed. What depends on a data set that was not read, or on a defense that was not fitted, is not
+    known yet and said to be so.
     """
     from bench import api
     from bench.planning.estimate import estimate
@@ -29,24 +33,45 @@ def command(*, store: str | None, list_cells: bool, as_json: bool, **flags: Any)
     missing = [task for task in made.tasks.values() if not opened.has(task.key)]
     guess = estimate(missing)
     cells = [
-        {"cell_id": c.cell_id, "run_key": c.run_key, "what": c.label, "reason": c.reason,
-         "state": c.status or ("cached" if all(opened.has(k) for k in c.needs) else "to do")}
+        {
+            "cell_id": c.cell_id,
+            "run_key": c.run_key,
+            "what": c.label,
+            "reason": c.reason,
+            "state": c.status or ("cached" if all(opened.has(k) for k in c.needs) else "to do"),
+        }
         for c in made.cells
     ]
     states = Counter(cell["state"] for cell in cells)
     if as_json:
-        echo_json({"settled": made.settled, "cells": cells, "tasks": len(made.tasks), "missing": len(missing),
-                   "seconds_on_one_core": guess.seconds, "bytes": guess.size})
+        echo_json(
+            {
+                "settled": made.settled,
+                "cells": cells,
+                "tasks": len(made.tasks),
+                "missing": len(missing),
+                "seconds_on_one_core": guess.seconds,
+                "bytes": guess.size,
+            }
+        )
         return ExitCode.DONE
     if list_cells:
         for cell in cells:
-            click.echo(f"{cell['run_key'][:8]}  {cell['state']:8} {cell['what']}" + (f"  ({cell['reason']})" if cell["reason"] else ""))
+            click.echo(
+                f"{cell['run_key'][:8]}  {cell['state']:8} {cell['what']}"
+                + (f"  ({cell['reason']})" if cell["reason"] else "")
+            )
     click.echo(f"{len(cells)} cells: " + (", ".join(f"{n} {state}" for state, n in states.items()) or "none known yet"))
     kinds = Counter(task.kind for task in missing)
-    click.echo(f"{len(made.tasks)} tasks, {len(missing)} to run" + (f" ({', '.join(f'{n} {k}' for k, n in kinds.items())})" if kinds else ""))
+    click.echo(
+        f"{len(made.tasks)} tasks, {len(missing)} to run"
+        + (f" ({', '.join(f'{n} {k}' for k, n in kinds.items())})" if kinds else "")
+    )
     click.echo(f"about {guess.seconds / 60:.1f} min on one core, {guess.size / 1e6:.1f} MB of results")
     for reason, count in Counter(c["reason"] for c in cells if c["state"] == "skipped").items():
         click.echo(f"skipped {count}: {reason}")
     if not made.settled:
-        click.echo("More cells follow once the data sets are read and the defenses fitted; bench run does that by itself.")
+        click.echo(
+            "More cells follow once the data sets are read and the defenses fitted; bench run does that by itself."
+        )
     return ExitCode.DONE if made.tasks else ExitCode.NOTHING

@@ -9,9 +9,9 @@ import click
 
 from bench.cli.options import JSON, echo_json
 from bench.errors import ExitCode, UnknownName
-from bench.plugins.registry import Found, Registry, discover
+from bench.plugins.registry import Found, Kind, Registry, discover
 
-KINDS = ("defense", "attack", "model", "dataset", "hardware", "gate", "report-section")
+KINDS: tuple[Kind, ...] = ("defense", "attack", "model", "dataset", "hardware", "gate", "report-section")
 
 
 @click.command(epilog="\b\nExamples:\n  bench plugins\n  bench plugins qusec-tq\n")
@@ -24,8 +24,10 @@ def command(*, name: str | None, everything: bool, as_json: bool) -> int:
     if name:
         return _one(registry, name, as_json=as_json)
     if as_json:
-        echo_json({kind: [_row(found) for found in registry.of(kind).values()] for kind in KINDS}
-                  | {"broken": [asdict(b) for b in registry.broken]})
+        echo_json(
+            {kind: [_row(found) for found in registry.of(kind).values()] for kind in KINDS}
+            | {"broken": [asdict(b) for b in registry.broken]}
+        )
         return ExitCode.DONE
     for kind in KINDS:
         entries = registry.of(kind)
@@ -39,7 +41,7 @@ def command(*, name: str | None, everything: bool, as_json: bool) -> int:
     if everything and registry.not_offered:
         click.secho("not offered", bold=True)
         for found in registry.not_offered:
-            click.echo(f"  {found.entry.name}: {found.entry.summary}")
+            click.echo(f"  {found.name}: {found.summary}")
     for broken in registry.broken:
         click.secho(f"broken: {broken.name} ({broken.distribution} {broken.version}): {broken.reason}", fg="red")
     return ExitCode.DONE
@@ -51,29 +53,41 @@ def _row(found: Found) -> dict[str, Any]:
         {"name": p.name, "type": p.type.__name__, "default": p.default, "allowed": p.expected(), "help": p.help}
         for p in entry.parameters
     ]
-    return {"name": entry.name, "family": entry.family, "summary": entry.summary, "version": entry.version, "source": entry.source,
-            "distribution": found.distribution, "distribution_version": found.version, "unavailable": found.unavailable,
-            "factory": entry.factory, "parameters": parameters}
+    return {
+        "name": entry.name,
+        "family": entry.family,
+        "summary": entry.summary,
+        "version": entry.version,
+        "source": entry.source,
+        "distribution": found.distribution,
+        "distribution_version": found.version,
+        "unavailable": found.unavailable,
+        "factory": entry.factory,
+        "parameters": parameters,
+    }
 
 
 def _one(registry: Registry, name: str, *, as_json: bool) -> int:
     matches = [(kind, registry.of(kind)[name]) for kind in KINDS if name in registry.of(kind)]
-    refused = [f for f in registry.not_offered if f.entry.name == name]
+    refused = [entry for entry in registry.not_offered if entry.name == name]
     if not matches and not refused:
         raise UnknownName("plugin", name, [n for kind in KINDS for n in registry.of(kind)])
     if as_json:
         echo_json([{"kind": kind, **_row(found)} for kind, found in matches])
         return ExitCode.DONE
-    for found in refused:
-        click.echo(f"{name}: not offered: {found.entry.summary}")
+    for entry in refused:
+        click.echo(f"{name}: not offered: {entry.summary}")
     for kind, found in matches:
-        entry = found.entry
-        click.secho(f"{kind} {entry.name}", bold=True)
-        click.echo(f"  {entry.summary}")
-        click.echo(f"  from {found.distribution} {found.version}, version {entry.version}" + (f", {entry.source}" if entry.source else ""))
+        described = found.entry
+        click.secho(f"{kind} {described.name}", bold=True)
+        click.echo(f"  {described.summary}")
+        click.echo(
+            f"  from {found.distribution} {found.version}, version {described.version}"
+            + (f", {described.source}" if described.source else "")
+        )
         if found.unavailable:
             click.echo(f"  unavailable: {found.unavailable}")
-        for p in entry.parameters:
+        for p in described.parameters:
             click.echo(f"  {p.name} = {p.default}")
             click.echo(f"      {p.help} ({p.expected()})")
     return ExitCode.DONE

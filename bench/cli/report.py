@@ -12,9 +12,20 @@ from bench.cli.options import JSON
 from bench.errors import ExitCode, UsageError
 
 
-@click.command(epilog="\b\nExamples:\n  bench report reports/latest --out again\n  bench report mine/records.jsonl theirs/records.jsonl --out merged\n")
+@click.command(
+    epilog="\b\nExamples:\n"
+    "  bench report reports/latest --out again\n"
+    "  bench report mine/records.jsonl theirs/records.jsonl --out merged\n"
+)
 @click.argument("sources", nargs=-1, type=click.Path(exists=True))
-@click.option("--out", type=click.Path(file_okay=False), default="reports/merged", show_default=True, metavar="FOLDER", help="Where the report goes.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False),
+    default="reports/merged",
+    show_default=True,
+    metavar="FOLDER",
+    help="Where the report goes.",
+)
 @click.option("--html/--no-html", default=True, help="Write the HTML page.")
 @JSON
 def command(*, sources: tuple[str, ...], out: str, html: bool, as_json: bool) -> int:
@@ -27,7 +38,9 @@ def command(*, sources: tuple[str, ...], out: str, html: bool, as_json: bool) ->
 
     records = api.load(sources or [str(api.open_store().root)])
     if not records:
-        raise UsageError(f"No records in {', '.join(sources) or 'the store'}. Run `bench run` first, or name a records.jsonl.")
+        raise UsageError(
+            f"No records in {', '.join(sources) or 'the store'}. Run `bench run` first, or name a records.jsonl."
+        )
     files = write(records, Path(out).absolute(), html=html, command="bench " + shlex.join(sys.argv[1:]))
     if as_json:
         click.echo(files["leaderboard.json"].read_text())

@@ -23,15 +23,30 @@ Examples:
 
 @click.command(epilog=EPILOG)
 @with_options(*SELECTION, STORE)
-@click.option("--jobs", type=click.IntRange(min=1), default=None, help="Tasks at a time, one thread each.  [default: the cores]")
-@click.option("--out", type=click.Path(file_okay=False), default=None, metavar="FOLDER",
-              help="Where the report goes.  [default: reports/<date-time>, with reports/latest]")
+@click.option(
+    "--jobs", type=click.IntRange(min=1), default=None, help="Tasks at a time, one thread each.  [default: the cores]"
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False),
+    default=None,
+    metavar="FOLDER",
+    help="Where the report goes.  [default: reports/<date-time>, with reports/latest]",
+)
 @click.option("--html/--no-html", default=True, help="Write the HTML page.")
 @click.option("--retry", is_flag=True, help="Try tasks again that failed before.")
 @click.option("--strict", is_flag=True, help="End with exit code 3 where a row could not be ranked.")
 @JSON
 def command(
-    *, store: str | None, jobs: int | None, out: str | None, html: bool, retry: bool, strict: bool, as_json: bool, **flags: Any
+    *,
+    store: str | None,
+    jobs: int | None,
+    out: str | None,
+    html: bool,
+    retry: bool,
+    strict: bool,
+    as_json: bool,
+    **flags: Any,
 ) -> int:
     """Run a comparison and write its leaderboard and report.
 

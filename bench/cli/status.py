@@ -28,8 +28,19 @@ def command(*, store: str | None, as_json: bool, **flags: Any) -> int:
     rows = []
     for cell in made.cells:
         record = opened.record(cell.run_key)
-        state = record["status"] if record else cell.status or ("stale: code changed" if cell.cell_id in known else "missing")
-        rows.append({"state": state, "what": cell.label, "run_key": cell.run_key, "reason": (record or {}).get("reason", cell.reason)})
+        state = (
+            record["status"]
+            if record
+            else cell.status or ("stale: code changed" if cell.cell_id in known else "missing")
+        )
+        rows.append(
+            {
+                "state": state,
+                "what": cell.label,
+                "run_key": cell.run_key,
+                "reason": (record or {}).get("reason", cell.reason),
+            }
+        )
     if as_json:
         echo_json({"store": str(opened.root), "records": len(records), "settled": made.settled, "cells": rows})
         return ExitCode.DONE

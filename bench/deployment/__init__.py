@@ -7,6 +7,19 @@ from bench.deployment.signal import Signal
 from bench.deployment.stage import Capture, Classify, Placement, Stage, Surrogate
 
 __all__ = [
-    "INPUT", "Capture", "Classify", "Defense", "Deployment", "Draws", "FitContext", "FitResult", "Join", "Node", "Placement",
-    "Pool", "Signal", "Stage", "Surrogate",
+    "INPUT",
+    "Capture",
+    "Classify",
+    "Defense",
+    "Deployment",
+    "Draws",
+    "FitContext",
+    "FitResult",
+    "Join",
+    "Node",
+    "Placement",
+    "Pool",
+    "Signal",
+    "Stage",
+    "Surrogate",
 ]

@@ -61,7 +61,9 @@ class Deployment(nn.Module):
         for node in nodes:
             missing = [name for name in node.inputs if name not in known]
             if missing or node.name in known:
-                raise ValueError(f"Node {node.name!r}: {f'no earlier node {missing}' if missing else 'name used twice'}.")
+                raise ValueError(
+                    f"Node {node.name!r}: {f'no earlier node {missing}' if missing else 'name used twice'}."
+                )
             known.add(node.name)
         self.nodes = tuple(nodes)
         self.stages = nn.ModuleList(dict.fromkeys(node.stage for node in nodes))

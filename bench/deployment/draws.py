@@ -1,7 +1,7 @@
 """Randomness of a deployment: one independent stream an image, whatever batch it stands in.
 
-A stream is named by (domain, seed, image, draw) and by the name under which a stage asks. Nothing of that can be read back
-from a ``Draws``: a stage can draw, and cannot tell which image it sees.
+A stream is named by (domain, seed, image, draw) and by the name under which a stage asks. Nothing of that can be read
+back from a ``Draws``: a stage can draw, and cannot tell which image it sees.
 """
 
 from __future__ import annotations

@@ -23,7 +23,8 @@ class Stage(nn.Module):
     placement : where the stage runs
     randomised : its output depends on the signal's draws
     differentiable : autograd through ``forward`` is its true derivative almost everywhere
-    surrogates : name -> function(signal, progress in [0, 1]) with a useful derivative (BPDA); the identity is always tried
+    surrogates : name -> function(signal, progress in [0, 1]) with a useful derivative (BPDA); the identity is always
+        tried
     macs_declared : multiply-accumulates an image that a FLOP counter cannot see; None where it can
     wire_formats : names of ways to code what leaves the stage; the first is the default of ``encode``
 
@@ -56,7 +57,8 @@ class Stage(nn.Module):
 
         Notes
         -----
-        Equals ``decode(encode(signal))`` to the bit. The default border is 8 bit a value; its rounding is straight-through.
+        Equals ``decode(encode(signal))`` to the bit. The default border is 8 bit a value; its rounding is
+        straight-through.
         """
         rounded = torch.round(signal.x.detach().clamp(0, 1) * 255.0) / 255.0
         return signal.replace(signal.x + (rounded - signal.x).detach())
@@ -76,7 +78,8 @@ class Stage(nn.Module):
 
         Parameters
         ----------
-        like : gives what both sides know beforehand: the shape of x without its batch, device and draws; never its values
+        like : gives what both sides know beforehand: the shape of x without its batch, its device and draws; never
+            its values
         """
         shape = like.x.shape[1:]
         values = np.stack([np.frombuffer(payload, dtype=np.uint8).reshape(shape) for payload in payloads])

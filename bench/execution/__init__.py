@@ -1,0 +1,1 @@
+"""Executing tasks, and making records of what they left."""

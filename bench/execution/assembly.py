@@ -60,7 +60,10 @@ class Assembler:
             record |= {"status": broken.status, "reason": broken.reason}
         elif cell.kind == "cost":
             meta = self.store.meta(cell.profile)
-            record |= {"measurements": meta["measurements"], "hardware": {**cell.asked["hardware"], "machine": meta["machine"]}}
+            record |= {
+                "measurements": meta["measurements"],
+                "hardware": {**cell.asked["hardware"], "machine": meta["machine"]},
+            }
             seconds = meta["seconds"]
         else:
             seconds = self._outcomes(cell, record)
@@ -70,6 +73,7 @@ class Assembler:
             "command": self.command,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": seconds,
+            "objects": [cell.images, cell.labels, *cell.needs],
         }
         return record
 
@@ -81,7 +85,7 @@ class Assembler:
         score = np.concatenate([a.tensors["score"] for a in answered], axis=1)[:, :count]
         selected = (select == y).sum(0).astype(np.uint8)
         scored = (score == y).sum(0).astype(np.uint8)
-        clean_selected, clean_scored = self._clean_counts(cell, y)
+        _, clean_scored = self._clean_counts(cell, y)
         clean_correct = (2 * clean_scored > len(score)).astype(np.uint8)
         seconds = sum(float(a.meta["seconds"]) for a in answered)
         outcomes: dict[str, Array] = {"clean_correct": clean_correct, "selected": selected, "scored": scored}
@@ -109,7 +113,11 @@ class Assembler:
                 "gradient": sum(c.meta["gradient"] for c in crafted),
                 "seconds": seconds,
             }
-            tally = {name: sum(c.meta["tally"][name] for c in crafted) for name in crafted[0].meta["tally"] if name != "starts"}
+            tally = {
+                name: sum(c.meta["tally"][name] for c in crafted)
+                for name in crafted[0].meta["tally"]
+                if name != "starts"
+            }
             if tally["values"]:
                 gates.append(gradients(tally, cell.asked["knowledge"]))
             gates.append(ball([], []))  # an image outside fails its task, so none can be here
@@ -142,7 +150,10 @@ class Assembler:
             select = np.concatenate([a.tensors["select"] for a in answered], axis=1)
             score = np.concatenate([a.tensors["score"] for a in answered], axis=1)
             full = self._y(cell)[: select.shape[1]]
-            self._clean[cell.clean] = ((select == full).sum(0).astype(np.uint8), (score == full).sum(0).astype(np.uint8))
+            self._clean[cell.clean] = (
+                (select == full).sum(0).astype(np.uint8),
+                (score == full).sum(0).astype(np.uint8),
+            )
         selected, scored = self._clean[cell.clean]
         return selected[: len(y)], scored[: len(y)]
 

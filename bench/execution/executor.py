@@ -158,8 +158,13 @@ class LocalExecutor:
         if running.timed_out and said["status"] != "ok":
             return Finished(key, "timed-out", f"stopped after {running.task.timeout_s:g} s", seconds, lasting=True)
         return Finished(
-            key, "ok" if said["status"] == "ok" else "failed", said.get("reason", ""), seconds,
-            trace=said.get("trace", ""), printed=said.get("printed", ""), lasting=said["status"] == "raised",
+            key,
+            "ok" if said["status"] == "ok" else "failed",
+            said.get("reason", ""),
+            seconds,
+            trace=said.get("trace", ""),
+            printed=said.get("printed", ""),
+            lasting=said["status"] == "raised",
         )
 
     def _stop_the_late(self) -> None:

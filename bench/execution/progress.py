@@ -13,11 +13,16 @@ from bench.planning.task import Task
 class Watcher(Protocol):
     """Told of everything the scheduler does."""
 
-    def begin(self, tasks: Sequence[Task]) -> None: ...  # noqa: D102
-    def started(self, task: Task) -> None: ...  # noqa: D102
-    def progressed(self, key: str, share: float, text: str) -> None: ...  # noqa: D102
-    def finished(self, task: Task, status: str, reason: str = "") -> None: ...  # noqa: D102
-    def end(self) -> None: ...  # noqa: D102
+    def begin(self, tasks: Sequence[Task]) -> None: ...
+    def started(self, task: Task) -> None: ...
+    def progressed(self, key: str, share: float, text: str) -> None: ...
+    def finished(self, task: Task, status: str, reason: str = "") -> None: ...
+    def end(self) -> None: ...
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
 
 
 class Silent:
@@ -51,32 +56,32 @@ class Lines:
         """Say how much there is to do."""
         self.total, self.done, self.failed, self.last = len(tasks), 0, 0, time.monotonic()
         if tasks:
-            print(f"{len(tasks)} tasks to run", file=sys.stderr, flush=True)  # noqa: T201: standard error is this class's room
+            _say(f"{len(tasks)} tasks to run")
 
     def started(self, task: Task) -> None:
         """Say nothing."""
 
     def progressed(self, key: str, share: float, text: str) -> None:
         """Say how far a long task is, not too often."""
-        self._say(text)
+        self._now_and_then(text)
 
     def finished(self, task: Task, status: str, reason: str = "") -> None:
         """Count; say so when it failed."""
         self.done += 1
         if status != "ok":
             self.failed += 1
-            print(f"{status}: {task.label}: {reason}", file=sys.stderr, flush=True)  # noqa: T201
-        self._say(task.label)
+            _say(f"{status}: {task.label}: {reason}")
+        self._now_and_then(task.label)
 
     def end(self) -> None:
         """Say that all is done."""
         if self.total:
-            print(f"{self.done} of {self.total} tasks done, {self.failed} failed", file=sys.stderr, flush=True)  # noqa: T201
+            _say(f"{self.done} of {self.total} tasks done, {self.failed} failed")
 
-    def _say(self, text: str) -> None:
+    def _now_and_then(self, text: str) -> None:
         if time.monotonic() - self.last >= self.every_s:
             self.last = time.monotonic()
-            print(f"{self.done}/{self.total} {text}", file=sys.stderr, flush=True)  # noqa: T201
+            _say(f"{self.done}/{self.total} {text}")
 
 
 class Bar:
@@ -84,7 +89,14 @@ class Bar:
 
     def __init__(self) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
 
         self.console = Console(stderr=True)
         self.progress = Progress(

@@ -46,7 +46,14 @@ def cores() -> int:
 
 
 def execute(
-    registry: Registry, store: Store, spec: RunSpecification, *, jobs: int = 0, watcher: Watcher, command: str, retry: bool = False
+    registry: Registry,
+    store: Store,
+    spec: RunSpecification,
+    *,
+    jobs: int = 0,
+    watcher: Watcher,
+    command: str,
+    retry: bool = False,
 ) -> Run:
     """Return the records of a specification, having executed what the store lacked.
 
@@ -110,7 +117,9 @@ def _records(store: Store, plan: Plan, failures: Mapping[str, Finished], command
     records = []
     for cell in plan.cells:
         record = store.record(cell.run_key)
-        if record is None or (record["status"] in {"failed", "timed-out"} and not any(k in failures for k in cell.needs)):
+        if record is None or (
+            record["status"] in {"failed", "timed-out"} and not any(k in failures for k in cell.needs)
+        ):
             record = assembler.record(cell, failures)
             store.put_record(record)
         records.append(record)
@@ -135,5 +144,3 @@ class _Workers:
     def __exit__(self, *_: object) -> None:
         if self.executor is not None:
             self.executor.close()
-
-

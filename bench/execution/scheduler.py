@@ -32,8 +32,8 @@ class Tally:
 class Scheduler:
     """Runs a graph of tasks; what is in the store is done, what is not is not.
 
-    A task that another run holds is waited for; a task whose needs failed fails for that reason. Ordering: exclusive tasks
-    last and alone; else what unblocks most first, then the longest.
+    A task that another run holds is waited for; a task whose needs failed fails for that reason. Ordering: exclusive
+    tasks last and alone; else what unblocks most first, then the longest.
     """
 
     def __init__(self, store: Store, executor: Executor, watcher: Watcher) -> None:

@@ -1,7 +1,8 @@
 """The process that workers are forked from: ``python -m bench.execution.zygote ROOT [module ...]``.
 
-It imports the slow libraries once and runs no plugin code. Each task is a fork of it: no state of an earlier task, no leaked memory
-and no crash can reach the next. Commands and answers are JSON lines; when the parent goes away, so does everything here.
+It imports the slow libraries once and runs no plugin code. Each task is a fork of it: no state of an earlier task, no
+leaked memory and no crash can reach the next. Commands and answers are JSON lines; when the parent goes away, so does
+everything here.
 
     in   {"run": ID, "task": {...}, "memory": BYTES}      {"kill": ID}
     out  {"ready": true}    {"id": ID, "progress": [SHARE, TEXT]}    {"id": ID, "status": "ok|raised|died", ...}
@@ -106,7 +107,11 @@ class _Nursery:
         _, status = os.waitpid(process, 0)
         result = self.results.pop(task, None)
         if result is None:
-            how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"exit code {os.waitstatus_to_exitcode(status)}"
+            how = (
+                f"signal {os.WTERMSIG(status)}"
+                if os.WIFSIGNALED(status)
+                else f"exit code {os.waitstatus_to_exitcode(status)}"
+            )
             result = {"status": "died", "reason": f"the worker died ({how})"}
         _say(self.answers, {"id": task, **result})
 
@@ -124,8 +129,7 @@ def _work(root: Path, command: dict[str, Any], pipe: int) -> NoReturn:
     _die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.fdopen(pipe, "w", buffering=1)
-    with open(os.devnull) as nothing:  # noqa: PTH123: a descriptor is wanted
-        os.dup2(nothing.fileno(), 0)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     printed = os.memfd_create("printed")
     os.dup2(printed, 1)
     os.dup2(printed, 2)

@@ -54,7 +54,9 @@ def threat_points(entry: Dataset, spec: RunSpecification) -> list[ThreatPoint]:
     for threat in listed:
         radii = numbers or (threat.epsilons if spec.epsilons else threat.epsilons[:1])
         points += [
-            ThreatPoint(norm=threat.norm, epsilon=float(e), headline=threat is entry.threats[0] and e == threat.epsilons[0])
+            ThreatPoint(
+                norm=threat.norm, epsilon=float(e), headline=threat is entry.threats[0] and e == threat.epsilons[0]
+            )
             for e in radii
         ]
     return points
@@ -63,10 +65,11 @@ def threat_points(entry: Dataset, spec: RunSpecification) -> list[ThreatPoint]:
 def levels(attack: Attack, subject: Subject, spec: RunSpecification) -> Iterator[Knowledge]:
     """Yield the knowledge levels under which the attack meets the subject, among those asked for."""
     for level in KNOWLEDGE:
-        if level in LEVELS[attack.access] and (not spec.knowledge or level in spec.knowledge or attack.control):
-            # Where nothing is defended, the twin is the deployment itself.
-            if not (level == "oblivious" and subject.entry.baseline and attack.access == "gradient"):
-                yield level  # type: ignore[misc]
+        wanted = not spec.knowledge or level in spec.knowledge or attack.control
+        # Where nothing is defended, the twin is the deployment itself.
+        doubled = level == "oblivious" and subject.entry.baseline and attack.access == "gradient"
+        if level in LEVELS[attack.access] and wanted and not doubled:
+            yield level
 
 
 def surface(attack: Attack, level: str, traits: Mapping[str, Any], spec: RunSpecification) -> dict[str, Any]:
@@ -81,7 +84,13 @@ def surface(attack: Attack, level: str, traits: Mapping[str, Any], spec: RunSpec
     if attack.access == "gradient":
         backward = "straight-through" if adaptive and not traits["differentiable"] else "as-it-is"
     expectation = spec.expectation if adaptive and traits["randomised"] else 1
-    seen = "black-box" if backward == "none" else "adaptive" if backward == "straight-through" or expectation > 1 else "white-box"
+    seen = (
+        "black-box"
+        if backward == "none"
+        else "adaptive"
+        if backward == "straight-through" or expectation > 1
+        else "white-box"
+    )
     access = "score" if attack.access == "none" else attack.access
     return {"knowledge": seen, "access": access, "backward": backward, "expectation": expectation}
 

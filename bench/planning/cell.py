@@ -50,7 +50,11 @@ class Cell:
         asked = self.asked
         parts = [asked["dataset"]["label"], asked["model"]["label"], asked["defense"]["label"]]
         if self.kind == "attack":
-            parts += [asked["attack"]["label"], asked["knowledge"], f"{asked['threat']['norm']} {asked['threat']['epsilon']:.4g}"]
+            parts += [
+                asked["attack"]["label"],
+                asked["knowledge"],
+                f"{asked['threat']['norm']} {asked['threat']['epsilon']:.4g}",
+            ]
         if self.kind == "cost":
             parts.append(asked["hardware"]["label"])
         return " · ".join(parts)

@@ -1,12 +1,13 @@
 """From what was asked for to cells and tasks.
 
-Planning goes in waves, because a key stands for everything before it: the data sets must be read before a network can be named,
-and a deployment must be fitted before it is known whether it draws. Each wave needs the objects of the one before.
+Planning goes in waves, because a key stands for everything before it: the data sets must be read before a network can
+be named, and a deployment must be fitted before it is known whether it draws. Each wave needs the objects of the one
+before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from bench.planning.specification import RunSpecification
 from bench.planning.subjects import DataSubject, ModelSubject, Subject, asked, described, identity, make_task, world
 from bench.planning.task import Task
 from bench.plugins.entries import Attack, Settings
-from bench.plugins.registry import Registry
+from bench.plugins.registry import Kind, Registry
 from bench.plugins.selection import Chosen, select
 from bench.store import Store
 from bench.store.keys import key
@@ -56,8 +57,8 @@ class Selection:
         """Return what the specification selects; every name is checked before anything runs."""
         skipped: list[tuple[Chosen, str]] = []
 
-        def pick(kind: str, text: str) -> list[Chosen]:
-            if not text or text == "none" and kind in {"attack", "hardware"}:
+        def pick(kind: Kind, text: str) -> list[Chosen]:
+            if not text or (text == "none" and kind in {"attack", "hardware"}):
                 return []
             chosen, missing = select(registry, kind, text)
             skipped.extend(missing)
@@ -72,14 +73,22 @@ class Selection:
         models: list[Chosen | str] = [spec.models] if own_model else [*pick("model", spec.models)]
         if spec.weights is not None and len(models) != 1:
             raise UsageError("--weights goes with one --models; name the network that the weights are for.")
-        return cls(defenses, pick("attack", spec.attacks), pick("dataset", spec.datasets), models,
-                   pick("hardware", spec.hardware), skipped)
+        return cls(
+            defenses,
+            pick("attack", spec.attacks),
+            pick("dataset", spec.datasets),
+            models,
+            pick("hardware", spec.hardware),
+            skipped,
+        )
 
     @property
     def preload(self) -> tuple[str, ...]:
         """Return the slow libraries that the selected entries want imported once."""
         entries = [c.found.entry for c in (*self.defenses, *self.attacks, *self.datasets, *self.hardware)]
-        return tuple(dict.fromkeys(("torch", "bench.tasks.building", *(name for entry in entries for name in entry.preload))))
+        return tuple(
+            dict.fromkeys(("torch", "bench.tasks.building", *(name for entry in entries for name in entry.preload)))
+        )
 
 
 @dataclass
@@ -113,7 +122,12 @@ class Planner:
     """
 
     def __init__(
-        self, registry: Registry, store: Store, spec: RunSpecification, *, failures: Mapping[str, tuple[str, str]] | None = None
+        self,
+        registry: Registry,
+        store: Store,
+        spec: RunSpecification,
+        *,
+        failures: Mapping[str, tuple[str, str]] | None = None,
     ) -> None:
         self.registry, self.store, self.spec = registry, store, spec
         self.selection = Selection.of(registry, spec)
@@ -158,6 +172,8 @@ class _Grid:
         self.available = int(meta["count"])
         self.count = min(self.spec.image_count, self.available)
         self.clean: dict[tuple[str, tuple[int, int], int], Task] = {}
+        self.bases: dict[tuple[str, int, int], tuple[dict[str, Any], str]] = {}
+        self.attacks: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
 
     def fill(self) -> None:
         twin_traits = self.twin.traits(self.store)
@@ -169,7 +185,7 @@ class _Grid:
                 self.plan.settled = self.plan.settled and fail is not None
             for seed in self.spec.seeds:
                 if fail is not None:
-                    self.plan.cells.append(self._cell("clean", self._asked(subject, None, seed, self.count), fail=fail))
+                    self.plan.cells.append(self._cell("clean", self._base(subject, None, seed, self.count), fail=fail))
                 elif traits is not None and twin_traits is not None:
                     self._clean(subject, traits, seed)
                     self._attacks(subject, traits, twin_traits, seed)
@@ -180,33 +196,59 @@ class _Grid:
 
     def _clean(self, subject: Subject, traits: Mapping[str, Any], seed: int) -> None:
         keys = self._clean_blocks(subject, traits, seed, self.count)
-        asked_for = self._asked(subject, traits, seed, self.count)
         self.plan.cells.append(
-            self._cell("clean", asked_for, clean=keys, evaluations=keys, fit=subject.fit.key, inspect=subject.inspect.key)
+            self._cell(
+                "clean",
+                self._base(subject, traits, seed, self.count),
+                clean=keys,
+                evaluations=keys,
+                fit=subject.fit.key,
+                inspect=subject.inspect.key,
+            )
         )
 
     def _attacks(self, subject: Subject, traits: Mapping[str, Any], twin: Mapping[str, Any], seed: int) -> None:
         for point in threat_points(self.data.entry, self.spec):
             for chosen in attacks_under(self.planner.selection.attacks, point.norm):
-                entry = chosen.found.entry
-                assert isinstance(entry, Attack)
                 reason = excuse(chosen, len(self.meta["class_names"]))
-                for level in levels(entry, subject, self.spec):
+                for level in self._levels(chosen, subject):
                     if reason:
-                        shown = self._asked(subject, traits, seed, 0, chosen, level, point)
-                        self.plan.cells.append(self._cell("attack", shown, skipped=reason))
+                        self._skip(subject, traits, chosen, level, point, seed, reason)
                     else:
                         self._attack(subject, traits, twin, chosen, level, point, seed)
             for chosen, reason in self.planner.selection.skipped:
-                entry = chosen.found.entry
-                if isinstance(entry, Attack) and entry.norm == point.norm:
-                    for level in levels(entry, subject, self.spec):
-                        shown = self._asked(subject, traits, seed, 0, chosen, level, point)
-                        self.plan.cells.append(self._cell("attack", shown, skipped=reason))
+                if isinstance(chosen.found.entry, Attack) and chosen.found.entry.norm == point.norm:
+                    for level in self._levels(chosen, subject):
+                        self._skip(subject, traits, chosen, level, point, seed, reason)
+
+    def _levels(self, chosen: Chosen, subject: Subject) -> Iterator[str]:
+        entry = chosen.found.entry
+        assert isinstance(entry, Attack)
+        return levels(entry, subject, self.spec)
+
+    def _skip(
+        self,
+        subject: Subject,
+        traits: Mapping[str, Any],
+        chosen: Chosen,
+        level: str,
+        point: ThreatPoint,
+        seed: int,
+        reason: str,
+    ) -> None:
+        too = {"attack": self._attack_entry(chosen)[0], "knowledge": level, "threat": point.as_dict()}
+        base = self._base(subject, traits, seed, 0)
+        self.plan.cells.append(self._cell("attack", base, asked_too=too, headline=point.headline, skipped=reason))
 
     def _attack(
-        self, subject: Subject, traits: Mapping[str, Any], twin: Mapping[str, Any], chosen: Chosen, level: str,
-        point: ThreatPoint, seed: int,
+        self,
+        subject: Subject,
+        traits: Mapping[str, Any],
+        twin: Mapping[str, Any],
+        chosen: Chosen,
+        level: str,
+        point: ThreatPoint,
+        seed: int,
     ) -> None:
         entry = chosen.found.entry
         assert isinstance(entry, Attack)
@@ -222,9 +264,19 @@ class _Grid:
             crafts.append(craft.key)
             evaluations.append(evaluation.key)
         clean = self._clean_blocks(subject, traits, seed, count)
-        shown = self._asked(subject, traits, seed, count, chosen, level, point)
+        too = {"attack": self._attack_entry(chosen)[0], "knowledge": level, "threat": point.as_dict()}
         self.plan.cells.append(
-            self._cell("attack", shown, clean=clean, crafts=tuple(crafts), evaluations=tuple(evaluations), fit=subject.fit.key, inspect=subject.inspect.key)
+            self._cell(
+                "attack",
+                self._base(subject, traits, seed, count),
+                asked_too=too,
+                headline=point.headline,
+                clean=clean,
+                crafts=tuple(crafts),
+                evaluations=tuple(evaluations),
+                fit=subject.fit.key,
+                inspect=subject.inspect.key,
+            )
         )
 
     def _cost(self, subject: Subject, traits: Mapping[str, Any]) -> None:
@@ -234,23 +286,53 @@ class _Grid:
             task = make_task(
                 "profile",
                 f"measure {subject.chosen.label} on {chosen.label}",
-                {"hardware": described(chosen), "deployment": subject.deployment, "baseline": self.twin.deployment,
-                 "images": self.data.images.key, "count": count, "preset": preset},
-                {"hardware": identity(chosen), "machine": machine(), "fit": subject.fit.key, "baseline": self.twin.fit.key,
-                 "data": self.meta["test_fingerprint"], "count": count, "preset": preset},
-                needs=(subject.fit.key, subject.inspect.key, self.twin.fit.key, *subject.model.needs, self.data.images.key),
+                {
+                    "hardware": described(chosen),
+                    "deployment": subject.deployment,
+                    "baseline": self.twin.deployment,
+                    "images": self.data.images.key,
+                    "count": count,
+                    "preset": preset,
+                },
+                {
+                    "hardware": identity(chosen),
+                    "machine": machine(),
+                    "fit": subject.fit.key,
+                    "baseline": self.twin.fit.key,
+                    "data": self.meta["test_fingerprint"],
+                    "count": count,
+                    "preset": preset,
+                },
+                needs=(
+                    subject.fit.key,
+                    subject.inspect.key,
+                    self.twin.fit.key,
+                    *subject.model.needs,
+                    self.data.images.key,
+                ),
                 seconds=10.0 if preset == "quick" else 120.0,
                 exclusive=True,
             )
             self.plan.add(task)
-            shown = {**self._asked(subject, traits, 0, count), "hardware": asked(chosen)}
-            self.plan.cells.append(self._cell("cost", shown, profile=task.key, fit=subject.fit.key, inspect=subject.inspect.key))
+            base, too = self._base(subject, traits, 0, count), {"hardware": asked(chosen)}
+            self.plan.cells.append(
+                self._cell(
+                    "cost", base, asked_too=too, profile=task.key, fit=subject.fit.key, inspect=subject.inspect.key
+                )
+            )
 
     # -- their tasks ---------------------------------------------------------------------------------------------------
 
     def _craft(
-        self, target: Subject, seen: Mapping[str, Any], chosen: Chosen, settings: Settings, described_surface: Mapping[str, Any],
-        point: ThreatPoint, block: tuple[int, int], seed: int,
+        self,
+        target: Subject,
+        seen: Mapping[str, Any],
+        chosen: Chosen,
+        settings: Settings,
+        described_surface: Mapping[str, Any],
+        point: ThreatPoint,
+        block: tuple[int, int],
+        seed: int,
     ) -> Task:
         entry = chosen.found.entry
         assert isinstance(entry, Attack)
@@ -260,29 +342,69 @@ class _Grid:
         cost = settings.seconds * described_surface["expectation"] * (block[1] - block[0]) / settings.block
         return make_task(
             "craft",
-            f"{chosen.label} on {target.chosen.label} ({described_surface['knowledge']}), images {block[0]}-{block[1] - 1}",
-            {"attack": {"name": entry.name, "factory": entry.factory, "parameters": parameters}, "surface": described_surface,
-             "deployment": target.deployment, "threat": point.as_dict(), "block": block, "seed": seed,
-             "randomised": seen["randomised"], "clean": [clean.key], "clean_first": first,
-             "minimum_norm": entry.minimum_norm, "images": self.data.images.key, "labels": self.data.labels.key},
-            {"attack": {**identity(chosen), "parameters": parameters}, "surface": dict(described_surface), "fit": target.fit.key,
-             "threat": point.as_dict(), "block": block, "seed": seed, "data": self.meta["test_fingerprint"]},
-            needs=(target.fit.key, target.inspect.key, *target.model.needs, clean.key, self.data.images.key, self.data.labels.key),
+            f"{chosen.label} on {target.chosen.label} ({described_surface['knowledge']}), "
+            f"images {block[0]}-{block[1] - 1}",
+            {
+                "attack": {"name": entry.name, "factory": entry.factory, "parameters": parameters},
+                "surface": described_surface,
+                "deployment": target.deployment,
+                "threat": point.as_dict(),
+                "block": block,
+                "seed": seed,
+                "randomised": seen["randomised"],
+                "clean": [clean.key],
+                "clean_first": first,
+                "minimum_norm": entry.minimum_norm,
+                "images": self.data.images.key,
+                "labels": self.data.labels.key,
+            },
+            {
+                "attack": {**self._attack_entry(chosen)[1], "parameters": parameters},
+                "surface": dict(described_surface),
+                "fit": target.fit.key,
+                "threat": point.as_dict(),
+                "block": block,
+                "seed": seed,
+                "data": self.meta["test_fingerprint"],
+            },
+            needs=(
+                target.fit.key,
+                target.inspect.key,
+                *target.model.needs,
+                clean.key,
+                self.data.images.key,
+                self.data.labels.key,
+            ),
             seconds=cost,
             timeout_s=settings.timeout_s,
         )
 
     def _evaluation(
-        self, subject: Subject, traits: Mapping[str, Any], block: tuple[int, int], seed: int, craft: Task | None = None,
+        self,
+        subject: Subject,
+        traits: Mapping[str, Any],
+        block: tuple[int, int],
+        seed: int,
+        craft: Task | None = None,
         point: ThreatPoint | None = None,
     ) -> Task:
         random = traits["randomised"]
         draws = {"select": SELECT_DRAWS, "score": SCORE_DRAWS} if random else {"select": 1, "score": 1}
         used = seed if random else 0  # a deployment that draws nothing answers alike under every seed
-        spec: dict[str, Any] = {"deployment": subject.deployment, "images": self.data.images.key, "block": block, "seed": used,
-                                "draws": draws}
-        preimage: dict[str, Any] = {"fit": subject.fit.key, "data": self.meta["test_fingerprint"], "block": block, "seed": used,
-                                    "draws": draws}
+        spec: dict[str, Any] = {
+            "deployment": subject.deployment,
+            "images": self.data.images.key,
+            "block": block,
+            "seed": used,
+            "draws": draws,
+        }
+        preimage: dict[str, Any] = {
+            "fit": subject.fit.key,
+            "data": self.meta["test_fingerprint"],
+            "block": block,
+            "seed": used,
+            "draws": draws,
+        }
         needs = [subject.fit.key, subject.inspect.key, *subject.model.needs, self.data.images.key]
         if craft is not None and point is not None:
             spec |= {"craft": craft.key, "threat": point.as_dict()}
@@ -290,8 +412,12 @@ class _Grid:
             needs.append(craft.key)
         what = f" under {craft.label.split(' on ')[0]}" if craft else ""
         return make_task(
-            "evaluate", f"answers of {subject.chosen.label}{what}, images {block[0]}-{block[1] - 1}", spec, preimage,
-            needs=tuple(needs), seconds=0.3 * draws["score"] ** 0.5,
+            "evaluate",
+            f"answers of {subject.chosen.label}{what}, images {block[0]}-{block[1] - 1}",
+            spec,
+            preimage,
+            needs=tuple(needs),
+            seconds=0.3 * draws["score"] ** 0.5,
         )
 
     def _clean_block(self, subject: Subject, traits: Mapping[str, Any], block: tuple[int, int], seed: int) -> Task:
@@ -308,50 +434,78 @@ class _Grid:
 
     # -- their records -------------------------------------------------------------------------------------------------
 
-    def _asked(
-        self, subject: Subject, traits: Mapping[str, Any] | None, seed: int, count: int, attack: Chosen | None = None,
-        level: str = "", point: ThreatPoint | None = None,
-    ) -> dict[str, Any]:
-        model, entry = subject.model, subject.entry
-        fields: dict[str, Any] = {
-            "track": entry.track,
-            "dataset": {**asked(self.data.chosen), "fingerprint": self.meta["test_fingerprint"]},
-            "model": dict(model.asked),
-            "defense": {
+    def _base(
+        self, subject: Subject, traits: Mapping[str, Any] | None, seed: int, count: int
+    ) -> tuple[dict[str, Any], str]:
+        """Return what all records of a subject have in common, and a digest of it."""
+        which = (subject.inspect.key, seed, count)
+        if which not in self.bases:
+            entry = subject.entry
+            defense = {
                 **asked(subject.chosen),
                 "family": entry.family,
                 "trains": entry.trains,
                 "baseline": entry.baseline,
+            }
+            named: dict[str, Any] = {
+                "track": entry.track,
+                "dataset": {**asked(self.data.chosen), "fingerprint": self.meta["test_fingerprint"]},
+                "model": dict(subject.model.asked),
+                "defense": defense,
+                "budget": self.spec.budget,
+                "seeds": {"split": self.spec.split_seed, "training": self.spec.training_seed, "attack": seed},
+                "samples": count,
+            }
+            shown = {
                 "published": [list(row) for row in entry.published],
                 "randomised": bool(traits["randomised"]) if traits else None,
                 "differentiable": bool(traits["differentiable"]) if traits else None,
-            },
-            "budget": self.spec.budget,
-            "seeds": {"split": self.spec.split_seed, "training": self.spec.training_seed, "attack": seed},
-            "samples": count,
-        }
-        if attack is not None and point is not None:
-            kind = attack.found.entry
-            assert isinstance(kind, Attack)
-            fields |= {
-                "attack": {**asked(attack), "norm": kind.norm, "access": kind.access, "minimum_norm": kind.minimum_norm,
-                           "core": kind.core, "control": kind.control},
-                "knowledge": level,
-                "threat": point.as_dict(),
-                "headline": point.headline,
             }
-        return fields
+            self.bases[which] = ({**named, "defense": {**defense, **shown}}, key(named))
+        return self.bases[which]
+
+    def _attack_entry(self, chosen: Chosen) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return an attack as a record shows it, and as a key names it."""
+        if chosen.label not in self.attacks:
+            entry = chosen.found.entry
+            assert isinstance(entry, Attack)
+            shown = {
+                **asked(chosen),
+                "norm": entry.norm,
+                "access": entry.access,
+                "minimum_norm": entry.minimum_norm,
+                "core": entry.core,
+                "control": entry.control,
+            }
+            self.attacks[chosen.label] = (shown, identity(chosen))
+        return self.attacks[chosen.label]
 
     def _cell(
-        self, kind: CellKind, asked_for: Mapping[str, Any], *, fail: tuple[str, str] | None = None, skipped: str = "",
+        self,
+        kind: CellKind,
+        base: tuple[dict[str, Any], str],
+        *,
+        asked_too: Mapping[str, Any] | None = None,
+        headline: bool | None = None,
+        fail: tuple[str, str] | None = None,
+        skipped: str = "",
         **parts: Any,
     ) -> Cell:
         status, reason = fail or ("skipped" if skipped else "", skipped)
-        cell_id = key({"kind": kind, **{k: v for k, v in asked_for.items() if k != "headline"}})
+        asked_too = asked_too or {}
+        cell_id = key({"kind": kind, "base": base[1], "expectation": self.spec.expectation, **asked_too})
         run_key = key({"cell": cell_id, "parts": parts, "status": status, "reason": reason, "world": world()})
+        asked_for = {**base[0], **asked_too, **({} if headline is None else {"headline": headline})}
         return Cell(
-            kind=kind, asked=asked_for, cell_id=cell_id, run_key=run_key, images=self.data.images.key,
-            labels=self.data.labels.key, status=status, reason=reason, **parts,
+            kind=kind,
+            asked=asked_for,
+            cell_id=cell_id,
+            run_key=run_key,
+            images=self.data.images.key,
+            labels=self.data.labels.key,
+            status=status,
+            reason=reason,
+            **parts,
         )
 
 
@@ -363,8 +517,13 @@ def machine() -> dict[str, Any]:
     model = ""
     info = Path("/proc/cpuinfo")
     if info.exists():
-        names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        names = [
+            line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")
+        ]
         model = names[0] if names else ""
-    return {"node": platform.node(), "platform": platform.platform(), "cpu": model or platform.processor(), "cores": os.cpu_count()}
-
-
+    return {
+        "node": platform.node(),
+        "platform": platform.platform(),
+        "cpu": model or platform.processor(),
+        "cores": os.cpu_count(),
+    }

@@ -20,14 +20,14 @@ class RunSpecification:
 
     Attributes
     ----------
-    defenses, attacks, datasets, models, hardware : selections in the grammar of ``bench.plugins.selection``; ``models`` empty
-        takes each data set's default
+    defenses, attacks, datasets, models, hardware : selections in the grammar of ``bench.plugins.selection``;
+        ``models`` empty takes each data set's default
     norms, knowledge : what is kept of the threats and of the knowledge levels; empty for all
     epsilons : radii in [0, 1]; empty takes the headline radius of each threat, ("all",) every one it lists
     samples : test images; 0 takes 128 under ``quick``, 1000 under ``standard``
     seeds : attack seeds
-    eot : draws that an adaptive attacker averages a query, where something is random; 0 takes 4 under ``quick``, 16 under
-        ``standard``
+    eot : draws that an adaptive attacker averages a query, where something is random; 0 takes 4 under ``quick``, 16
+        under ``standard``
     split_seed, training_seed : which training pools, and which initialisation and order
     weights : the user's own weights for the one model selected
     """
@@ -73,7 +73,9 @@ def parse_epsilons(text: str) -> tuple[float | str, ...]:
     try:
         radii = tuple(float(Fraction(part.strip())) for part in text.split(","))
     except (ValueError, ZeroDivisionError):
-        raise UsageError(f"Epsilon {text!r} is no list of numbers; write such as 8/255,0.1 (pixels in [0, 1]).") from None
+        raise UsageError(
+            f"Epsilon {text!r} is no list of numbers; write such as 8/255,0.1 (pixels in [0, 1])."
+        ) from None
     if any(radius < 0 for radius in radii):
         raise UsageError(f"Epsilon {text!r} is below 0; it is a radius in pixels of [0, 1].")
     return radii

@@ -12,7 +12,7 @@ from bench.data.cards import Card, card_beside, file_sha256, find_card
 from bench.errors import UsageError
 from bench.planning.specification import RunSpecification
 from bench.planning.task import Kind, Task
-from bench.plugins.entries import Dataset, Defense
+from bench.plugins.entries import Dataset, Defense, Model
 from bench.plugins.selection import Chosen
 from bench.store import Store
 from bench.store.code import code_digest
@@ -95,7 +95,12 @@ class DataSubject:
         preimage = {"source": identity(chosen), "files": files}
         images = make_task("images", f"read {entry.name}", spec, preimage, seconds=3.0)
         labels = make_task(
-            "labels", f"read labels of {entry.name}", spec, preimage, seconds=3.0, needs=(images.key,) if download else ()
+            "labels",
+            f"read labels of {entry.name}",
+            spec,
+            preimage,
+            seconds=3.0,
+            needs=(images.key,) if download else (),
         )
         return cls(chosen, root, images, labels)
 
@@ -112,7 +117,9 @@ class ModelSubject:
     key: str
 
     @classmethod
-    def of(cls, data: DataSubject, chosen: Chosen | str, spec: RunSpecification, meta: Mapping[str, Any]) -> ModelSubject:
+    def of(
+        cls, data: DataSubject, chosen: Chosen | str, spec: RunSpecification, meta: Mapping[str, Any]
+    ) -> ModelSubject:
         """Return the subject: with the user's weights, else shipped ones whose card fits, else trained here.
 
         Parameters
@@ -123,7 +130,13 @@ class ModelSubject:
         if isinstance(chosen, str):
             architecture: dict[str, Any] = {"file": chosen}
             name = {"file": chosen, "code": code_digest(chosen)}
-            shown = {"name": chosen, "label": chosen, "parameters": {}, "version": "", "distribution": "user"}
+            shown: dict[str, Any] = {
+                "name": chosen,
+                "label": chosen,
+                "parameters": {},
+                "version": "",
+                "distribution": "user",
+            }
         else:
             architecture, name, shown = described(chosen), identity(chosen), asked(chosen)
         dataset = data.entry.name
@@ -142,7 +155,7 @@ class ModelSubject:
             digest = file_sha256(spec.weights)
             origin, weights = "user", {"path": str(spec.weights), "digest": digest}
         elif not isinstance(chosen, str) and (
-            card := find_card(chosen.found.entry, chosen.parameters, dataset, spec.split_seed, spec.training_seed)
+            card := find_card(_model(chosen), chosen.parameters, dataset, spec.split_seed, spec.training_seed)
         ):
             digest, origin = card.sha256, "shipped"
             weights = {"path": str(card.weights_path), "digest": card.sha256}
@@ -152,8 +165,13 @@ class ModelSubject:
                 "train",
                 f"train {shown['label']} on {dataset}",
                 {"network": network, "data": where},
-                {"network": name, "shape": meta["shape"], "data": meta["train_fingerprint"], **pools,
-                 "training_seed": spec.training_seed},
+                {
+                    "network": name,
+                    "shape": meta["shape"],
+                    "data": meta["train_fingerprint"],
+                    **pools,
+                    "training_seed": spec.training_seed,
+                },
                 seconds=300.0,
                 timeout_s=24 * 3600.0,
             )
@@ -216,6 +234,12 @@ class Subject:
         return store.meta(self.inspect.key) if store.has(self.inspect.key) else None
 
 
+def _model(chosen: Chosen) -> Model:
+    entry = chosen.found.entry
+    assert isinstance(entry, Model)
+    return entry
+
+
 def _source(chosen: Chosen) -> Any:
     """Return the data set's source object, in this process: its module keeps torch out of ``files``."""
     from importlib import import_module
@@ -228,5 +252,11 @@ def _stamps(files: Sequence[Path], root: Path) -> list[list[Any]]:
     stamps = []
     for file in files:
         status = file.stat()
-        stamps.append([str(file.relative_to(root)) if file.is_relative_to(root) else str(file), status.st_size, status.st_mtime_ns])
+        stamps.append(
+            [
+                str(file.relative_to(root)) if file.is_relative_to(root) else str(file),
+                status.st_size,
+                status.st_mtime_ns,
+            ]
+        )
     return stamps

@@ -51,7 +51,8 @@ class Defense(Entry):
     Attributes
     ----------
     trains : its ``fit`` trains the classifier, so the twin is another network (oblivious numbers are a transfer)
-    baseline : the undefended deployment, with which all are compared and which is part of every run; there is exactly one a track
+    baseline : the undefended deployment, with which all are compared and which is part of every run; there is exactly
+        one a track
     published : figures its paper gives, for the report: (dataset, attack, text), never used in a computation
     """
 

@@ -51,8 +51,13 @@ class Parameter:
         BadParameter : of the wrong type, outside the bounds, or not one of the choices
         """
         value = self._convert(given)
-        outside = isinstance(value, (int, float)) and not isinstance(value, bool) and (
-            (self.minimum is not None and value < self.minimum) or (self.maximum is not None and value > self.maximum)
+        outside = (
+            isinstance(value, (int, float))
+            and not isinstance(value, bool)
+            and (
+                (self.minimum is not None and value < self.minimum)
+                or (self.maximum is not None and value > self.maximum)
+            )
         )
         if value is None or value != value or outside or (self.choices and value not in self.choices):
             raise BadParameter(owner, self.name, self.expected(), given)
@@ -62,7 +67,9 @@ class Parameter:
         if self.type is bool:
             if isinstance(given, bool):
                 return given
-            return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(str(given).lower())
+            return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(
+                str(given).lower()
+            )
         if isinstance(given, bool):
             return None
         if self.type is str:
@@ -70,7 +77,9 @@ class Parameter:
         try:
             number = float(given)  # type: ignore[arg-type]
             if self.type is int:
-                return int(str(given)) if not isinstance(given, float) else (int(number) if number.is_integer() else None)
+                return (
+                    int(str(given)) if not isinstance(given, float) else (int(number) if number.is_integer() else None)
+                )
             return number
         except (TypeError, ValueError):
             return None

@@ -128,7 +128,7 @@ def _resource(name: str) -> str:
 
 def _breakable(label: str) -> Markup:
     """Return a label that may be broken after its brackets and commas."""
-    text = Markup.escape(label)
+    text = Markup.escape(wording.plain(label))
     for sign in ("[", ",", "="):
         text = Markup(str(text).replace(sign, sign + "<wbr>"))  # escaped above; none of the signs is in an entity
     return text

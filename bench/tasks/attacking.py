@@ -26,7 +26,8 @@ def craft(spec: Mapping[str, Any], store: Store) -> Outcome:
 
     Raises
     ------
-    ContractViolation : an image outside, not finite or of another shape, or gradients that are not finite; names the images
+    ContractViolation : an image outside, not finite or of another shape, or gradients that are not finite; names the
+        images
     """
     first, last = spec["block"]
     x, digests = images_of(store, spec["images"], first, last)
@@ -89,7 +90,9 @@ def _worth_trying(spec: Mapping[str, Any], store: Store, y: torch.Tensor) -> tor
 def _check(x_adv: torch.Tensor, x: torch.Tensor, threat: Threat, numbers: list[int], *, minimum_norm: bool) -> None:
     """Raise unless every image obeys the threat; a minimum-norm attack may leave the ball, never the box."""
     if not isinstance(x_adv, torch.Tensor) or x_adv.shape != x.shape:
-        raise ContractViolation(f"The attack gave {getattr(x_adv, 'shape', type(x_adv))}; expected images {tuple(x.shape)}.")
+        raise ContractViolation(
+            f"The attack gave {getattr(x_adv, 'shape', type(x_adv))}; expected images {tuple(x.shape)}."
+        )
 
     def named(bad: torch.Tensor) -> list[int]:
         return [numbers[i] for i in torch.nonzero(bad).flatten().tolist()]

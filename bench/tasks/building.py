@@ -54,7 +54,7 @@ def pools_of(described: Mapping[str, Any]) -> dict[PoolName, Pool]:
 
 
 def untrained(described: Mapping[str, Any]) -> nn.Module:
-    """Return a network initialised from the training seed: ``{"architecture", "shape", "classes", "training_seed"}``."""
+    """Return a network initialised from a seed: ``{"architecture", "shape", "classes", "training_seed"}``."""
     shape, classes = tuple(described["shape"]), described["classes"]
     torch.manual_seed(described["training_seed"])
     if "file" in described["architecture"]:
@@ -83,7 +83,7 @@ def deployment_of(store: Store, described: Mapping[str, Any]) -> Deployment:
     deployment = implementation(described["defense"]).deploy(network, result, tuple(described["network"]["shape"]))
     if not isinstance(deployment, Deployment):
         raise PluginFault(
-            f"Defense {described['defense']['factory']}: deploy gave {type(deployment).__name__}; expected a Deployment. "
-            "Return Deployment.chain(stage, ...)."
+            f"Defense {described['defense']['factory']}: deploy gave {type(deployment).__name__}; expected a "
+            "Deployment. Return Deployment.chain(stage, ...)."
         )
     return deployment.eval().requires_grad_(False)

@@ -35,7 +35,9 @@ def read_images(spec: Mapping[str, Any], store: Store) -> Outcome:
             "shape": list(images.x.shape[1:]),
             "class_names": list(source.class_names()),
             "count": len(images.x),
-            "test_fingerprint": blake2b(b"".join(digests) + images.y.astype(np.int64).tobytes(), digest_size=16).hexdigest(),
+            "test_fingerprint": blake2b(
+                b"".join(digests) + images.y.astype(np.int64).tobytes(), digest_size=16
+            ).hexdigest(),
             "train_fingerprint": training.hexdigest(),
         },
     )

@@ -91,6 +91,8 @@ def _before_last(deployment: Deployment, x: Tensor, digests: list[bytes], seed: 
         return run_node(node, inputs)
 
     with torch.no_grad():
-        deployment.walk(Signal(x, Draws.of("score", seed, digests)), watched, lambda node, leaving: node.stage.cross(leaving))
+        deployment.walk(
+            Signal(x, Draws.of("score", seed, digests)), watched, lambda node, leaving: node.stage.cross(leaving)
+        )
     image = seen[-1] if seen[-1].shape == x.shape else x
     return image.numpy().astype(np.float32)

@@ -73,7 +73,9 @@ def inspect_deployment(spec: Mapping[str, Any], store: Store) -> Outcome:
     stored = store.read(spec["images"])
     count = min(8, len(stored.tensors["x"]))
     x = torch.from_numpy(stored.tensors["x"][:count]).float() / 255.0
-    answers = [deployment.answer(Signal(x, Draws.of("probe", 0, [b"%d" % i for i in range(count)], draw))).x for draw in (0, 1)]
+    answers = [
+        deployment.answer(Signal(x, Draws.of("probe", 0, [b"%d" % i for i in range(count)], draw))).x for draw in (0, 1)
+    ]
     classes = spec["deployment"]["network"]["classes"]
     if answers[0].shape != (count, classes):
         raise ContractViolation(f"The deployment gave logits {tuple(answers[0].shape)}; expected {(count, classes)}.")
@@ -91,5 +93,3 @@ def inspect_deployment(spec: Mapping[str, Any], store: Store) -> Outcome:
 
 def _arrays(tensors: Mapping[str, torch.Tensor]) -> dict[str, Any]:
     return {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in tensors.items()}
-
-

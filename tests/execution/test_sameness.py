@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+
 from bench.analysis.records import decode_array
 
 BASE = ("run", "--datasets", "toy", "--norm", "linf", "--hardware", "none", "--no-html")
@@ -38,7 +39,19 @@ def test_more_samples_compute_exactly_the_missing_blocks(command_line):
 
 def test_a_coin_flip_under_thirty_null_attacks_scores_its_clean_accuracy(command_line):
     nulls = ",".join(f"toy-null-{i:02}" for i in range(30))
-    command_line(*BASE, "--defenses", "toy-coin", "--attacks", nulls, "--knowledge", "black-box", "--samples", "256", "--out", "out")
+    command_line(
+        *BASE,
+        "--defenses",
+        "toy-coin",
+        "--attacks",
+        nulls,
+        "--knowledge",
+        "black-box",
+        "--samples",
+        "256",
+        "--out",
+        "out",
+    )
     records = command_line.records("out")
     clean = {r["defense"]["name"]: share(r) for r in records if r["kind"] == "clean"}
     assert clean["none"] == 1.0
@@ -50,7 +63,21 @@ def test_a_coin_flip_under_thirty_null_attacks_scores_its_clean_accuracy(command
 
 @pytest.mark.parametrize("cheat", ["toy-cheat-labels", "toy-cheat-rows", "toy-cheat-memory"])
 def test_a_cheat_gains_nothing(command_line, cheat):
-    command_line(*BASE, "--defenses", cheat, "--attacks", "toy-step", "--knowledge", "oblivious", "--eps", "0.9", "--samples", "256", "--out", "out")
+    command_line(
+        *BASE,
+        "--defenses",
+        cheat,
+        "--attacks",
+        "toy-step",
+        "--knowledge",
+        "oblivious",
+        "--eps",
+        "0.9",
+        "--samples",
+        "256",
+        "--out",
+        "out",
+    )
     records = {(r["defense"]["name"], r["kind"]): r for r in command_line.records("out")}
     attacked = records[cheat, "attack"]
     if cheat == "toy-cheat-rows":

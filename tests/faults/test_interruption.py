@@ -12,15 +12,37 @@ from pathlib import Path
 import pytest
 
 pytestmark = pytest.mark.faults
-RUN = ("run", "--datasets", "toy", "--defenses", "toy-round", "--attacks", "toy-step,toy-null-00", "--norm", "linf",
-       "--hardware", "none", "--samples", "256", "--jobs", "2", "--no-html")
+RUN = (
+    "run",
+    "--datasets",
+    "toy",
+    "--defenses",
+    "toy-round",
+    "--attacks",
+    "toy-step,toy-null-00",
+    "--norm",
+    "linf",
+    "--hardware",
+    "none",
+    "--samples",
+    "256",
+    "--jobs",
+    "2",
+    "--no-html",
+)
 
 
 def outcomes(records: list[dict]) -> list[tuple]:
     """Return what must not depend on how the run went: everything but timings."""
     return sorted(
-        (r["cell_id"], r["run_key"], r["status"], json.dumps(r.get("outcomes"), sort_keys=True), json.dumps(r.get("gates")),
-         json.dumps({k: v for k, v in r.get("aggregates", {}).items() if k != "seconds"}, sort_keys=True))
+        (
+            r["cell_id"],
+            r["run_key"],
+            r["status"],
+            json.dumps(r.get("outcomes"), sort_keys=True),
+            json.dumps(r.get("gates")),
+            json.dumps({k: v for k, v in r.get("aggregates", {}).items() if k != "seconds"}, sort_keys=True),
+        )
         for r in records
     )
 
@@ -59,7 +81,9 @@ def test_a_kill_at_every_event_of_the_store_in_turn_loses_nothing(command_line, 
         # A fresh store for every eighth event, so that early events are met with later ones still to come.
         if number % 8 == 1:
             store = str(command_line.folder / f"killed-{number}")
-        done = command_line(*RUN, "--out", "x", "--store", store, code=None, **listener(folder, BENCH_KILL_AT=str(number)))
+        done = command_line(
+            *RUN, "--out", "x", "--store", store, code=None, **listener(folder, BENCH_KILL_AT=str(number))
+        )
         kills += done.returncode != 0
         if number % 8 == 0:
             check_goes_on(command_line, records, store, f"after-{number}")

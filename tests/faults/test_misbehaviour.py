@@ -59,8 +59,11 @@ def test_a_defense_whose_fit_fails_takes_only_its_own_cells_with_it(command_line
 
 def test_undeclared_randomness_fails_its_gate(command_line):
     command_line(*BASE, "--defenses", "toy-secret-noise,toy-noise", "--attacks", "toy-null-00")
-    gates = {r["defense"]["name"]: {g["name"]: g["outcome"] for g in r["gates"]}
-             for r in command_line.records("out") if r["kind"] == "clean"}
+    gates = {
+        r["defense"]["name"]: {g["name"]: g["outcome"] for g in r["gates"]}
+        for r in command_line.records("out")
+        if r["kind"] == "clean"
+    }
     assert gates["toy-secret-noise"]["determinism"] == "fail"
     assert gates["toy-noise"]["determinism"] == "pass"
     assert gates["none"]["determinism"] == "pass"
@@ -98,4 +101,6 @@ def test_an_output_folder_that_cannot_be_written_is_refused_before_any_work(comm
     blocked.write_text("")
     done = command_line(*BASE[:-1], str(blocked / "out"), code=2)
     assert "--out" in done.stderr
-    assert not (command_line.folder / "store" / "objects").exists() or not any((command_line.folder / "store" / "objects").rglob("*.safetensors"))
+    assert not (command_line.folder / "store" / "objects").exists() or not any(
+        (command_line.folder / "store" / "objects").rglob("*.safetensors")
+    )

@@ -1,7 +1,7 @@
 """A listener on the store's events that kills the process it is in at the n-th event of the whole run.
 
-BENCH_KILL_AT: the number; BENCH_KILL_FOLDER: where the processes of a run count together; BENCH_KILL_SIGNAL: which signal;
-BENCH_KILL_WHOM: "self", or "parent" for the process that started the run.
+BENCH_KILL_AT: the number; BENCH_KILL_FOLDER: where the processes of a run count together; BENCH_KILL_SIGNAL: which
+signal.
 """
 
 import fcntl

@@ -10,6 +10,7 @@ from bench.plugins.hookspecs import hookimpl
 
 @hookimpl
 def bench_defenses() -> Sequence[Defense]:
+    """Return the undefended model."""
     return [
         Defense(
             name="none",

@@ -5,6 +5,7 @@ import signal
 import time
 
 import torch
+
 from bench.attack import AttackResult
 
 
@@ -22,7 +23,7 @@ class Step:
 
 class Raises:
     def run(self, surface, batch, threat):
-        print("what the attack printed")
+        print("what the attack printed")  # noqa: T201
         raise RuntimeError("the attack <b>broke</b>")
 
 

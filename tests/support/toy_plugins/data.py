@@ -1,6 +1,7 @@
 """Images that tell their class by which quadrant is bright."""
 
 import numpy as np
+
 from bench.data import Images
 from bench.training import Recipe
 

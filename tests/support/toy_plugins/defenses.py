@@ -3,6 +3,7 @@
 import sys
 
 import torch
+
 from bench.deployment import Capture, Classify, Deployment, FitResult, Stage
 
 

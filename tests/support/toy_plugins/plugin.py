@@ -13,8 +13,12 @@ def _attack(name, factory, **more):
 def bench_datasets():
     return [
         Dataset(
-            name="toy", factory="toy_plugins.data:Toy", summary="Four brightness patterns, 1x8x8.", default_model="toy-net",
-            threats=(ThreatSpec(norm="linf", epsilons=(0.1, 0.2)), ThreatSpec(norm="l2", epsilons=(0.5,))), held_out_share=0.1,
+            name="toy",
+            factory="toy_plugins.data:Toy",
+            summary="Four brightness patterns, 1x8x8.",
+            default_model="toy-net",
+            threats=(ThreatSpec(norm="linf", epsilons=(0.1, 0.2)), ThreatSpec(norm="l2", epsilons=(0.5,))),
+            held_out_share=0.1,
         )
     ]
 
@@ -27,9 +31,15 @@ def bench_models():
 @hookimpl
 def bench_defenses():
     names = {
-        "toy-coin": "Coin", "toy-noise": "Noise", "toy-nan-gradient": "NaNGradient", "toy-round": "Rounding",
-        "toy-cheat-labels": "LabelCheat", "toy-cheat-rows": "RowCheat", "toy-cheat-memory": "MemoryCheat",
-        "toy-secret-noise": "SecretNoise", "toy-fit-fails": "FitFails",
+        "toy-coin": "Coin",
+        "toy-noise": "Noise",
+        "toy-nan-gradient": "NaNGradient",
+        "toy-round": "Rounding",
+        "toy-cheat-labels": "LabelCheat",
+        "toy-cheat-rows": "RowCheat",
+        "toy-cheat-memory": "MemoryCheat",
+        "toy-secret-noise": "SecretNoise",
+        "toy-fit-fails": "FitFails",
     }
     return [Defense(name=n, factory=f"toy_plugins.defenses:{f}", summary=n, family="toy") for n, f in names.items()]
 
