@@ -15,8 +15,9 @@ HEADING = """\
 
 <!-- Written by docs/cli_reference.py from the commands themselves. -->
 
-Progress goes to standard error, results to standard output; `--json` prints them for programs. `NO_COLOR` switches colours off.
-Selections such as `qusec-tq[levels=4]` are described [here](selection.md), configuration files and exit codes [there](config.md).
+Progress goes to standard error, results to standard output; `--json` prints them for programs.
+`NO_COLOR` switches colours off. Selections such as `qusec-tq[levels=4]` are described [here](selection.md),
+configuration files and exit codes [there](config.md).
 """
 
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -152,7 +153,7 @@ def test_every_selection_that_is_shown_selects_something(page: str, command: str
 
     words = shlex.split(command)
     kinds = {"--defenses": "defense", "--attacks": "attack", "--datasets": "dataset", "--models": "model"}
-    for flag, value in zip(words, words[1:], strict=False):
+    for flag, value in pairwise(words):
         # What the reader is about to install is not here yet.
         if flag in kinds and not re.search(r"\b(mine|median|NAME)\b", value):
             assert select(discover(), kinds[flag], value).chosen, f"{page}: {command}"
@@ -187,7 +188,7 @@ def test_the_comparison_of_the_python_page_runs(tmp_path: Path) -> None:
 
 def test_the_tutorial_builds_the_example_to_the_letter() -> None:
     page, example = DOCS / "tutorial.md", TOP / "examples" / "bench-defense-median"
-    python = {head: text for head, text in blocks(page, "python")}
+    python = dict(blocks(page, "python"))
     first, rest = (python[f' title="bench_median/defense.py{more}"'] for more in ("", ", continued"))
     assert f"{first}\n\n{rest}" == (example / "bench_median" / "defense.py").read_text()
     assert python[' title="bench_median/plugin.py"'] == (example / "bench_median" / "plugin.py").read_text()
