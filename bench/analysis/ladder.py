@@ -34,11 +34,13 @@ class Standing:
     Attributes
     ----------
     gates : names of failed gates, upper case
+    evidence : what the first of them found, and where
     holes : what is missing of the ladder, one clause each
     """
 
     status: Status
     gates: tuple[str, ...]
+    evidence: str
     holes: tuple[str, ...]
     adaptive: bool
 
@@ -50,7 +52,7 @@ class Standing:
     @property
     def reasons(self) -> str:
         """Return everything that stands between the row and a rank, empty where it is ranked."""
-        parts = [f"failed gate {gate.lower()}" for gate in self.gates]
+        parts = [self.evidence] if self.evidence else []
         if not self.adaptive:
             parts.append("no attack that knows the defense was run")
         return "; ".join([*parts, *self.holes])
@@ -65,7 +67,9 @@ def standing(row: Row) -> Standing:
     A cell of the core that failed or timed out is a hole even where another level of the same mark ended well: its
     number could only have been lower. Skipped cells are holes where the rung is not there without them.
     """
-    gates = sorted({name.upper() for name in failed_gates(row.records)})
+    failed = failed_gates(row.records)
+    gates = sorted({name.upper() for name, _ in failed})
+    evidence = min(failed)[1] + (f" (and {len(failed) - 1} more)" if len(failed) > 1 else "") if failed else ""
     holes = [hole for part in row.replicates for hole in _holes(row.setting.norm, part.attacks)]
     if not CORE.get(row.setting.norm):
         holes.append("no ladder is fixed for this norm")
@@ -79,18 +83,20 @@ def standing(row: Row) -> Standing:
         status = "no adaptive attack"
     elif holes:
         status = "incomplete"
-    return Standing(status, tuple(gates), tuple(dict.fromkeys(holes)), adaptive)
+    return Standing(status, tuple(gates), evidence, tuple(dict.fromkeys(holes)), adaptive)
 
 
-def failed_gates(records: Iterable[Record]) -> list[str]:
-    """Return the names of the gates that failed in any of the records, controls left out."""
-    return [
-        str(gate["name"])
-        for record in records
-        if not (record.get("attack") or {}).get("control", False)
-        for gate in record.get("gates") or []
-        if gate["outcome"] == "fail"
-    ]
+def failed_gates(records: Iterable[Record]) -> list[tuple[str, str]]:
+    """Return the name of each gate that failed, and what it found where; controls left out."""
+    found = []
+    for record in records:
+        attack = record.get("attack") or {}
+        where = f"{attack['label']}, {record['knowledge']}" if attack else str(record["kind"])
+        if not attack.get("control", False):
+            for gate in record.get("gates") or []:
+                if gate["outcome"] == "fail":
+                    found.append((str(gate["name"]), f"{where}: {str(gate['evidence']).rstrip('.')}"))
+    return found
 
 
 def _holes(norm: str, attacks: list[Record]) -> list[str]:

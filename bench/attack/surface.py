@@ -149,7 +149,7 @@ class Surface:
         if wanted:
             assert self._backward is not None
             self.queries.gradient += len(many)
-            x.register_hook(self.gradients.add)
+            x.register_hook(self.gradients.add)  # type: ignore[no-untyped-call]
             out = self._backward(self._deployment, signal).x
         else:
             with torch.no_grad():

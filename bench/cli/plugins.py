@@ -40,8 +40,8 @@ def command(*, name: str | None, everything: bool, as_json: bool) -> int:
             click.echo(f"  {n:{width}}  {found.entry.summary}  ({found.distribution} {found.version}){state}")
     if everything and registry.not_offered:
         click.secho("not offered", bold=True)
-        for found in registry.not_offered:
-            click.echo(f"  {found.name}: {found.summary}")
+        for refused in registry.not_offered:
+            click.echo(f"  {refused.name}: {refused.summary}")
     for broken in registry.broken:
         click.secho(f"broken: {broken.name} ({broken.distribution} {broken.version}): {broken.reason}", fg="red")
     return ExitCode.DONE

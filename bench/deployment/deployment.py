@@ -78,12 +78,12 @@ class Deployment(nn.Module):
     @property
     def randomised(self) -> bool:
         """Whether some stage declares that it draws."""
-        return any(stage.randomised for stage in self.stages)  # type: ignore[union-attr]
+        return any(stage.randomised for stage in self.stages)
 
     @property
     def differentiable(self) -> bool:
         """Whether every stage declares a true derivative."""
-        return all(stage.differentiable for stage in self.stages)  # type: ignore[union-attr]
+        return all(stage.differentiable for stage in self.stages)
 
     @property
     def placements(self) -> tuple[Placement, ...]:

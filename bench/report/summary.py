@@ -45,7 +45,7 @@ def _winner(rows: Sequence[Row]) -> Markup:
     if not leaders:
         if not any(row["attacks"] for row in rows):
             return Markup("No attack was run here: only clean accuracy and cost are known.")
-        return Markup("No defense is ranked here: none was run against the whole ladder of attacks.")
+        return Markup("No defense is ranked here, so none of these numbers may be compared yet.")
     best = leaders[0]
     bare = next((row for row in rows if row["defense"] == BASELINE and row["attacks"]), None)
     against = ""
@@ -101,13 +101,12 @@ def _price(rows: Sequence[Row]) -> Markup:
 
 
 def _unranked(rows: Sequence[Row]) -> Markup:
-    if not _ranked(rows):
-        return Markup("")
-    told = [
-        Markup("<strong>{}</strong> ({})").format(row["defense"], row["status"].removeprefix("not ranked: "))
-        for row in rows
-        if row["status"] != "ranked"
-    ]
+    grouped: dict[str, list[Row]] = {}
+    for row in rows:
+        if row["status"] != "ranked":
+            status = f"gate {row['gates'].lower()} failed" if row["gates"] else row["status"]
+            grouped.setdefault(status, []).append(row)
+    told = [Markup("{} ({})").format(_names(members), status) for status, members in grouped.items()]
     return Markup("Not ranked: ") + Markup(", ").join(told) + "." if told else Markup("")
 
 

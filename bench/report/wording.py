@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 NORMS = {"linf": "L∞", "l2": "L2", "l1": "L1", "l0": "L0"}
 DOMAINS = {"uint8": "8-bit images", "float": "float images"}
 KNOWLEDGE = {
-    "oblivious": "does not know the defense",
-    "black-box": "sees the defended answers only",
-    "white-box": "differentiates the deployment as it runs",
-    "adaptive": "knows the defense and works around it",
+    "oblivious": "does not know of the defense",
+    "black-box": "sees its answers only",
+    "white-box": "differentiates it as it runs",
+    "adaptive": "works around the defense",
 }
 NOTHING = "–"
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
