@@ -150,6 +150,7 @@ def test_a_failed_gate_bars_a_row_and_a_warning_does_not(made: Any) -> None:
     records[0]["gates"] = [{"name": "determinism", "outcome": "fail", "evidence": "it differs"}]
     found = row(records)
     assert found["status"] == "not ranked: DETERMINISM"
+    assert found["reasons"] == "clean: it differs"
     assert found["rank"] == ""
 
 
@@ -203,7 +204,8 @@ def test_a_minimum_norm_attack_that_found_nothing_breaks_nothing(made: Any) -> N
     records = ladder(made, "none", first(200))
     for distance in (np.full(N, np.inf), np.zeros(N)):
         deep = made.attack_record("none", "hopskipjump", np.ones(N), epsilon=0.1, distance=distance)
-        assert row([*records, deep], setting=0)["robust_accuracy"] == 1.0
+        found = row([*records, deep], setting=1)
+        assert (found["epsilon"], found["robust_accuracy"], found["attacks"]) == (0.3, 1.0, 5)
 
 
 def test_seeds_are_averaged_and_their_spread_is_given_apart(made: Any) -> None:

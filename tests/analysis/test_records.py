@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+import tracemalloc
 import zlib
 from pathlib import Path
 from typing import Any
@@ -57,8 +58,12 @@ def test_arrays_that_are_not_what_they_say_are_refused(encoded: Any) -> None:
 
 def test_a_bomb_is_not_unpacked() -> None:
     bomb = {"dtype": "uint8", "shape": [10], "data": packed(b"\0" * 50_000_000)}
+    tracemalloc.start()
     with pytest.raises(ValueError, match="10 bytes"):
         decode_array(bomb)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1_000_000
 
 
 def test_every_made_up_record_is_valid_and_unknown_fields_are_ignored(sample: list[dict[str, Any]]) -> None:
