@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+
 from bench_superiot import batched, compiled, haar
 from bench_superiot.schedule import Schedule
 from bench_superiot.windows import Windows
-from numpy.typing import NDArray
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "superiot_reference.py"
 BATCH = 64
@@ -34,7 +35,7 @@ def figures() -> list[dict[str, Any]]:
     dropped = x * ~mask[:, None]
     _, counts = compiled.recover(dropped, mask, windows, Schedule())
     ours = _best(lambda: compiled.recover(dropped, mask, windows, Schedule())) / BATCH
-    slow = _slow(reference, x[:REFERENCE_IMAGES], mask) * counts.mean()
+    slow = _slow(reference, x[:REFERENCE_IMAGES], mask[:REFERENCE_IMAGES]) * counts.mean()
     rows = [_row(f"recovery of 3x32x32, batch {BATCH} ({origin})", ours, slow, ">= 2000")]
     tensors, flags = torch.from_numpy(dropped), torch.from_numpy(mask)
     tensor_form = _best(lambda: batched.recover(tensors, flags, windows, Schedule()), repeats=2) / BATCH
@@ -52,11 +53,11 @@ def figures() -> list[dict[str, Any]]:
 
 
 def _row(name: str, ours: float, theirs: float | None, asked: str) -> dict[str, Any]:
-    ratio = None if theirs is None else theirs / ours
+    ratio = None if theirs is None else float(theirs / ours)
     return {
         "name": f"superiot: {name}",
         "ours": 1e3 * ours,
-        "theirs": None if theirs is None else 1e3 * theirs,
+        "theirs": None if theirs is None else float(1e3 * theirs),
         "ratio": ratio,
         "unit": "ms per image",
         "asked": asked,

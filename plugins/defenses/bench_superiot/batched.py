@@ -1,6 +1,6 @@
 """The recovery as operations on whole batches of tensors: for accelerators, float64 and autograd.
 
-Equal in all windows is how many pixels are dropped, so everything is dense. ``compiled`` has the form for one processor.
+All windows drop the same number of pixels, so everything is dense. ``compiled`` has the form for one processor.
 """
 
 from __future__ import annotations
@@ -162,8 +162,8 @@ def _descend(dropped: Dropped, windows: Windows, schedule: Schedule) -> tuple[Te
 def inpaint(x: Tensor, mask: Tensor, windows: Windows) -> Tensor:
     """Return images with dropped pixels at the minimum of the l2 norm of diag(lam) T x: linear in what is kept.
 
-    lam(u, v) = sqrt(u^2 + v^2), lam(0, 0) = .05, hence x_D = -M_DD^-1 M_DK x_K with M = T^t diag(lam^2) T: one solution of
-    K equations a window. Differentiable; ours.
+    lam(u, v) = sqrt(u^2 + v^2), lam(0, 0) = .05, hence x_D = -M_DD^-1 M_DK x_K with M = T^t diag(lam^2) T: one
+    solution of K equations a window. Differentiable; ours.
     """
     if windows.dropped == 0:
         return x
@@ -183,8 +183,8 @@ def inpaint(x: Tensor, mask: Tensor, windows: Windows) -> Tensor:
 def unrolled(x: Tensor, mask: Tensor, windows: Windows, *, iterations: int = 30) -> Tensor:
     """Return images after a few smooth, wide steps of the textbook recovery, with autograd through them.
 
-    The perturbation stays at .3, the step at .03, and nothing is clipped: with the true schedule the slope of the saturation
-    grows as the perturbation shrinks, and the derivative explodes. Ours.
+    The perturbation stays at .3, the step at .03, and nothing is clipped: with the true schedule the slope of the
+    saturation grows as the perturbation shrinks, and the derivative explodes. Ours.
     """
     if windows.dropped == 0:
         return x

@@ -1,7 +1,7 @@
 """The recovery as one compiled loop an image: the form that runs on the server.
 
-Every image is computed alone, so its result does not depend on the batch. Reassociating sums lets the compiler use vector
-registers; their order is fixed when the code is compiled, so a machine repeats its results to the bit.
+Every image is computed alone, so its result does not depend on the batch. Reassociating sums lets the compiler use
+vector registers; their order is fixed when the code is compiled, so a machine repeats its results to the bit.
 """
 
 from __future__ import annotations
@@ -137,8 +137,8 @@ def _transformed(image, index, size, impulses):  # type: ignore[no-untyped-def]
 def _atoms(index, impulses, form):  # type: ignore[no-untyped-def]
     """Return sizes and signs of the atoms' coefficients, (rows, n), and each dropped pixel's row among them, (N, K).
 
-    Textbook perturbs a pixel alone: one row a pixel of a window. Release sums the impulses of the window's dropped pixels up
-    to this one: one row a dropped pixel.
+    Textbook perturbs a pixel alone: one row a pixel of a window. Release sums the impulses of the window's dropped
+    pixels up to this one: one row a dropped pixel.
     """
     if form != _RELEASE:
         return np.abs(impulses), np.sign(impulses), index
@@ -186,10 +186,10 @@ def _central_of(c, rows, bounds, signs, out, n):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
 def _central(c, rows, bounds, signs, out):  # type: ignore[no-untyped-def]
-    """Write sum_k sign(s_k) clip(c_k, -delta |s_k|, delta |s_k|), (N, C, K): delta times the central difference along s.
+    """Write sum_k sign(s_k) clip(c_k, -delta |s_k|, delta |s_k|), (N, C, K): delta times the central difference.
 
-    For reals |a + b| - |a - b| = 2 sign(b) clip(a, -|b|, |b|), so no perturbed window has to be transformed. Three channels at a
-    time share what is loaded of an atom; the usual window gets a loop of known length.
+    For reals |a + b| - |a - b| = 2 sign(b) clip(a, -|b|, |b|), so no perturbed window has to be transformed. Three
+    channels at a time share what is loaded of an atom; the usual window gets a loop of known length.
     """
     if c.shape[2] == _USUAL_PIXELS:
         _central_of(c, rows, bounds, signs, out, _USUAL_PIXELS)
@@ -225,7 +225,7 @@ def _subgradient(c, index, impulses, out):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
 def _notebook(c, xd, index, impulses, delta, scratch, out):  # type: ignore[no-untyped-def]
-    """Write the authors' notebook's difference, (N, C, K): perturbations add up over the dropped pixels and are clipped."""
+    """Write the authors' notebook's difference, (N, C, K): perturbations add up over the pixels and are clipped."""
     up_sum, down_sum = scratch[0], scratch[1]
     for w in range(c.shape[0]):
         for channel in range(c.shape[1]):

@@ -17,8 +17,8 @@ from bench_superiot.wire import FORMS, Wire
 class PixelDrop(Stage):
     """Set some pixels of every window to 0 in all channels; the side tensor ``mask``, bool, (B, H, W), marks them.
 
-    The side tensor ``mask_seed``, int64, (B,), holds the bits of the seed that the device drew; it leaves the device only as
-    bytes, and the server sees the mask alone.
+    The side tensor ``mask_seed``, int64, (B,), holds the bits of the seed that the device drew; it leaves the device
+    only as bytes, and the server sees the mask alone.
 
     Parameters
     ----------
@@ -39,7 +39,8 @@ class PixelDrop(Stage):
         if wire_format not in self.wire.forms:
             raise UsageError(
                 f"wire={wire_format} has no room for the 8 bytes of the seed in the "
-                f"{windows.count * windows.dropped * windows.channels} dropped values. Choose another: {', '.join(FORMS)}."
+                f"{windows.count * windows.dropped * windows.channels} dropped values. "
+                f"Choose another: {', '.join(FORMS)}."
             )
         self.wire_formats = (wire_format, *(form for form in self.wire.forms if form != wire_format))
         self.randomised = not regular and windows.dropped > 0

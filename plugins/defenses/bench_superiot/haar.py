@@ -16,6 +16,7 @@ TO_YCBCR: Final = np.array([[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0]
 YCBCR_OFFSET: Final = np.array([16.0, 128.0, 128.0])
 FROM_YCBCR: Final = np.linalg.inv(TO_YCBCR)
 NORMAL_QUARTILE: Final = 0.6744897501960817  # median of |z| for a standard normal z
+SHARE: Final = 0.5**0.5  # of each neighbour in a sum or difference along one side
 EPS: Final = float(np.finfo(np.float64).eps)
 
 
@@ -117,10 +118,13 @@ def _split(plane, low, details):  # type: ignore[no-untyped-def]
         for j in range(low.shape[1]):
             right = min(2 * j + 1, width - 1)
             a, b, c, d = plane[2 * i, 2 * j], plane[2 * i, right], plane[below, 2 * j], plane[below, right]
-            low[i, j] = (a + b + c + d) / 2
-            details[0, i, j] = (a - b + c - d) / 2
-            details[1, i, j] = (a + b - c - d) / 2
-            details[2, i, j] = (a - b - c + d) / 2
+            # The library's own order of operations: the noise estimate tells exact zeros from values of 1e-17.
+            left_sum, right_sum = SHARE * (SHARE * c + SHARE * a), SHARE * (SHARE * d + SHARE * b)
+            left_step, right_step = SHARE * (SHARE * a - SHARE * c), SHARE * (SHARE * b - SHARE * d)
+            low[i, j] = right_sum + left_sum
+            details[0, i, j] = left_sum - right_sum
+            details[1, i, j] = right_step + left_step
+            details[2, i, j] = left_step - right_step
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -30,6 +30,7 @@ def bench_defenses() -> Sequence[Defense]:
     return [
         Defense(
             name="superiot",
+            preload=("numba",),
             factory="bench_superiot.defense:SuperIoT",
             summary="The device sends part of the pixels; the server recovers the rest by sparsity and denoises.",
             source=(
@@ -52,15 +53,15 @@ def bench_defenses() -> Sequence[Defense]:
                     default=0,
                     minimum=0,
                     maximum=64,
-                    help=f"side of a window in pixels; 0 takes 8, 6 or 4 as divides the image (8: {_CODE}; the rest ours)",
+                    help=f"side of a window in pixels; 0 takes 8, 6 or 4 as divides the image (8: {_CODE})",
                 ),
                 Parameter(
                     name="gradient",
                     type=str,
                     default="textbook",
                     choices=("textbook", "release", "notebook", "subgradient"),
-                    help="of the l1 norm: central difference (Stankovic & Dakovic 2016), as the authors' code, as their "
-                    "notebook, or the limit (ours)",
+                    help="of the l1 norm: central difference (Stankovic & Dakovic 2016), as the authors' code, "
+                    "as their notebook, or the limit (ours)",
                 ),
                 Parameter(
                     name="denoise",
@@ -98,7 +99,7 @@ def bench_defenses() -> Sequence[Defense]:
                     default=0.01,
                     minimum=0.0,
                     maximum=1.0,
-                    help=f"steps shrink tenfold when the mean squared step falls below this share of its largest ({_CODE})",
+                    help=f"steps shrink tenfold once the mean square step is below this share of its largest ({_CODE})",
                 ),
                 Parameter(
                     name="eps",
@@ -126,7 +127,7 @@ def bench_defenses() -> Sequence[Defense]:
                     type=str,
                     default="seed",
                     choices=("seed", "raw", "bitmask", "combi", "coded"),
-                    help="kept pixels with seed, bit mask or ranked mask; coded adds deflate; raw saves nothing (all ours)",
+                    help="kept pixels with seed, bit mask or ranked mask; coded deflates; raw saves nothing (ours)",
                 ),
             ),
         )

@@ -20,15 +20,15 @@ class SparseRecovery(Stage):
 
     Notes
     -----
-    Minimises the l1 norm of the 2-D orthonormal DCT-II of every window and channel over the dropped pixels (Stanković and
-    Daković, "On a Gradient-Based Algorithm for Sparse Signal Reconstruction in the Signal/Measurements Domain", Mathematical
-    Problems in Engineering 2016, 6212674; repository Stanislas0/SUPER-IOT). At most 2 K n N C max_iters + 2 C N size^3
-    multiply-accumulates an image of N windows of n pixels, K dropped.
+    Minimises the l1 norm of the 2-D orthonormal DCT-II of every window and channel over the dropped pixels (Stanković
+    and Daković, "On a Gradient-Based Algorithm for Sparse Signal Reconstruction in the Signal/Measurements Domain",
+    Mathematical Problems in Engineering 2016, 6212674; repository Stanislas0/SUPER-IOT). At most
+    2 K n N C max_iters + 2 C N size^3 multiply-accumulates an image of N windows of n pixels, K dropped.
     """
 
     # The true derivative exists almost everywhere but is shattered: it is that of clipped steps whose slopes grow a
-    # thousandfold as the perturbation shrinks. The stage itself passes gradients of kept pixels and holds recovered ones
-    # constant, which is not its derivative; attackers take the surrogates.
+    # thousandfold as the perturbation shrinks. The stage itself passes gradients of kept pixels and holds recovered
+    # ones constant, which is not its derivative; attackers take the surrogates.
     differentiable = False
 
     def __init__(self, windows: Windows, schedule: Schedule) -> None:

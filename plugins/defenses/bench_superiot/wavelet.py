@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.deployment import Stage
@@ -17,19 +19,19 @@ class WaveletDenoise(Stage):
 
     Parameters
     ----------
-    skip_zeros : leave exact zeros out of the noise estimate, as scikit-image does; on images with an empty background that
-        makes the estimate huge
+    skip_zeros : leave exact zeros out of the noise estimate, as scikit-image does; on images with an empty background
+        that makes the estimate huge
 
     Notes
     -----
-    ``skimage.restoration.denoise_wavelet(x, convert2ycbcr=True, method="BayesShrink", mode="soft", channel_axis=-1)`` and a
-    clip to [0, 1]; an image without a nonzero finest coefficient stays as it is, where the library gives NaN.
+    ``skimage.restoration.denoise_wavelet(x, convert2ycbcr=True, method="BayesShrink", mode="soft", channel_axis=-1)``
+    and a clip to [0, 1]; an image without a nonzero finest coefficient stays as it is, where the library gives NaN.
     Chang, Yu, Vetterli, "Adaptive wavelet thresholding for image denoising and compression", IEEE TIP 9(9), 2000.
     """
 
-    # Its derivative, which autograd gives, is true almost everywhere and a poor guide: it cuts nearly all fine detail, while
-    # a change large enough to matter passes the thresholds (cosine of predicted and true change .34, of the identity .52).
-    # So it is declared as one that attackers should replace.
+    # Its derivative, which autograd gives, is true almost everywhere and a poor guide: it cuts nearly all fine detail,
+    # while a change large enough to matter passes the thresholds (cosine of predicted and true change .34, of the
+    # identity .52). So it is declared as one that attackers should replace.
     differentiable = False
 
     def __init__(self, shape: tuple[int, int, int], *, skip_zeros: bool) -> None:
@@ -78,15 +80,21 @@ def denoise(x: Tensor, *, skip_zeros: bool) -> Tensor:
     low: Tensor | float = 0.0
     scale: Tensor | float = 1.0
     if coloured:
-        planes = torch.einsum("cd,bdhw->bchw", torch.from_numpy(haar.TO_YCBCR).to(x.device), planes) + offset
+        planes = _mixed(planes, haar.TO_YCBCR) + offset
         low = planes.amin((2, 3), keepdim=True)
         scale = planes.amax((2, 3), keepdim=True) - low
         scale = torch.where(scale == 0, 1.0, scale)  # a constant plane has no details: it comes back as it was
         planes = (planes - low) / scale
     planes = _shrunk(planes, haar.levels(*x.shape[2:]), skip_zeros) * scale + low
     if coloured:
-        planes = torch.einsum("cd,bdhw->bchw", torch.from_numpy(haar.FROM_YCBCR).to(x.device), planes - offset)
+        planes = _mixed(planes - offset, haar.FROM_YCBCR)
     return planes.clamp(0.0, 1.0).to(x.dtype)
+
+
+def _mixed(planes: Tensor, matrix: NDArray[np.float64]) -> Tensor:
+    """Return linear combinations of three planes, added from left to right as the compiled form does."""
+    r, g, b = planes.unbind(1)
+    return torch.stack([float(row[0]) * r + float(row[1]) * g + float(row[2]) * b for row in matrix], 1)
 
 
 def _shrunk(planes: Tensor, depth: int, skip_zeros: bool) -> Tensor:
@@ -118,8 +126,11 @@ def _split(planes: Tensor) -> tuple[Tensor, Tensor]:
     height, width = planes.shape[2:]
     planes = F.pad(planes, (0, width % 2, 0, height % 2), mode="replicate")
     a, b, c, d = planes[..., ::2, ::2], planes[..., ::2, 1::2], planes[..., 1::2, ::2], planes[..., 1::2, 1::2]
-    details = torch.stack([a - b + c - d, a + b - c - d, a - b - c + d], 2)
-    return (a + b + c + d) / 2, details / 2
+    share = haar.SHARE  # the compiled form's order of operations, for the sake of exact zeros
+    a, b, c, d = share * a, share * b, share * c, share * d
+    left_sum, right_sum, left_step, right_step = share * (c + a), share * (d + b), share * (a - c), share * (b - d)
+    details = torch.stack([left_sum - right_sum, right_step + left_step, left_step - right_step], 2)
+    return right_sum + left_sum, details
 
 
 def _joined(low: Tensor, details: Tensor) -> Tensor:

@@ -96,8 +96,8 @@ class Windows:
 
         Notes
         -----
-        Part of the wire format: both ends compute it. The K smallest of n uniform keys of ``Philox(key=seed)``, windows in
-        row-major order, ties to the earlier position.
+        Part of the wire format: both ends compute it. The K smallest of n uniform keys of ``Philox(key=seed)``, windows
+        in row-major order, ties to the earlier position.
         """
         keys = np.random.Generator(np.random.Philox(key=seed)).random((self.count, self.pixels))
         order = np.argsort(keys, axis=1, kind="stable")

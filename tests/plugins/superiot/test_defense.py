@@ -5,13 +5,13 @@ import sys
 import numpy as np
 import pytest
 import torch
-from bench_superiot.defense import SuperIoT
-from bench_superiot.plugin import bench_defenses
 from torch import nn
 
 from bench.deployment import Draws, FitResult, Signal
 from bench.errors import BadParameter, UsageError
 from bench.plugins.parameters import resolve
+from bench_superiot.defense import SuperIoT
+from bench_superiot.plugin import bench_defenses
 
 
 def deploy(shape=(3, 32, 32), **parameters):
@@ -111,7 +111,8 @@ def test_impossible_parameters_are_refused_when_the_shape_is_known(parameters) -
 def test_ratio_zero_is_the_wavelet_alone(tiles) -> None:
     deployment, x = deploy(ratio=0.0), images(tiles)
     assert not deployment.randomised
-    recovered = list(deployment.stages)[1](list(deployment.stages)[0](signal_of(x)))
+    drop, recovery = list(deployment.stages)[:2]
+    recovered = recovery(drop(signal_of(x)))
     assert torch.equal(recovered.x, x)
 
 

@@ -1,15 +1,15 @@
 import numpy as np
 import pytest
 import torch
-from bench_superiot import batched, compiled
-from bench_superiot.recovery import SparseRecovery
-from bench_superiot.schedule import GRADIENTS, Schedule, cosine_matrix
-from bench_superiot.windows import Windows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.fft import dctn
 
 from bench.deployment import Draws, Signal
+from bench_superiot import batched, compiled
+from bench_superiot.recovery import SparseRecovery
+from bench_superiot.schedule import GRADIENTS, Schedule, cosine_matrix
+from bench_superiot.windows import Windows
 
 
 def masks(windows, seeds):
@@ -72,7 +72,9 @@ def test_gradients_are_those_of_the_published_vectors(delta, variant, expected) 
     delta=st.sampled_from([0.003, 0.03, 0.1]), variant=st.sampled_from(GRADIENTS),
 )  # fmt: skip
 @settings(max_examples=60, deadline=None)
-def test_gradients_equal_the_difference_of_two_transforms_per_pixel(reference, size, share, seed, delta, variant) -> None:
+def test_gradients_equal_the_difference_of_two_transforms_per_pixel(
+    reference, size, share, seed, delta, variant
+) -> None:
     rng = np.random.default_rng(seed)
     flat = np.sort(rng.choice(size * size, max(1, int(share * size * size)), replace=False))
     window = rng.random((size, size))
@@ -219,7 +221,7 @@ def test_a_mask_with_uneven_windows_is_refused() -> None:
 
 
 def stage_and_signal(tiles, ratio=0.1, dtype=torch.float32):
-    windows = Windows.of((3, 32, 32), 8, ratio)
+    windows = Windows.of(tiles.shape[1:], 8, ratio)
     mask = torch.from_numpy(masks(windows, range(len(tiles))))
     x = torch.from_numpy(tiles).to(dtype).masked_fill(mask[:, None], 0.0)
     draws = Draws.of("probe", 0, [str(i).encode() for i in range(len(tiles))])
@@ -271,7 +273,7 @@ def test_surrogates_keep_kept_pixels_and_have_finite_gradients(tiles, name) -> N
 def test_unrolled_gradients_are_finite_on_a_thousand_images(tiles) -> None:
     rng = np.random.default_rng(0)
     for _ in range(21):
-        noisy = np.clip(tiles + 0.1 * rng.standard_normal(tiles.shape), 0, 1)
+        noisy = np.clip(tiles + 0.1 * rng.standard_normal(tiles.shape), 0, 1)[:, :, :16, :16]
         stage, signal = stage_and_signal(noisy)
         x = signal.x.requires_grad_(True)
         (gradient,) = torch.autograd.grad(stage.surrogates["unrolled"](signal.replace(x), 0.5).x.square().sum(), x)
@@ -295,7 +297,9 @@ def change_cosine(stage, signal, change, name):
 
 
 # Section 6.3 of the specification: cosine of predicted and true change, white directions of +-8/255.
-@pytest.mark.parametrize(("ratio", "identity", "linear", "unrolled"), [(0.1, 0.84, 0.88, 0.89), (0.5, 0.43, 0.58, 0.59)])
+@pytest.mark.parametrize(
+    ("ratio", "identity", "linear", "unrolled"), [(0.1, 0.84, 0.88, 0.89), (0.5, 0.43, 0.58, 0.59)]
+)
 def test_surrogates_predict_the_recovery_as_well_as_published(tiles, ratio, identity, linear, unrolled) -> None:
     stage, signal = stage_and_signal(np.clip(tiles[:24], 0.05, 0.95), ratio)
     signs = torch.randint(0, 2, signal.x.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1

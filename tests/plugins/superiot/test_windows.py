@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 import torch
-from bench_superiot.drop import PixelDrop
-from bench_superiot.windows import Windows
 
 from bench.deployment import Draws, Signal
 from bench.errors import UsageError
+from bench_superiot.drop import PixelDrop
+from bench_superiot.windows import Windows
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,12 @@ import zlib
 import numpy as np
 import pytest
 import torch
-from bench_superiot.drop import PixelDrop
-from bench_superiot.windows import Windows
-from bench_superiot.wire import FORMS
 
 from bench.deployment import Draws, Signal
 from bench.errors import DamagedObject, UsageError
+from bench_superiot.drop import PixelDrop
+from bench_superiot.windows import Windows
+from bench_superiot.wire import FORMS
 
 
 def dropped_batch(shape, size, ratio, form="seed", regular=False):
@@ -41,7 +41,9 @@ def test_forms_have_exactly_the_specified_bytes(shape, size, ratio, raw, seed, b
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize(("shape", "size", "regular"), [((3, 32, 32), 8, False), ((1, 29, 30), 4, False), ((3, 16, 16), 8, True)])
+@pytest.mark.parametrize(
+    ("shape", "size", "regular"), [((3, 32, 32), 8, False), ((1, 29, 30), 4, False), ((3, 16, 16), 8, True)]
+)
 def test_the_server_gets_values_and_mask_from_nothing_but_the_bytes(form, shape, size, regular) -> None:
     drop, signal = dropped_batch(shape, size, 0.2, form, regular)
     blank = Signal(torch.full_like(signal.x, torch.nan), signal.draws)
