@@ -53,7 +53,7 @@ def decode_array(encoded: Mapping[str, Any]) -> Array:
     if not isinstance(encoded, Mapping) or not {"dtype", "shape", "data"} <= set(encoded):
         raise ValueError("expected an object with dtype, shape and data")
     dtype, shape, data = encoded["dtype"], encoded["shape"], encoded["data"]
-    if dtype not in _DTYPES:
+    if not isinstance(dtype, str) or dtype not in _DTYPES:
         raise ValueError(f"dtype {str(dtype)[:40]!r}; expected one of {', '.join(sorted(_DTYPES))}")
     if not isinstance(shape, list) or len(shape) > 4 or not all(type(side) is int and side >= 0 for side in shape):
         raise ValueError("shape must be a list of at most four sizes")

@@ -155,11 +155,12 @@ def _execute(root: Path, task: dict[str, Any], answers: IO[str]) -> dict[str, An
 
     progress.listen(lambda share, text: _say(answers, {"progress": [share, text]}))
     store = Store(root)
-    start = time.monotonic()
+    start, worked = time.monotonic(), time.process_time()
     outcome = function(task["kind"])(task["spec"], store)
     seconds = time.monotonic() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    store.write(task["key"], outcome.tensors, {**outcome.meta, "seconds": seconds, "kind": task["kind"]})
+    spent = {"seconds": seconds, "cpu_seconds": time.process_time() - worked, "kind": task["kind"]}
+    store.write(task["key"], outcome.tensors, {**outcome.meta, **spent})
     return {"status": "ok", "seconds": seconds, "peak_bytes": peak}
 
 

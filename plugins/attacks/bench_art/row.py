@@ -65,6 +65,7 @@ class Row:
             source=self.source,
             parameters=self.parameters,
             requires=("adversarial-robustness-toolbox>=1.20,<2", *self.requires),
+            preload=("art.attacks.evasion", "art.estimators.classification"),  # seconds to import
             norm=self.norm,
             access=self.access,
             minimum_norm=self.minimum_norm,

@@ -45,6 +45,8 @@ class PixelDrop(Stage):
         self.wire_formats = (wire_format, *(form for form in self.wire.forms if form != wire_format))
         self.randomised = not regular and windows.dropped > 0
         fixed = windows.mask(windows.regular_positions())
+        self.lattice: Tensor
+        self.levels: Tensor
         self.register_buffer("lattice", torch.from_numpy(fixed), persistent=False)
         self.register_buffer("levels", torch.arange(256, dtype=torch.float32) / 255.0, persistent=False)
 
@@ -59,8 +61,7 @@ class PixelDrop(Stage):
             masks = np.stack([self.wire.drawn(int(seed)) for seed in seeds])
             mask, seed = torch.from_numpy(masks).to(signal.x.device), torch.from_numpy(seeds.view(np.int64))
         else:
-            lattice: Tensor = self.lattice
-            mask = lattice.expand(len(signal.x), -1, -1)
+            mask = self.lattice.expand(len(signal.x), -1, -1)
             seed = torch.zeros(len(signal.x), dtype=torch.int64)
         return signal.replace(signal.x.masked_fill(mask[:, None], 0.0), mask=mask, mask_seed=seed)
 
@@ -68,7 +69,7 @@ class PixelDrop(Stage):
         x = signal.x
         bytes_ = _to_bytes(x.detach())
         # A table, since dividing by 255 on an accelerator may differ from NumPy's division in the last bit.
-        rounded: Tensor = self.levels.to(x.device)[bytes_.long()]  # type: ignore[operator]
+        rounded = self.levels.to(x.device)[bytes_.long()]
         arrived = x + (rounded - x).detach() if torch.is_grad_enabled() and x.requires_grad else rounded
         return Signal(arrived, signal.draws, {"mask": signal.side["mask"]})
 

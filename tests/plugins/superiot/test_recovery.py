@@ -216,7 +216,7 @@ def test_a_mask_with_uneven_windows_is_refused() -> None:
     windows = Windows.of((1, 16, 16), 8, 0.1)
     mask = masks(windows, [0])
     mask[0, 0] = False
-    with pytest.raises(ValueError, match="too few|too many"):
+    with pytest.raises(ValueError, match=r"too few|too many"):
         compiled.recover(np.zeros((1, 1, 16, 16), np.float32), mask, windows, Schedule())
 
 
