@@ -1,0 +1,154 @@
+"""The command line in a real process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from bench.cli.app import VERBS
+
+BASE = ("--datasets", "toy", "--norm", "linf", "--hardware", "none", "--samples", "64")
+TINY = (*BASE, "--defenses", "none", "--attacks", "toy-step")
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("plugins",), ("run", "--help"), ("plugins", "superiot")])
+def test_listing_and_help_import_neither_torch_nor_art_nor_pandas(arguments):
+    code = (
+        "import sys\nfrom bench.cli import main\n"
+        "try: main(sys.argv[1:])\nexcept SystemExit as end: assert not end.code\n"
+        "heavy = {'torch', 'art', 'pandas', 'numba'} & set(sys.modules)\nassert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_every_verb_has_help_that_says_what_it_does(command_line, verb):
+    said = command_line(verb, "--help").stdout
+    assert said.startswith("Usage:")
+    assert len(said.splitlines()) > 5
+
+
+def test_an_unknown_verb_is_told_the_nearest(command_line):
+    assert "Did you mean 'run'" in command_line("rum", code=2).stderr
+
+
+def test_plan_run_status_explain_and_report_tell_one_story(command_line):
+    before = json.loads(command_line("plan", *TINY, "--json").stdout)
+    assert before["settled"] is False
+    command_line("run", *TINY, "--out", "out")
+    after = json.loads(command_line("plan", *TINY, "--json").stdout)
+    assert (after["settled"], after["missing"]) == (True, 0)
+    assert {cell["state"] for cell in after["cells"]} == {"cached"}
+
+    states = json.loads(command_line("status", *TINY, "--json").stdout)
+    assert {cell["state"] for cell in states["cells"]} == {"ok"}
+
+    record = command_line.records("out")[-1]
+    told = json.loads(command_line("explain", record["run_key"][:12], "--json").stdout)
+    assert told["records"][0]["cell_id"] == record["cell_id"]
+    task = json.loads(command_line("explain", record["provenance"]["objects"][-1], "--json").stdout)
+    assert next(iter(task["tasks"].values()))["kind"] == "evaluate"
+
+    command_line("report", "out", "--out", "again")
+    first = json.loads((command_line.folder / "out" / "leaderboard.json").read_text())
+    again = json.loads((command_line.folder / "again" / "leaderboard.json").read_text())
+    assert first == again
+
+
+def test_reports_of_two_stores_merge_into_one_comparison(command_line):
+    command_line("run", *BASE, "--defenses", "none", "--attacks", "toy-step", "--out", "one", "--store", "one-store")
+    command_line("run", *BASE, "--defenses", "toy-round", "--attacks", "toy-step", "--out", "two", "--store", "two-store")
+    command_line("report", "one/records.jsonl", "two-store", "--out", "both")
+    board = json.loads((command_line.folder / "both" / "leaderboard.json").read_text())
+    assert {row["defense"] for row in board} == {"none", "toy-round"}
+
+
+def test_a_config_file_says_the_same_as_the_flags_and_flags_win(command_line):
+    (command_line.folder / "study.toml").write_text(
+        'datasets = "toy"\ndefenses = ["none"]\nattacks = "toy-step"\nnorm = "linf"\nhardware = "none"\nsamples = 64\n'
+    )
+    from_file = json.loads(command_line("plan", "--config", "study.toml", "--json").stdout)
+    from_flags = json.loads(command_line("plan", *TINY, "--json").stdout)
+    assert from_file == from_flags
+    wrong = command_line("plan", "--config", "study.toml", "--datasets", "toi", code=2)
+    assert "Did you mean 'toy'" in wrong.stderr
+    (command_line.folder / "bad.toml").write_text('defences = "none"\n')
+    assert "Did you mean 'defenses'" in command_line("plan", "--config", "bad.toml", code=2).stderr
+
+
+def test_the_latest_report_is_linked_and_json_is_alone_on_standard_output(command_line):
+    done = command_line("run", *TINY, "--json")
+    assert json.loads(done.stdout)[0]["defense"] == "none"
+    latest = command_line.folder / "reports" / "latest"
+    assert latest.is_symlink()
+    assert (latest / "index.html").is_file()
+    assert (latest / "leaderboard.csv").is_file()
+
+
+def test_strict_turns_an_unranked_row_into_a_verdict(command_line):
+    command_line("run", *TINY, "--no-html", "--strict", code=3)
+
+
+def test_plugins_shows_a_broken_plugin_with_its_reason_and_goes_on(command_line, tmp_path):
+    site = tmp_path / "broken"
+    info = site / "broken_one-2.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-one\nVersion: 2.0\n")
+    (info / "entry_points.txt").write_text("[edge_defense_bench]\nbroken = broken_one\n")
+    (site / "broken_one.py").write_text("raise ImportError('no such luck')\n")
+    path = os.pathsep.join([str(site), command_line.environment["PYTHONPATH"]])
+    said = command_line("plugins", PYTHONPATH=path).stdout
+    assert "no such luck" in said
+    assert "broken-one 2.0" in said
+    assert "superiot" in said
+
+
+def test_the_python_interface_gives_the_same_leaderboard(command_line):
+    code = (
+        "import bench\n"
+        "board = bench.run(datasets='toy', norm='linf', hardware='none', samples=64, defenses='none', attacks='toy-step', quiet=True)\n"
+        "print(board.to_json(orient='records'))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=command_line.environment, cwd=command_line.folder, capture_output=True, text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)
+    said = json.loads(command_line("run", *TINY, "--json").stdout)
+    assert [row["robust_accuracy"] for row in rows] == [row["robust_accuracy"] for row in said]
+
+
+def test_a_users_own_model_and_weights(command_line):
+    (command_line.folder / "mine.py").write_text(
+        "from torch import nn\n\ndef net(shape, classes):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(shape[0] * shape[1] * shape[2], classes))\n"
+    )
+    make = (
+        "import torch, mine\nfrom toy_plugins.data import Toy\n"
+        "d = Toy().load(None, 'train'); net = mine.net((1, 8, 8), 4)\n"
+        "opt = torch.optim.Adam(net.parameters(), .02); x = torch.tensor(d.x) / 255.; y = torch.tensor(d.y)\n"
+        "for _ in range(60):\n    opt.zero_grad(); torch.nn.functional.cross_entropy(net(x), y).backward(); opt.step()\n"
+        "torch.save({'state_dict': {'module.' + k: v for k, v in net.state_dict().items()}}, 'mine.pt')\n"
+        "import pickle\n"
+        "class Evil:\n    def __reduce__(self): return (open, ('executed', 'w'))\n"
+        "pickle.dump(Evil(), open('evil.pt', 'wb'))\n"
+        "torch.save({'1.weight': torch.zeros(3, 3), '1.bias': torch.zeros(4)}, 'wrong.pt')\n"
+    )
+    path = os.pathsep.join([str(command_line.folder), command_line.environment["PYTHONPATH"]])
+    subprocess.run([sys.executable, "-c", make], cwd=command_line.folder, env={**command_line.environment, "PYTHONPATH": path},
+                   check=True, timeout=120)
+    own = (*TINY, "--model", "mine.py:net", "--no-html", "--out", "out")
+    command_line("run", *own, "--weights", "mine.pt")
+    clean = next(r for r in command_line.records("out") if r["kind"] == "clean")
+    assert clean["aggregates"]["accuracy"] > 0.9
+    assert clean["model"]["weights"] == "user"
+    for name, said in (("evil.pt", "refused"), ("wrong.pt", "1.weight")):
+        done = command_line("run", *own, "--weights", name, code=1)
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+    assert not (command_line.folder / "executed").exists()

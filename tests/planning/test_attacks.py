@@ -1,0 +1,63 @@
+"""Which attack meets which deployment, as what."""
+
+from __future__ import annotations
+
+import pytest
+from bench.api import specification
+from bench.errors import UsageError
+from bench.planning.attacks import blocks, surface, threat_points
+from bench.plugins.entries import Attack, Dataset, ThreatSpec
+
+SMOOTH = {"randomised": False, "differentiable": True}
+RANDOM_STEP = {"randomised": True, "differentiable": False}
+DATA = Dataset(
+    name="d",
+    factory="d:D",
+    summary="",
+    default_model="m",
+    threats=(ThreatSpec(norm="linf", epsilons=(0.3, 0.1)), ThreatSpec(norm="l2", epsilons=(1.5,))),
+)
+
+
+def attack(access):
+    return Attack(name="a", factory="a:A", summary="", norm="linf", access=access)
+
+
+def test_blocks_are_whole_whatever_the_number_asked_for():
+    assert blocks(100, 1000, 128) == [(0, 128)]
+    assert blocks(129, 1000, 128) == [(0, 128), (128, 256)]
+    assert blocks(384, 300, 128) == [(0, 128), (128, 256), (256, 300)]
+
+
+def test_an_adaptive_surface_on_a_plain_deployment_is_the_white_box_one():
+    spec = specification()
+    assert surface(attack("gradient"), "adaptive", SMOOTH, spec) == surface(attack("gradient"), "white-box", SMOOTH, spec)
+
+
+def test_an_adaptive_attacker_uses_surrogates_and_averages_draws_where_there_is_need():
+    spec = specification(eot=7)
+    assert surface(attack("gradient"), "adaptive", RANDOM_STEP, spec) == {
+        "knowledge": "adaptive",
+        "access": "gradient",
+        "backward": "straight-through",
+        "expectation": 7,
+    }
+    assert surface(attack("gradient"), "white-box", RANDOM_STEP, spec)["expectation"] == 1
+    assert surface(attack("score"), "adaptive", RANDOM_STEP, spec)["backward"] == "none"
+
+
+def test_the_headline_is_the_first_radius_of_the_first_threat():
+    points = threat_points(DATA, specification(eps="all"))
+    assert [(p.norm, p.epsilon, p.headline) for p in points] == [
+        ("linf", 0.3, True),
+        ("linf", 0.1, False),
+        ("l2", 1.5, False),
+    ]
+    assert [p.epsilon for p in threat_points(DATA, specification())] == [0.3, 1.5]
+
+
+def test_a_radius_needs_one_norm_and_a_listed_norm():
+    with pytest.raises(UsageError, match="--norm linf"):
+        threat_points(DATA, specification(eps="0.1"))
+    with pytest.raises(UsageError, match="lists no threat under l1"):
+        threat_points(DATA, specification(norm="l1"))
