@@ -30,6 +30,26 @@ NORMS: Final = ("linf", "l2", "l1", "l0")
 OUTCOMES: Final = ("pass", "warn", "fail", "n/a")
 
 _DTYPES: Final = frozenset({"bool", "uint8", "int32", "int64", "float32", "float64"})
+# What may be missing or null, but not of another type: owner -> field -> type. "" is the record itself.
+_OPTIONAL: Final[Mapping[str, Mapping[str, type]]] = {
+    "": {
+        **dict.fromkeys(("reason", "budget", "track"), str),
+        **dict.fromkeys(("draws", "aggregates", "attack", "threat", "provenance", "hardware", "notes"), dict),
+        "samples": int,
+        "headline": bool,
+        "gates": list,
+        "pictures": list,
+    },
+    "dataset": {"version": str, "fingerprint": str},
+    "model": {"version": str, "weights": str, "digest": str},
+    "defense": {"family": str, "distribution": str, "trains": bool, "randomised": bool, "published": list},
+    "attack": {"distribution": str, "core": str, "minimum_norm": bool, "control": bool},
+    "threat": {"targeted": bool},
+    "hardware": {"label": str},
+    "provenance": {"versions": dict, "machine": dict, "command": str, "finished": str},
+}
+_OF_MEASUREMENT: Final[Mapping[str, type]] = {"runtime": str, "variant": str, "source": str, "n": int, "flags": list}
+
 _MAX_VALUES: Final = 1 << 24  # of one array; ten times the largest test set in use
 _MAX_TEXT: Final = 20_000
 _MAX_LINE: Final = 1 << 26
@@ -135,6 +155,12 @@ def _arrays(record: Mapping[str, Any]) -> None:
                 raise _InvalidError(f"outcomes.{name} has shape {shape}; expected ({samples},)")
 
 
+def _optional(holder: Mapping[str, Any], fields: Mapping[str, type], path: str) -> None:
+    for name, kind in fields.items():
+        if holder.get(name) is not None:
+            _need(holder, name, kind, path)
+
+
 def _check(record: Mapping[str, Any]) -> None:
     if record.get("schema") != SCHEMA:
         raise _InvalidError(f"schema is {str(record.get('schema'))[:20]}; this version reads {SCHEMA}")
@@ -142,6 +168,10 @@ def _check(record: Mapping[str, Any]) -> None:
     kind, status = _choice(record, "kind", KINDS), _choice(record, "status", STATUSES)
     for name in ("cell_id", "run_key"):
         _need(record, name, str)
+    _optional(record, _OPTIONAL[""], "")
+    for part, fields in _OPTIONAL.items():
+        if part and record.get(part) is not None:
+            _optional(_need(record, part, dict), fields, part)
     for part in ("dataset", "model", "defense"):
         holder = _need(record, part, dict)
         _need(holder, "name", str, part)
@@ -176,6 +206,7 @@ def _check(record: Mapping[str, Any]) -> None:
             for name in ("value", "low", "high"):
                 if item.get(name) is not None:
                     _need(item, name, (int, float), path)
+            _optional(item, _OF_MEASUREMENT, path)
         return
     if not 0 < _need(record, "samples", int) <= _MAX_VALUES:
         raise _InvalidError(f"samples is {record['samples']}; expected 1 to {_MAX_VALUES}")

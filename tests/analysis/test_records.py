@@ -40,6 +40,7 @@ def packed(raw: bytes) -> str:
     [
         {"dtype": "object", "shape": [1], "data": packed(b"\0" * 8)},
         {"dtype": "uint8", "shape": [1 << 40], "data": packed(b"")},
+        {"dtype": ["uint8"], "shape": [1], "data": packed(b"\0")},
         {"dtype": "uint8", "shape": [-1], "data": packed(b"")},
         {"dtype": "uint8", "shape": [True], "data": packed(b"\0")},
         {"dtype": "uint8", "shape": [4], "data": packed(b"\0" * 5)},
@@ -99,6 +100,11 @@ def _without(record: dict[str, Any], *path: str) -> dict[str, Any]:
         ({"outcomes": {}}, "outcomes.selected is missing"),
         ({"gates": [{"name": "x", "outcome": "ok", "evidence": ""}]}, "gates[0].outcome is 'ok'"),
         ({"reason": "x" * 30_000}, "30000 characters"),
+        ({"gates": 3}, "gates has the wrong type"),
+        ({"draws": "many"}, "draws has the wrong type"),
+        ({"budget": ["quick"]}, "budget has the wrong type"),
+        ({"provenance": "mine"}, "provenance has the wrong type"),
+        ({"aggregates": [1]}, "aggregates has the wrong type"),
         ({"seeds": {"split": 0, "training": 0}}, "seeds.attack is missing"),
     ],
 )
