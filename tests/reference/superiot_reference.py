@@ -38,7 +38,7 @@ def gradient(window, pixels, variant, delta):
 
 
 def recover(image, mask, size, variant="textbook", *, delta=0.03, mu=0.02, gamma=0.01, eps=1e-5, max_iters=100):
-    """Return the recovered image, float64, (C, H, W), and the iterations; ``mask``, bool, (H, W), is what is dropped."""
+    """Return the recovered image, float64, (C, H, W), and the iterations; ``mask``, bool, (H, W), is what to fill."""
     x = np.where(mask, 0.0, image.astype(np.float64))
     channels, height, width = x.shape
     windows = []

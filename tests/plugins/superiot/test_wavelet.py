@@ -45,7 +45,7 @@ def library_by_planes(x):
     """Return the library's answer with its colour step done value by value.
 
     The library's noise estimate leaves exact zeros out. On clean images, products in another order make zeros 1e-17 and
-    the other way round, which moves whole images by up to 2e-3: its own matrix product differs so with the memory layout.
+    the other way round, which moves whole images by up to 2e-3: its own matrix product so differs with the layout.
     """
     restoration = pytest.importorskip("skimage.restoration")
     color = pytest.importorskip("skimage.color")
