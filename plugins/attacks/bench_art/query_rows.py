@@ -26,7 +26,12 @@ def _square(norm: Norm) -> Row:
             integer("nb_restarts", 1, "restarts (1: AutoAttack)"),
         ),
         evaluations="3 x iterations",
-        defects=(("1.20.1", "one square for all images of a batch; three predictions a step."),),
+        defects=(
+            (
+                "1.20.1",
+                "one square for all images of a batch; three predictions a step; at L2 some images come back as NaN.",
+            ),
+        ),
         quick=quick(2.0, max_iter=60),
         standard=standard(150.0),
     )
