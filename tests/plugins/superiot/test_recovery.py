@@ -91,7 +91,7 @@ def test_recovery_equals_the_pixel_by_pixel_reference(reference, tiles, variant,
     windows = Windows.of(shape, size, ratio)
     x = np.ascontiguousarray(tiles[:2, : shape[0], : shape[1], : shape[2]])
     mask = masks(windows, [0, 1])
-    iterations = {"max_iters": 12}
+    iterations = {"max_iters": 12, "gamma": 0.5, "eps": 1e-9}  # so that steps shrink, and more than once
     both = [reference.recover(x[i], mask[i], size, variant, **iterations) for i in range(2)]
     expected, counts = np.stack([image for image, _ in both]), [count for _, count in both]
     out, got = batched_run(x, mask, windows, gradient=variant, **iterations)
