@@ -69,7 +69,7 @@ def run(
 
     ended = execute(specification(**flags), store=store, jobs=jobs, watcher=Silent() if quiet else watcher())
     if out is not None:
-        from bench.report import write
+        from bench.reporting import write
 
         write(ended.records, Path(out), command=_call(flags), cache=open_store(store).root / "cache")
     return leaderboard(ended.records)
@@ -121,7 +121,7 @@ def report(sources: Sequence[str | Path], out: str | Path, *, html: bool = True,
     -------
     dict from kind ("html", "leaderboard.csv", ...) to file
     """
-    from bench.report import write
+    from bench.reporting import write
 
     return write(load(sources), Path(out), html=html, command=command or " ".join(sys.argv))
 

@@ -34,7 +34,7 @@ def command(*, sources: tuple[str, ...], out: str, html: bool, as_json: bool) ->
     Without SOURCES, the store's own records.
     """
     from bench import api
-    from bench.report import show, write
+    from bench.reporting import show, write
 
     records = api.load(sources or [str(api.open_store().root)])
     if not records:

@@ -62,7 +62,7 @@ def command(
     if not ended.records:
         click.echo("bench: nothing was selected that could be run.", err=True)
         return ExitCode.NOTHING
-    from bench.report import show, write
+    from bench.reporting import show, write
 
     files = write(ended.records, place, html=html, command=call, cache=api.open_store(folder(store)).root / "cache")
     if out is None:

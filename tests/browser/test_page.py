@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-import bench.report
+import bench.reporting
 
 pytestmark = pytest.mark.browser
 
@@ -30,7 +30,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory, sample: list[dict[str, Any]], cache: Path) -> str:
-    return bench.report.write(sample, tmp_path_factory.mktemp("page"), command="bench run", cache=cache)[
+    return bench.reporting.write(sample, tmp_path_factory.mktemp("page"), command="bench run", cache=cache)[
         "html"
     ].as_uri()
 

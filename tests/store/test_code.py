@@ -177,7 +177,7 @@ def test_another_package_of_the_same_distribution_counts_and_a_stranger_does_not
 def test_a_first_party_plugin_is_named_with_the_core_that_it_uses_and_no_more() -> None:
     reached = code._reached("bench_baselines.undefended")
     assert {"bench_baselines.undefended", "bench.deployment.stage", "bench.errors"} <= reached
-    assert not {name for name in reached if name.startswith(("bench.cli", "bench.report", "torch", "bench.store"))}
+    assert not {name for name in reached if name.startswith(("bench.cli", "bench.reporting", "torch", "bench.store"))}
 
 
 def test_the_users_own_file_is_named_by_its_bytes(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def prepare(out: Path) -> None:
     ------
     UsageError : the folder cannot be made or written to
     """
-    from bench.report import files
+    from bench.reporting import files
 
     files.prepare(out)
 
@@ -45,13 +45,13 @@ def write(
     ------
     UsageError : the folder cannot be written to, or the disk is full; files that were there before stay as they were
     """
-    from bench.report import files
+    from bench.reporting import files
 
     return files.write(list(records), Path(out), html=html, command=command, cache=cache)
 
 
 def show(records: Iterable[Record]) -> None:
     """Print the leaderboard to standard output."""
-    from bench.report import terminal
+    from bench.reporting import terminal
 
     terminal.show(list(records))

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from bench.analysis import curve, measurements
 from bench.analysis.records import KNOWLEDGE, Record
-from bench.report import charts, details, heat, pictures, summary, wording
+from bench.reporting import charts, details, heat, pictures, summary, wording
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,7 +96,7 @@ def page(
 @memoised
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("bench.report", "templates"),
+        loader=PackageLoader("bench.reporting", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_printable,
@@ -123,7 +123,7 @@ def _printable(value: Any) -> Any:
 
 
 def _resource(name: str) -> str:
-    return (resources("bench.report") / "templates" / name).read_text(encoding="utf-8")
+    return (resources("bench.reporting") / "templates" / name).read_text(encoding="utf-8")
 
 
 def _breakable(label: str) -> Markup:

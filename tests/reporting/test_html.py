@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-import bench.report
-from bench.report import charts
+import bench.reporting
+from bench.reporting import charts
 
 VOID = {"meta", "link", "br", "img", "input", "wbr"}
 
@@ -46,7 +46,7 @@ class Reader(HTMLParser):
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory, sample: list[dict[str, Any]], cache: Path) -> str:
     out = tmp_path_factory.mktemp("out")
-    return bench.report.write(sample, out, command="bench run --x '<y>'", cache=cache)["html"].read_text()
+    return bench.reporting.write(sample, out, command="bench run --x '<y>'", cache=cache)["html"].read_text()
 
 
 def test_the_page_is_well_formed_small_and_refers_to_nothing_outside(page: str) -> None:
@@ -85,7 +85,7 @@ def test_the_page_says_what_matters_in_words(page: str) -> None:
 
 
 def test_names_with_html_are_shown_as_text_everywhere(tmp_path: Path, made: Any, cache: Path) -> None:
-    page = bench.report.write(made.hostile_records(), tmp_path, command=made.HOSTILE, cache=cache)["html"].read_text()
+    page = bench.reporting.write(made.hostile_records(), tmp_path, command=made.HOSTILE, cache=cache)["html"].read_text()
     reader = Reader(page)
     assert reader.open == []
     assert [tag for tag, _ in reader.tags].count("script") == 1
@@ -98,7 +98,7 @@ def test_names_with_html_are_shown_as_text_everywhere(tmp_path: Path, made: Any,
 def test_names_that_close_an_attribute_or_a_style_stay_inside(tmp_path: Path, made: Any, cache: Path) -> None:
     name = "\"' onload=alert(1) --x:{{7*7}}</style>"
     records = [made.clean_record(name, np.ones(9)), made.attack_record(name, "pgd", np.zeros(9))]
-    page = bench.report.write(records, tmp_path, cache=cache)["html"].read_text()
+    page = bench.reporting.write(records, tmp_path, cache=cache)["html"].read_text()
     assert not [1 for _, attributes in Reader(page).tags if "onload" in attributes]
     assert page.count("</style>") == 1
     assert "49" not in re.findall(r"--x:([^<]*)", page)
@@ -107,7 +107,7 @@ def test_names_that_close_an_attribute_or_a_style_stay_inside(tmp_path: Path, ma
 def test_charts_are_drawn_once(tmp_path: Path, sample: list[dict[str, Any]], cache: Path, page: str) -> None:
     drawn = {path: path.stat().st_mtime_ns for path in cache.glob("*.svg")}
     assert drawn
-    again = bench.report.write(sample, tmp_path, command="bench run --x '<y>'", cache=cache)["html"].read_text()
+    again = bench.reporting.write(sample, tmp_path, command="bench run --x '<y>'", cache=cache)["html"].read_text()
     assert {path: path.stat().st_mtime_ns for path in cache.glob("*.svg")} == drawn
     unstamped = [re.sub(r"<dt>This page</dt>.*", "", text) for text in (page, again)]
     assert unstamped[0] == unstamped[1]
@@ -122,7 +122,7 @@ def test_a_damaged_cache_is_drawn_again(tmp_path: Path) -> None:
 
 
 def test_a_page_of_nothing_is_a_page(tmp_path: Path) -> None:
-    page = bench.report.write([], tmp_path)["html"].read_text()
+    page = bench.reporting.write([], tmp_path)["html"].read_text()
     assert Reader(page).open == []
     assert "No record of a clean or attacked deployment was given." in page
 
@@ -134,7 +134,7 @@ def test_pictures_that_cannot_be_read_are_left_out(tmp_path: Path, made: Any, ca
         "text",
         {"clean": {"dtype": "uint8", "shape": [9], "data": ""}},
     ]
-    page = bench.report.write([made.clean_record("none", np.ones(9)), record], tmp_path, cache=cache)["html"]
+    page = bench.reporting.write([made.clean_record("none", np.ones(9)), record], tmp_path, cache=cache)["html"]
     assert "What the attacks look like" not in page.read_text()
 
 
@@ -150,12 +150,12 @@ def test_many_large_pictures_do_not_make_the_page_too_large(tmp_path: Path, made
             picture = {"image": 1, "clean_label": 0, "answer": 1, "true_label": 0}
             record["pictures"] = [picture | dict.fromkeys(("clean", "adversarial", "defended"), noise)]
             records.append(record)
-    page = bench.report.write(records, tmp_path, cache=cache)["html"]
+    page = bench.reporting.write(records, tmp_path, cache=cache)["html"]
     assert 500_000 < page.stat().st_size < 3_000_000
 
 
 def test_importing_the_report_loads_nothing_heavy() -> None:
     heavy = {"torch", "pandas", "altair", "jinja2", "rich", "vl_convert", "scipy"}
-    code = f"import bench.report, bench.analysis, sys; print(sorted({heavy} & set(sys.modules)))"
+    code = f"import bench.reporting, bench.analysis, sys; print(sorted({heavy} & set(sys.modules)))"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"

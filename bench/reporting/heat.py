@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.analysis.records import KNOWLEDGE
-from bench.report import wording
+from bench.reporting import wording
 
 Row = Mapping[str, Any]
 

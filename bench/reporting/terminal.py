@@ -11,7 +11,7 @@ from rich.text import Text
 
 from bench.analysis import leaderboard
 from bench.analysis.records import Record
-from bench.report import wording
+from bench.reporting import wording
 
 PIPED_WIDTH = 120  # nobody wants lines broken at 80 in a file
 

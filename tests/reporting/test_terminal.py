@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bench.report.terminal import show
+from bench.reporting.terminal import show
 
 
 def printed(records: list[dict[str, Any]], width: int, *, terminal: bool = False) -> str:

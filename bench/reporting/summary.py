@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from bench.analysis.statistics import detectable_difference
-from bench.report import wording
+from bench.reporting import wording
 
 Row = Mapping[str, Any]
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from bench.report import wording
+from bench.reporting import wording
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from bench.analysis import cells, leaderboard
 from bench.analysis.records import Record, merge
 from bench.errors import UsageError
-from bench.report import wording
-from bench.report.wording import rows_of
+from bench.reporting import wording
+from bench.reporting.wording import rows_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +38,7 @@ def prepare(out: Path) -> None:
 
 
 def write(records: list[Record], out: Path, *, html: bool, command: str, cache: Path | None) -> dict[str, Path]:
-    """Write everything; see ``bench.report.write``."""
+    """Write everything; see ``bench.reporting.write``."""
     prepare(out)
     records = merge(records)
     board, every = leaderboard(records), cells(records)
@@ -52,7 +52,7 @@ def write(records: list[Record], out: Path, *, html: bool, command: str, cache: 
         "records.jsonl": "".join(_line(record) for record in records),
     }
     if html:
-        from bench.report.html import page
+        from bench.reporting.html import page
 
         texts["index.html"] = page(records, board, every, command=command, cache=cache)
     names = {"records.jsonl": "records", "index.html": "html"}

@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import bench.report
+import bench.reporting
 from bench.analysis import leaderboard, load
 from bench.errors import UsageError
 
 
 def test_everything_is_written_and_can_be_read_again(tmp_path: Path, sample: list[dict[str, Any]]) -> None:
-    written = bench.report.write(sample, tmp_path / "new" / "out", html=False, command="bench run")
+    written = bench.reporting.write(sample, tmp_path / "new" / "out", html=False, command="bench run")
     board = leaderboard(sample)
     read = pd.read_csv(written["leaderboard.csv"])
     assert read.robust_accuracy.to_numpy() == pytest.approx(board.robust_accuracy.to_numpy(), nan_ok=True)
@@ -34,7 +34,7 @@ def test_everything_is_written_and_can_be_read_again(tmp_path: Path, sample: lis
 def test_a_folder_that_cannot_be_written_is_refused_before_any_work(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="Cannot write the report"):
-        bench.report.prepare(tmp_path / "file" / "out")
+        bench.reporting.prepare(tmp_path / "file" / "out")
 
 
 def test_a_read_only_folder_is_refused(tmp_path: Path) -> None:
@@ -46,13 +46,13 @@ def test_a_read_only_folder_is_refused(tmp_path: Path) -> None:
         folder = tmp_path
         folder.chmod(0o500)
     with pytest.raises(UsageError, match="Cannot write the report"):
-        bench.report.prepare(folder)
+        bench.reporting.prepare(folder)
 
 
 def test_a_full_disk_leaves_what_was_there(
     tmp_path: Path, sample: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written = bench.report.write(sample[:3], tmp_path, html=False)
+    written = bench.reporting.write(sample[:3], tmp_path, html=False)
     before = written["leaderboard.csv"].read_bytes()
 
     def full(handle: int) -> None:
@@ -60,19 +60,19 @@ def test_a_full_disk_leaves_what_was_there(
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(UsageError, match="No space left on device"):
-        bench.report.write(sample, tmp_path, html=False)
+        bench.reporting.write(sample, tmp_path, html=False)
     assert written["leaderboard.csv"].read_bytes() == before
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
 def test_names_are_harmless_in_markdown_and_spreadsheets(tmp_path: Path, made: Any) -> None:
-    written = bench.report.write(made.hostile_records(), tmp_path, html=False)
+    written = bench.reporting.write(made.hostile_records(), tmp_path, html=False)
     markdown = written["leaderboard.md"].read_text() + written["cells.md"].read_text()
     assert "<script>" not in markdown
     assert "&lt;script&gt;" in markdown
     assert "\x1b" not in markdown
     record = made.clean_record("=HYPERLINK(1)", np.ones(5))
-    written = bench.report.write([record], tmp_path, html=False)
+    written = bench.reporting.write([record], tmp_path, html=False)
     with written["leaderboard.csv"].open() as file:
         assert [line["defense"] for line in csv.DictReader(file)] == ["'=HYPERLINK(1)"]
 
@@ -80,5 +80,5 @@ def test_names_are_harmless_in_markdown_and_spreadsheets(tmp_path: Path, made: A
 def test_records_with_numbers_that_json_does_not_know_are_written_without_them(tmp_path: Path, made: Any) -> None:
     record = made.clean_record("none", np.ones(5))
     record["notes"] = {"loss": float("nan")}
-    written = bench.report.write([record], tmp_path, html=False)
+    written = bench.reporting.write([record], tmp_path, html=False)
     assert json.loads(written["records"].read_text())["notes"] == {"loss": None}

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bench.analysis.records import STATUSES, Record
-from bench.report import wording
+from bench.reporting import wording
 
 Row = Mapping[str, Any]
 
