@@ -123,7 +123,7 @@ SELECTION: Sequence[Callable[[F], F]] = [
         help="quick for a first look; standard is the literature's setting.",
     ),
     click.option(
-        "--samples", type=click.IntRange(min=1), default=None, help="Test images.  [default: 128 quick, 1000 standard]"
+        "--samples", type=click.IntRange(min=1), default=None, help="Test images.  [default: 64 quick, 1000 standard]"
     ),
     click.option(
         "--seeds",

@@ -104,11 +104,8 @@ class Assembler:
                 # An image that is wrong when clean counts as wrong, whatever an attack made of it.
                 outcomes["scored"] = scored * clean_correct
                 outcomes["selected"] = selected * clean_correct
-            free = np.concatenate([a.tensors["score_float"] for a in answered], axis=1)[:, :count]
-            right = (free == y).mean(0) * (clean_correct if not traits["randomised"] else 1)
             aggregates |= {
                 "accuracy": float(outcomes["scored"].mean() / len(score)),
-                "accuracy_float_domain": float(right.mean()),
                 "forward": sum(c.meta["forward"] for c in crafted),
                 "gradient": sum(c.meta["gradient"] for c in crafted),
                 "seconds": seconds,

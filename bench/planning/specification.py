@@ -24,7 +24,7 @@ class RunSpecification:
         ``models`` empty takes each data set's default
     norms, knowledge : what is kept of the threats and of the knowledge levels; empty for all
     epsilons : radii in [0, 1]; empty takes the headline radius of each threat, ("all",) every one it lists
-    samples : test images; 0 takes 128 under ``quick``, 1000 under ``standard``
+    samples : test images; 0 takes 64 under ``quick``, 1000 under ``standard``
     seeds : attack seeds
     eot : draws that an adaptive attacker averages a query, where something is random; 0 takes 4 under ``quick``, 16
         under ``standard``
@@ -53,7 +53,7 @@ class RunSpecification:
     @property
     def image_count(self) -> int:
         """Return how many test images are asked for."""
-        return self.samples or (128 if self.budget == "quick" else 1000)
+        return self.samples or (64 if self.budget == "quick" else 1000)
 
     @property
     def expectation(self) -> int:

@@ -19,7 +19,7 @@ from bench.store import Store
 from bench.tasks.building import deployment_of, images_of
 from bench.tasks.outcome import Outcome
 
-ROWS = 128  # every call has this many rows: floating point depends on the shape
+ROWS = 16  # every call has this many rows: floating point depends on the shape
 PICTURES = 4
 
 
@@ -29,7 +29,7 @@ def evaluate(spec: Mapping[str, Any], store: Store) -> Outcome:
     Tensors
     -------
     select, score : int16, (draws, B); answers on two disjoint domains of draws, the same one where nothing is random
-    score_float : the same for x' before it is brought to the 8-bit grid, int16, (draws, B); only for attacked images
+    score_float : the same for x' before it is brought to the 8-bit grid, int16, (1, B); only where nothing is random
     distance : float64, (B,), of x' as found; inside : uint8, (B,), whether x' counts at this epsilon
     defended : float32, (4, C, H, W); the first images as the last stage sees them, where they still are images
     """
@@ -49,12 +49,12 @@ def evaluate(spec: Mapping[str, Any], store: Store) -> Outcome:
     seed, draws = spec["seed"], spec["draws"]
     if draws["score"] == 1:
         tensors["score"] = tensors["select"] = answers(deployment, judged, digests, "score", seed, 1)
+        if "craft" in spec:
+            free = torch.where(threat.contains(x, found)[:, None, None, None], found, x)
+            tensors["score_float"] = answers(deployment, free, digests, "score", seed, 1)
     else:
         tensors["select"] = answers(deployment, judged, digests, "select", seed, draws["select"])
         tensors["score"] = answers(deployment, judged, digests, "score", seed, draws["score"])
-    if "craft" in spec:
-        free = torch.where(threat.contains(x, found)[:, None, None, None], found, x)
-        tensors["score_float"] = answers(deployment, free, digests, "score", seed, draws["select"])
     if first == 0:
         tensors["defended"] = _before_last(deployment, judged[:PICTURES], digests[:PICTURES], seed)
         tensors["judged"] = judged[:PICTURES].numpy()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+
 from bench.cli.app import VERBS
 
 BASE = ("--datasets", "toy", "--norm", "linf", "--hardware", "none", "--samples", "64")
@@ -61,7 +62,9 @@ def test_plan_run_status_explain_and_report_tell_one_story(command_line):
 
 def test_reports_of_two_stores_merge_into_one_comparison(command_line):
     command_line("run", *BASE, "--defenses", "none", "--attacks", "toy-step", "--out", "one", "--store", "one-store")
-    command_line("run", *BASE, "--defenses", "toy-round", "--attacks", "toy-step", "--out", "two", "--store", "two-store")
+    command_line(
+        "run", *BASE, "--defenses", "toy-round", "--attacks", "toy-step", "--out", "two", "--store", "two-store"
+    )
     command_line("report", "one/records.jsonl", "two-store", "--out", "both")
     board = json.loads((command_line.folder / "both" / "leaderboard.json").read_text())
     assert {row["defense"] for row in board} == {"none", "toy-round"}
@@ -114,7 +117,11 @@ def test_the_python_interface_gives_the_same_leaderboard(command_line):
         "print(board.to_json(orient='records'))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], env=command_line.environment, cwd=command_line.folder, capture_output=True, text=True,
+        [sys.executable, "-c", code],
+        env=command_line.environment,
+        cwd=command_line.folder,
+        capture_output=True,
+        text=True,
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
@@ -140,8 +147,13 @@ def test_a_users_own_model_and_weights(command_line):
         "torch.save({'1.weight': torch.zeros(3, 3), '1.bias': torch.zeros(4)}, 'wrong.pt')\n"
     )
     path = os.pathsep.join([str(command_line.folder), command_line.environment["PYTHONPATH"]])
-    subprocess.run([sys.executable, "-c", make], cwd=command_line.folder, env={**command_line.environment, "PYTHONPATH": path},
-                   check=True, timeout=120)
+    subprocess.run(
+        [sys.executable, "-c", make],
+        cwd=command_line.folder,
+        env={**command_line.environment, "PYTHONPATH": path},
+        check=True,
+        timeout=120,
+    )
     own = (*TINY, "--model", "mine.py:net", "--no-html", "--out", "out")
     command_line("run", *own, "--weights", "mine.pt")
     clean = next(r for r in command_line.records("out") if r["kind"] == "clean")

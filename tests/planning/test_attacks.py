@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from bench.api import specification
 from bench.errors import UsageError
 from bench.planning.attacks import blocks, surface, threat_points
@@ -31,7 +32,9 @@ def test_blocks_are_whole_whatever_the_number_asked_for():
 
 def test_an_adaptive_surface_on_a_plain_deployment_is_the_white_box_one():
     spec = specification()
-    assert surface(attack("gradient"), "adaptive", SMOOTH, spec) == surface(attack("gradient"), "white-box", SMOOTH, spec)
+    assert surface(attack("gradient"), "adaptive", SMOOTH, spec) == surface(
+        attack("gradient"), "white-box", SMOOTH, spec
+    )
 
 
 def test_an_adaptive_attacker_uses_surrogates_and_averages_draws_where_there_is_need():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from bench.api import specification
 from bench.errors import UsageError
 
@@ -33,7 +34,7 @@ def test_seeds_are_integers_each_once(given, seeds):
 
 
 def test_a_budget_decides_what_was_left_open():
-    assert specification().image_count == 128
+    assert specification().image_count == 64
     assert specification(budget="standard").image_count == 1000
     assert specification(samples=77).image_count == 77
     assert (specification().expectation, specification(budget="standard").expectation) == (4, 16)

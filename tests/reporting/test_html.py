@@ -85,7 +85,9 @@ def test_the_page_says_what_matters_in_words(page: str) -> None:
 
 
 def test_names_with_html_are_shown_as_text_everywhere(tmp_path: Path, made: Any, cache: Path) -> None:
-    page = bench.reporting.write(made.hostile_records(), tmp_path, command=made.HOSTILE, cache=cache)["html"].read_text()
+    page = bench.reporting.write(made.hostile_records(), tmp_path, command=made.HOSTILE, cache=cache)[
+        "html"
+    ].read_text()
     reader = Reader(page)
     assert reader.open == []
     assert [tag for tag, _ in reader.tags].count("script") == 1

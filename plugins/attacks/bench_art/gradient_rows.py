@@ -205,7 +205,7 @@ _CARLINI_L2 = Row(
         number("confidence", 0.0, "margin of the wrong class in logits (0: CH)"),
     ),
     evaluations="340-350 at 3 x 20; the line search dominates",
-    quick=quick(1.3, block=24, samples=24, max_iter=10, binary_search_steps=3, learning_rate=0.05, initial_const=1.0),
+    quick=quick(1.3, block=16, samples=16, max_iter=10, binary_search_steps=3, learning_rate=0.05, initial_const=1.0),
     standard=standard(400.0, timeout_s=7200.0),
 )
 

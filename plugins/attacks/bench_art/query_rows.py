@@ -32,7 +32,7 @@ def _square(norm: Norm) -> Row:
                 "one square for all images of a batch; three predictions a step; at L2 some images come back as NaN.",
             ),
         ),
-        quick=quick(2.0, max_iter=60),
+        quick=quick(1.0, max_iter=50),
         standard=standard(150.0),
     )
 
@@ -78,7 +78,7 @@ def _hop_skip_jump(norm: Norm) -> Row:
         ),
         evaluations="about 500 at 5 iterations",
         defects=(("1.20.1", "under NumPy 2 it asks in float64 and its start is unseeded; the adapter mends both."),),
-        quick=quick(1.2, block=6, samples=6, max_iter=5, init_eval=50, max_eval=200, queries=4000),
+        quick=quick(1.2, block=4, samples=4, max_iter=5, init_eval=50, max_eval=200, queries=4000),
         standard=standard(150.0, block=16, samples=128),
     )
 

@@ -88,7 +88,7 @@ def number(name: str, default: float, text: str, *, minimum: float = 0.0, maximu
     return Parameter(name=name, type=float, default=default, minimum=minimum, maximum=maximum, help=text)
 
 
-def quick(seconds: float, *, block: int = 128, samples: int = 128, **parameters: Value) -> Settings:
+def quick(seconds: float, *, block: int = 64, samples: int = 0, **parameters: Value) -> Settings:
     """Return settings of the quick budget.
 
     Parameters

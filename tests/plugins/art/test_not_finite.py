@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+
 from bench.attack import Batch, Surface, Threat
 from bench.deployment import Capture, Classify, Deployment, Draws
 from bench_art import adapter
