@@ -46,5 +46,5 @@ def command(*, sources: tuple[str, ...], out: str, html: bool, as_json: bool) ->
         click.echo(files["leaderboard.json"].read_text())
     else:
         show(records)
-    click.echo(f"report: {files.get('index.html', out)}", err=True)
+    click.echo(f"report: {files.get('html', out)}", err=True)
     return ExitCode.DONE

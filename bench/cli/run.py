@@ -74,7 +74,7 @@ def command(
     click.echo(f"{ended.executed} tasks executed, {ended.reused} reused", err=True)
     for record in ended.broken:
         click.echo(f"failed: {_what(record)}: {record['reason']}", err=True)
-    click.echo(f"report: {files.get('index.html', place)}", err=True)
+    click.echo(f"report: {files.get('html', place)}", err=True)
     if ended.broken:
         return ExitCode.CELLS_FAILED
     if strict and _unranked(ended.records):

@@ -23,7 +23,7 @@ class Measurement:
 
     Attributes
     ----------
-    quantity : such as "latency_ms", "latency_ratio", "energy_mj", "uplink_bytes", "model_bytes", "peak_rss_bytes", "macs"
+    quantity : such as "latency_ms", "latency_ratio", "energy_mj", "uplink_bytes", "model_bytes", "peak_rss_bytes"
     statistic : such as "p50", "p90", "p99", "mean", "p95", "median", "total"
     placement : "device", "server", "tee" or "total"
     runtime : "onnxruntime", "torch" or "" where it does not matter
@@ -58,9 +58,10 @@ class Workload:
 
     Attributes
     ----------
-    deployment, baseline : the defended deployment; the undefended one that it is compared with, the same process and images
-    images : float32, (N, C, H, W), in [0, 1], clean test images; latency cycles through them one by one, bytes use them all
-    fitted_bytes : size of what the defense learned beside the classifier
+    deployment, baseline : the defended deployment; the undefended one that it is compared with, in the same process
+        and on the same images
+    images : float32, (N, C, H, W), in [0, 1], clean test images; latency cycles through them one by one, bytes use
+        them all
     seed : of the draws
     scratch : a folder for exported files
     """

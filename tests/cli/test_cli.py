@@ -113,7 +113,8 @@ def test_plugins_shows_a_broken_plugin_with_its_reason_and_goes_on(command_line,
 def test_the_python_interface_gives_the_same_leaderboard(command_line):
     code = (
         "import bench\n"
-        "board = bench.run(datasets='toy', norm='linf', hardware='none', samples=64, defenses='none', attacks='toy-step', quiet=True)\n"
+        "board = bench.run(datasets='toy', norm='linf', hardware='none', samples=64, defenses='none',"
+        " attacks='toy-step', quiet=True)\n"
         "print(board.to_json(orient='records'))\n"
     )
     done = subprocess.run(
@@ -139,7 +140,8 @@ def test_a_users_own_model_and_weights(command_line):
         "import torch, mine\nfrom toy_plugins.data import Toy\n"
         "d = Toy().load(None, 'train'); net = mine.net((1, 8, 8), 4)\n"
         "opt = torch.optim.Adam(net.parameters(), .02); x = torch.tensor(d.x) / 255.; y = torch.tensor(d.y)\n"
-        "for _ in range(60):\n    opt.zero_grad(); torch.nn.functional.cross_entropy(net(x), y).backward(); opt.step()\n"
+        "loss = torch.nn.functional.cross_entropy\n"
+        "for _ in range(60):\n    opt.zero_grad(); loss(net(x), y).backward(); opt.step()\n"
         "torch.save({'state_dict': {'module.' + k: v for k, v in net.state_dict().items()}}, 'mine.pt')\n"
         "import pickle\n"
         "class Evil:\n    def __reduce__(self): return (open, ('executed', 'w'))\n"
@@ -147,13 +149,8 @@ def test_a_users_own_model_and_weights(command_line):
         "torch.save({'1.weight': torch.zeros(3, 3), '1.bias': torch.zeros(4)}, 'wrong.pt')\n"
     )
     path = os.pathsep.join([str(command_line.folder), command_line.environment["PYTHONPATH"]])
-    subprocess.run(
-        [sys.executable, "-c", make],
-        cwd=command_line.folder,
-        env={**command_line.environment, "PYTHONPATH": path},
-        check=True,
-        timeout=120,
-    )
+    environment = {**command_line.environment, "PYTHONPATH": path}
+    subprocess.run([sys.executable, "-c", make], cwd=command_line.folder, env=environment, check=True, timeout=120)
     own = (*TINY, "--model", "mine.py:net", "--no-html", "--out", "out")
     command_line("run", *own, "--weights", "mine.pt")
     clean = next(r for r in command_line.records("out") if r["kind"] == "clean")
