@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-PLACE = Path(__file__).parents[1] / "report" / "sample_records.py"
+PLACE = Path(__file__).parents[1] / "reporting" / "sample_records.py"
 
 
 def _load() -> ModuleType:
