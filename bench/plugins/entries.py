@@ -172,4 +172,11 @@ class Gate(Entry):
 
 @dataclass(frozen=True, kw_only=True)
 class ReportSection(Entry):
-    """A section of the HTML report; its factory returns ``render(frames) -> str`` (safe HTML)."""
+    """A section of the HTML report; its factory returns ``render(board, cells) -> str``.
+
+    Notes
+    -----
+    ``board`` and ``cells`` are the frames of ``leaderboard.csv`` and ``cells.csv``. What comes back is HTML for the
+    inside of one section, and the author escapes what it did not write. It closes what it opens, runs no script and
+    loads nothing; a section that raises, is slow or breaks this is shown as failed, with the reason.
+    """

@@ -53,8 +53,10 @@ def write(records: list[Record], out: Path, *, html: bool, command: str, cache: 
     }
     if html:
         from bench.reporting.html import page
+        from bench.reporting.sections import installed, render
 
-        texts["index.html"] = page(records, board, every, command=command, cache=cache)
+        added = render(installed(), board, every)
+        texts["index.html"] = page(records, board, every, command=command, cache=cache, added=added)
     names = {"records.jsonl": "records", "index.html": "html"}
     written = {}
     for name, text in texts.items():

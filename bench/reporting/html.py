@@ -17,6 +17,7 @@ from markupsafe import Markup
 from bench.analysis import curve, measurements
 from bench.analysis.records import KNOWLEDGE, Record
 from bench.reporting import charts, details, heat, pictures, summary, wording
+from bench.reporting.sections import Section
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +31,13 @@ _COSTS = (
 
 
 def page(
-    records: Sequence[Record], board: pd.DataFrame, cells: pd.DataFrame, *, command: str = "", cache: Path | None = None
+    records: Sequence[Record],
+    board: pd.DataFrame,
+    cells: pd.DataFrame,
+    *,
+    command: str = "",
+    cache: Path | None = None,
+    added: Sequence[Section] = (),
 ) -> str:
     """Return the whole page.
 
@@ -38,6 +45,7 @@ def page(
     ----------
     board, cells : frames of ``bench.analysis.leaderboard`` and ``cells``
     cache : folder for drawn charts
+    added : sections of plugins, after the suite's own results
     """
     painter = charts.Painter(cache)
     rows: list[Row] = [_clean(row) for row in board.to_dict("records")]
@@ -78,6 +86,7 @@ def page(
         .render(
             sections=sections,
             strips=pictures.strips(records),
+            added=added,
             gaps=details.gaps(all_cells),
             gates=details.gates(records),
             figures=[_clean(row) for row in measurements(records).to_dict("records")],
