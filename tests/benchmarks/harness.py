@@ -1,0 +1,229 @@
+"""What the harness costs: a run against the same ART calls in a bare script, and the planning of 10,000 cells.
+
+The run and the script are processes of their own, one thread each, timed from start to end with all their imports. The
+networks are trained and the defenses fitted before, for both. The script builds each deployment once, sends it to the
+same calls of ART with the same images, and asks for the answers once; that both crafted the same images is checked. All
+six defenses draw nothing: a randomised one is asked 48 times by protocol, which is no cost of the harness.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from bench.api import specification
+from bench.execution.executor import LocalExecutor
+from bench.execution.progress import Silent
+from bench.execution.scheduler import Scheduler
+from bench.planning.plan import Plan, Planner
+from bench.planning.specification import RunSpecification
+from bench.plugins.registry import Registry, discover
+from bench.store import Store
+
+SUPPORT = Path(__file__).parents[1] / "support"
+FLAGS = {
+    "defenses": "qusec-cq[levels=2|4|8,start=pretrained,epochs=1],qusec-tq[start=pretrained,epochs=1],"
+    "superiot[pattern=regular]",
+    "attacks": "bim[max_iter=40],mim[max_iter=40],pgd-linf[max_iter=40],apgd-ce[max_iter=20,restarts=1],"
+    "apgd-dlr[max_iter=20,restarts=1],pgd-l2[max_iter=40],mim-l2[max_iter=40],apgd-ce-l2[max_iter=20,restarts=1]",
+    "datasets": "digits",
+    "hardware": "none",
+    "knowledge": "adaptive",
+    "budget": "standard",
+    "samples": 128,
+}
+CELLS = 6 * 8
+MANY = {
+    "datasets": "toy",
+    "defenses": "toy-round",
+    "attacks": "toy-null-*",
+    "norm": "linf",
+    "hardware": "none",
+    "eps": ",".join(str(number / 1000) for number in range(1, 86)),
+}
+
+
+def figures() -> list[dict[str, Any]]:
+    """Return the time of a run beside that of the bare script, and the time that a large plan takes."""
+    return [*_thin(), _plan()]
+
+
+def _thin() -> list[dict[str, Any]]:
+    with tempfile.TemporaryDirectory(prefix="bench-harness-") as folder:
+        place = Path(folder)
+        registry, store, spec = discover(), Store(place / "store"), specification(**FLAGS)
+        plan = _prepared(registry, store, spec)
+        crafts = [{"key": task.key, **task.spec} for task in plan.tasks.values() if task.kind == "craft"]
+        assert len(crafts) == CELLS, f"{len(crafts)} calls of ART; expected {CELLS}"
+        (place / "calls.json").write_text(json.dumps(crafts))
+        flags = [word for name, value in FLAGS.items() for word in (f"--{name}", str(value))]
+        told = ("--jobs", "1", "--no-html", "--store", str(store.root), "--out", str(place / "out"))
+        # The script goes first: what stands in the file cache then stands there for both.
+        theirs = _timed(place, [sys.executable, __file__, "bare", str(store.root), str(place / "calls.json")])
+        ours = _timed(place, [sys.executable, "-c", "from bench.cli import main; main()", "run", *flags, *told])
+        _same(store, place / "calls.json.digests", crafts)
+    name = "harness: 6 defenses x 8 attacks against the same ART calls in a bare script"
+    return [
+        {"name": f"{name}, {what}", "ours": o, "theirs": t, "ratio": o / t, "unit": "s", "asked": asked}
+        for what, o, t, asked in zip(("wall time", "processor time"), ours, theirs, ("<= 1.10", ""), strict=True)
+    ]
+
+
+def _prepared(registry: Registry, store: Store, spec: RunSpecification) -> Plan:
+    """Return the settled plan, all that comes before crafting and evaluating done."""
+    planner = Planner(registry, store, spec)
+    executor = LocalExecutor(store.root, jobs=1, preload=planner.selection.preload)
+    try:
+        while not (plan := planner.plan()).settled:
+            ready = [task for task in plan.tasks.values() if task.kind not in {"craft", "evaluate"}]
+            ended = Scheduler(store, executor, Silent()).execute(ready)
+            assert not ended.failures, ended.failures
+    finally:
+        executor.close()
+    return plan
+
+
+def _timed(place: Path, command: Sequence[str]) -> tuple[float, float]:
+    """Return wall and processor time of a process and its children, in seconds."""
+    environment = {**os.environ, **{f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", "NUMBA")}}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package is compiled once, not in every process
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, cwd=place, env=environment)
+    wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def _same(store: Store, digests: Path, crafts: Sequence[Mapping[str, Any]]) -> None:
+    """Raise unless the run crafted the images that the script crafted: else they are not the same calls."""
+    theirs = json.loads(digests.read_text())
+    for craft in crafts:
+        ours = _digest(store.read(craft["key"]).tensors["x_adv"])
+        assert ours == theirs[craft["key"]], f"{craft['attack']['name']} crafted other images in the bare script"
+
+
+def _digest(x: Any) -> str:
+    from hashlib import blake2b
+
+    return blake2b(x.tobytes(), digest_size=16).hexdigest()
+
+
+def bare(root: Path, calls: Path) -> None:
+    """Do the calls of ART one after the other, in this process, and write digests of what they gave."""
+    import torch
+
+    from bench.attack import Batch, Surface, Threat
+    from bench.deployment import Draws
+    from bench.tasks.attacking import BACKWARDS
+    from bench.tasks.building import deployment_of, images_of, implementation, labels_of
+
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    store, given = Store(root), {}
+    built: dict[str, Any] = {}
+    for call in json.loads(calls.read_text()):
+        first, last = call["block"]
+        name = json.dumps(call["deployment"], sort_keys=True)
+        if name not in built:
+            deployment = deployment_of(store, call["deployment"])
+            x, digests = images_of(store, call["images"], first, last)
+            y = labels_of(store, call["labels"], first, last)
+            right = torch.nonzero(_answers(deployment, x, digests) == y).flatten()
+            built[name] = deployment, x, y, digests, right
+        deployment, x, y, digests, rows = built[name]
+        described, network = call["surface"], call["deployment"]["network"]
+        block, seed = _names(call, digests)
+        surface = Surface(
+            deployment,
+            knowledge=described["knowledge"],
+            access=described["access"],
+            shape=tuple(network["shape"]),
+            classes=network["classes"],
+            backward=BACKWARDS[described["backward"]],
+            expectation=described["expectation"],
+            starts=len(rows),
+            seed=call["seed"],
+            block=block,
+        )
+        draws = Draws.of("craft", call["seed"], [digests[row] for row in rows.tolist()]).spawn(call["attack"]["name"])
+        found = implementation(call["attack"]).run(
+            surface, Batch(x[rows], y[rows], draws, seed), Threat(**call["threat"])
+        )
+        x_adv = x.clone()
+        x_adv[rows] = found.x_adv.float().clamp(0, 1)
+        _answers(deployment, x_adv, digests)
+        given[call["key"]] = _digest(x_adv.numpy())
+    calls.with_name(f"{calls.name}.digests").write_text(json.dumps(given))
+
+
+def _names(call: Mapping[str, Any], digests: Sequence[bytes]) -> tuple[bytes, int]:
+    """Return the block's name and the seed that ART's generators get, as a run names and seeds them."""
+    from hashlib import blake2b
+
+    block, name = blake2b(b"".join(digests), digest_size=8).digest(), call["attack"]["name"]
+    seed = blake2b(f"{name}/{call['seed']}".encode() + block, digest_size=4).digest()
+    return name.encode() + block, int.from_bytes(seed, "little")
+
+
+def _answers(deployment: Any, x: Any, digests: Sequence[bytes]) -> Any:
+    import torch
+
+    from bench.deployment import Draws, Signal
+
+    with torch.no_grad():
+        return deployment.answer(Signal(x, Draws.of("score", 0, list(digests)))).x.argmax(1)
+
+
+def _plan() -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="bench-harness-") as folder, _toys() as plugin:
+        _prepared(discover([plugin]), Store(Path(folder)), specification(**MANY))
+        # In a process of its own, which remembers nothing of the plans before.
+        command = [sys.executable, __file__, "plan", folder]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+    cells, tasks, took = json.loads(done.stdout)
+    name = f"harness: a plan of {cells:,} cells, {tasks:,} tasks"
+    return {"name": name, "ours": took, "theirs": None, "ratio": None, "unit": "s", "asked": "<= 5 s"}
+
+
+def plan_many(root: Path) -> None:
+    """Print how many cells and tasks the large plan has, and the seconds that it took."""
+    from toy_plugins import plugin
+
+    planner = Planner(discover([plugin]), Store(root), specification(**MANY))
+    start = time.perf_counter()
+    plan = planner.plan()
+    took = time.perf_counter() - start
+    assert plan.settled
+    print(json.dumps([len(plan.cells), len(plan.tasks), took]))
+
+
+@contextmanager
+def _toys() -> Iterator[ModuleType]:
+    """Give the tests' plugin, here and in processes that are started meanwhile."""
+    old = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(SUPPORT), *([old] if old else [])])
+    sys.path.insert(0, str(SUPPORT))
+    try:
+        from toy_plugins import plugin
+
+        yield plugin
+    finally:
+        sys.path.remove(str(SUPPORT))
+        if old is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = old
+
+
+if __name__ == "__main__":
+    {"bare": bare, "plan": plan_many}[sys.argv[1]](*map(Path, sys.argv[2:]))
