@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.errors import UnknownName, UsageError
 from bench.planning.specification import KNOWLEDGE, NORMS, RunSpecification, parse_epsilons, parse_seeds, parse_words
 
 if TYPE_CHECKING:
@@ -41,6 +42,14 @@ def specification(**flags: Any) -> RunSpecification:
     for name in ("weights", "data_dir"):
         if name in given:
             given[name] = Path(given[name]).expanduser().absolute()
+    fields = RunSpecification.__dataclass_fields__
+    for name in given:
+        if name not in fields:
+            raise UnknownName("setting", name, fields)
+    if given.get("budget", "quick") not in ("quick", "standard"):
+        raise UnknownName("budget", str(given["budget"]), ("quick", "standard"))
+    if int(given.get("samples", 1)) < 1:
+        raise UsageError(f"samples is a number of test images; got {given['samples']!r}.")
     return RunSpecification(**given)
 
 

@@ -30,4 +30,8 @@ def command(*, key: str, store: str | None, as_json: bool) -> int:
         state = f"{ended['status']}: {ended['reason']}" if ended else "done" if opened.has(name) else "not there"
         click.secho(f"task {name}: {state}", bold=True)
         echo_json(preimage)
+        for what in ("trace", "printed"):
+            if ended and ended.get(what):
+                click.secho(what, bold=True)
+                click.echo(ended[what])
     return ExitCode.DONE

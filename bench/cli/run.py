@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import sys
 from datetime import datetime
@@ -58,7 +59,12 @@ def command(
     spec = api.specification(**flags)
     place = _prepare(folder(out))
     call = "bench " + shlex.join(sys.argv[1:])
-    ended = api.execute(spec, store=folder(store), jobs=jobs or 0, watcher=watcher(), command=call, retry=retry)
+    try:
+        ended = api.execute(spec, store=folder(store), jobs=jobs or 0, watcher=watcher(), command=call, retry=retry)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            place.rmdir()  # nothing was written into it
+        raise
     if not ended.records:
         click.echo("bench: nothing was selected that could be run.", err=True)
         return ExitCode.NOTHING
@@ -72,8 +78,8 @@ def command(
     else:
         show(ended.records)
     click.echo(f"{ended.executed} tasks executed, {ended.reused} reused", err=True)
-    for record in ended.broken:
-        click.echo(f"failed: {_what(record)}: {record['reason']}", err=True)
+    for record in (*ended.late, *ended.broken):
+        click.echo(f"{record['status']}: {_what(record)}: {record['reason']}", err=True)
     click.echo(f"report: {files.get('html', place)}", err=True)
     if ended.broken:
         return ExitCode.CELLS_FAILED

@@ -73,7 +73,7 @@ class Assembler:
             "command": self.command,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": seconds,
-            "objects": [cell.images, cell.labels, *cell.needs],
+            "objects": [key for key in (cell.images, cell.labels, cell.fit, cell.inspect, *cell.needs) if key],
         }
         return record
 
@@ -99,7 +99,7 @@ class Assembler:
         else:
             crafted = [self.store.read(key) for key in cell.crafts]
             seconds += sum(float(c.meta["seconds"]) for c in crafted)
-            outcomes |= self._attack_arrays(answered, crafted, count)
+            outcomes |= self._attack_arrays(answered, crafted, y)
             if not traits["randomised"]:
                 # An image that is wrong when clean counts as wrong, whatever an attack made of it.
                 outcomes["scored"] = scored * clean_correct
@@ -129,12 +129,17 @@ class Assembler:
         }
         return seconds
 
-    def _attack_arrays(self, answered: Sequence[Any], crafted: Sequence[Any], count: int) -> dict[str, Array]:
+    def _attack_arrays(self, answered: Sequence[Any], crafted: Sequence[Any], y: Array) -> dict[str, Array]:
+        count = len(y)
         distance = np.concatenate([a.tensors["distance"] for a in answered])[:count]
         attacked = np.concatenate([c.tensors["attacked"] for c in crafted])[:count]
         inside = np.concatenate([a.tensors["inside"] for a in answered])[:count]
         # A distance of 0 where an attack was tried: it gave the clean image back, it found nothing.
-        found = np.where((distance == 0) & (attacked == 1), np.inf, distance)
+        nothing = (distance == 0) & (attacked == 1)
+        if "anywhere" in answered[0].tensors:
+            anywhere = np.concatenate([a.tensors["anywhere"] for a in answered], axis=1)[:, :count]
+            nothing |= (attacked == 1) & (2 * (anywhere == y).sum(0) >= len(anywhere))
+        found = np.where(nothing, np.inf, distance)
         return {
             "distance": found.astype(np.float32),
             "attacked": attacked.astype(np.uint8),

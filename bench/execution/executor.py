@@ -8,6 +8,7 @@ import os
 import queue
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Sequence
@@ -97,12 +98,13 @@ class LocalExecutor:
         self._memory = memory_bytes
         self._running: dict[str, _Running] = {}
         self._events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 -- as long as the server
         environment = {**os.environ, **{f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", "NUMBA")}}
         self._server = subprocess.Popen(
             [sys.executable, "-m", "bench.execution.zygote", str(root), *preload],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self._errors,
             env=environment,
             text=True,
             start_new_session=True,  # Ctrl-C reaches the parent, which decides
@@ -139,11 +141,12 @@ class LocalExecutor:
 
     def _understand(self, said: dict[str, Any]) -> Event | None:
         if "gone" in said:
-            for key in list(self._running):
-                del self._running[key]
-                self._events.put(said)
-                return Finished(key, "failed", "the server of worker processes died")
-            raise BenchError("The server of worker processes died; run the command again to go on.")
+            self._errors.seek(0)
+            last = self._errors.read().decode(errors="replace").strip().splitlines()[-1:]
+            said_last = f": {last[0][:300]}" if last else ""
+            raise BenchError(
+                f"The server of worker processes died{said_last}. What is in the store is kept; run again."
+            )
         key = said.get("id", "")
         running = self._running.get(key)
         if running is None:

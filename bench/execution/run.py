@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.errors import UsageError
+from bench.errors import DamagedObject, MissingObject, UsageError
 from bench.execution.assembly import Assembler
 from bench.execution.executor import Finished, LocalExecutor
 from bench.execution.progress import Watcher
@@ -17,6 +17,8 @@ from bench.planning.specification import RunSpecification
 from bench.planning.task import Task
 from bench.plugins.registry import Registry
 from bench.store import Store
+
+ATTEMPTS = 5  # at making again what was found damaged
 
 
 @dataclass
@@ -36,8 +38,13 @@ class Run:
 
     @property
     def broken(self) -> list[dict[str, Any]]:
-        """Return the records of cells that failed."""
+        """Return the records of cells that failed; a budget of time that was used up is no failure."""
         return [record for record in self.records if record["status"] == "failed"]
+
+    @property
+    def late(self) -> list[dict[str, Any]]:
+        """Return the records of cells that were stopped because they took too long."""
+        return [record for record in self.records if record["status"] == "timed-out"]
 
 
 def cores() -> int:
@@ -69,23 +76,39 @@ def execute(
     available = cores()
     if jobs > available:
         raise UsageError(f"--jobs {jobs} is more than the {available} cores of this machine; each job is one thread.")
-    failures: dict[str, Finished] = {}
     tally = Tally()
     with _Workers(store, jobs or available, watcher) as workers:
-        while True:
-            known = {key: (end.status, end.reason) for key, end in failures.items()}
-            planner = Planner(registry, store, spec, failures=known)
-            plan = planner.plan()
-            pending = _pending(store, plan, failures, retry=retry)
-            if pending:
-                step = workers.scheduler(planner.selection).execute(pending)
-                failures |= step.failures
-                tally.executed += step.executed
-            if plan.settled or not pending:
+        for attempt in range(ATTEMPTS):
+            try:
+                plan, failures = _settle(registry, store, spec, workers, tally, retry=retry and not attempt)
+                records = _records(store, plan, failures, command)
                 break
-            _stop_on_data_failure(planner, failures)
-    tally.reused = [key for key in plan.tasks if key not in set(tally.executed) and key not in failures]
-    return Run(_records(store, plan, failures, command), len(tally.executed), len(tally.reused), failures)
+            except (DamagedObject, MissingObject):
+                # The store has moved it aside: it is missing now, so planning again has it made again.
+                if attempt == ATTEMPTS - 1:
+                    raise
+    executed = set(tally.executed)
+    reused = sum(key not in executed and key not in failures for key in plan.tasks)
+    return Run(records, len(executed), reused, failures)
+
+
+def _settle(
+    registry: Registry, store: Store, spec: RunSpecification, workers: _Workers, tally: Tally, *, retry: bool
+) -> tuple[Plan, dict[str, Finished]]:
+    """Plan and execute in waves until nothing is missing; return the last plan and what failed."""
+    failures: dict[str, Finished] = {}
+    while True:
+        known = {key: (end.status, end.reason) for key, end in failures.items()}
+        planner = Planner(registry, store, spec, failures=known)
+        plan = planner.plan()
+        pending = _pending(store, plan, failures, retry=retry)
+        if pending:
+            step = workers.scheduler(planner.selection).execute(pending)
+            failures |= step.failures
+            tally.executed += step.executed
+        _stop_on_data_failure(planner, failures)
+        if len(failures) == len(known) and (plan.settled or not pending):
+            return plan, failures
 
 
 def _pending(store: Store, plan: Plan, failures: dict[str, Finished], *, retry: bool) -> list[Task]:

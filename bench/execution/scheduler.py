@@ -108,8 +108,8 @@ class Scheduler:
             tally.executed.append(task.key)
             self.watcher.finished(task, "ok")
         else:
-            if event.lasting:
-                self.store.fail(task.key, event.status, event.reason)
+            if event.lasting and task.kind not in {"images", "labels"}:  # their files may be mended
+                self.store.fail(task.key, event.status, event.reason, trace=event.trace, printed=event.printed)
             self._fail(task, event, tally)
 
     def _fail(self, task: Task, event: Finished, tally: Tally) -> None:

@@ -16,6 +16,7 @@ import gc
 import importlib
 import json
 import os
+import random
 import resource
 import selectors
 import signal
@@ -38,7 +39,7 @@ def main() -> int:
     os.dup2(2, 1)  # what libraries print while being imported is no answer
     _die_with_parent()
     for module in (*_CORE, *preload):
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception, SystemExit):
             importlib.import_module(module)
     _settle_torch()
     gc.collect()
@@ -79,12 +80,19 @@ class _Nursery:
         else:
             for task, process in self.workers.values():
                 if task == command["kill"]:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(process, signal.SIGKILL)
+                    _kill(process)
 
     def fork(self, command: dict[str, Any]) -> None:
         reading, writing = os.pipe()
-        process = os.fork()
+        try:
+            process = os.fork()
+        except OSError as error:
+            os.close(reading)
+            os.close(writing)
+            _say(
+                self.answers, {"id": command["run"], "status": "died", "reason": f"no worker could be started: {error}"}
+            )
+            return
         if process == 0:
             os.close(reading)
             _work(self.root, command, writing)
@@ -100,9 +108,11 @@ class _Nursery:
             _say(self.answers, {"id": task, **said})
         else:
             self.results[task] = said
+            _kill(self.workers[pipe][1])  # with whatever it started; a process that lives on would hold the pipe open
 
     def bury(self, pipe: int) -> None:
         task, process = self.workers.pop(pipe)
+        _kill(process)
         self.selector.unregister(pipe)
         os.close(pipe)
         del self.buffers[pipe]
@@ -119,8 +129,7 @@ class _Nursery:
 
     def end(self) -> None:
         for _, process in self.workers.values():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
+            _kill(process)
         for _, process in self.workers.values():
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(process, 0)
@@ -128,6 +137,7 @@ class _Nursery:
 
 def _work(root: Path, command: dict[str, Any], pipe: int) -> NoReturn:
     """Run one task in this forked process, and end it."""
+    os.setsid()  # a group of its own, with all that the task starts
     _die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.fdopen(pipe, "w", buffering=1)
@@ -140,21 +150,35 @@ def _work(root: Path, command: dict[str, Any], pipe: int) -> NoReturn:
             resource.setrlimit(resource.RLIMIT_DATA, (command["memory"], command["memory"]))
         result = _execute(root, command["task"], answers)
     except BaseException as error:
-        from bench.errors import BenchError
+        from bench.errors import BenchError, DamagedObject, MissingObject, StoreFull
 
+        # What the machine did to the task, not the task itself: it may go well another time.
+        hindered = isinstance(error, (DamagedObject, MissingObject, StoreFull, MemoryError, OSError))
         text = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
         os.lseek(printed, max(0, os.lseek(printed, 0, os.SEEK_END) - _TAIL), os.SEEK_SET)
         said = os.read(printed, _TAIL).decode(errors="replace")
         trace = traceback.format_exc(limit=-8)
-        result = {"status": "raised", "reason": text[:2000], "trace": trace[-_TAIL:], "printed": said}
+        result = {
+            "status": "hindered" if hindered else "raised",
+            "reason": text[:2000],
+            "trace": trace[-_TAIL:],
+            "printed": said,
+        }
     _say(answers, result)
     os._exit(0)
 
 
 def _execute(root: Path, task: dict[str, Any], answers: IO[str]) -> dict[str, Any]:
+    import numpy
+    import torch
+
     from bench.store import Store
     from bench.tasks import function, progress
 
+    seed = int(task["key"][:8], 16)  # for plugins that draw from global generators
+    random.seed(seed)
+    numpy.random.seed(seed)
+    torch.manual_seed(seed)
     progress.listen(lambda share, text: _say(answers, {"progress": [share, text]}))
     store = Store(root)
     start, worked = time.monotonic(), time.process_time()
@@ -164,6 +188,14 @@ def _execute(root: Path, task: dict[str, Any], answers: IO[str]) -> dict[str, An
     spent = {"seconds": seconds, "cpu_seconds": time.process_time() - worked, "kind": task["kind"]}
     store.write(task["key"], outcome.tensors, {**outcome.meta, **spent})
     return {"status": "ok", "seconds": seconds, "peak_bytes": peak}
+
+
+def _kill(process: int) -> None:
+    """Kill a worker and its group; before it has made one, itself."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, signal.SIGKILL)
 
 
 def _settle_torch() -> None:

@@ -106,7 +106,7 @@ def excuse(chosen: Chosen, classes: int) -> str:
     assert isinstance(entry, Attack)
     if classes < entry.classes:
         return f"needs at least {entry.classes} classes; the data set has {classes}"
-    if CLEAN_BLOCK % entry.quick.block or CLEAN_BLOCK % entry.standard.block:
+    if any(s.block < 1 or CLEAN_BLOCK % s.block for s in (entry.quick, entry.standard)):
         return f"declares blocks that do not divide {CLEAN_BLOCK}"
     return ""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.errors import UsageError
+from bench.errors import Unavailable, UsageError
 from bench.planning.attacks import (
     CLEAN_BLOCK,
     SCORE_DRAWS,
@@ -29,10 +29,11 @@ from bench.planning.cell import Cell, CellKind
 from bench.planning.specification import RunSpecification
 from bench.planning.subjects import DataSubject, ModelSubject, Subject, asked, described, identity, make_task, world
 from bench.planning.task import Task
-from bench.plugins.entries import Attack, Settings
+from bench.plugins.entries import Attack, Dataset, Defense, Settings
 from bench.plugins.registry import Kind, Registry
 from bench.plugins.selection import Chosen, select
 from bench.store import Store
+from bench.store.code import code_digest
 from bench.store.keys import key
 
 
@@ -65,7 +66,12 @@ class Selection:
             return chosen
 
         defenses = [c for c in pick("defense", spec.defenses) if c.found.entry.track == "evasion"]  # type: ignore[attr-defined]
-        baseline = next(f.entry for f in registry.of("defense").values() if getattr(f.entry, "baseline", False))
+        baselines = [
+            f.entry for f in registry.of("defense").values() if isinstance(f.entry, Defense) and f.entry.baseline
+        ]
+        if not baselines:
+            raise Unavailable("No plugin offers the undefended baseline. `bench plugins` shows what is broken.")
+        baseline = baselines[0]
         if all(c.found.entry.name != baseline.name for c in defenses):
             defenses = [*select(registry, "defense", baseline.name)[0], *defenses]
         defenses.sort(key=lambda c: not c.found.entry.baseline)  # type: ignore[attr-defined]
@@ -133,6 +139,9 @@ class Planner:
         self.selection = Selection.of(registry, spec)
         self.failures = failures if failures is not None else {}
         root = spec.data_dir or Path("data")
+        for chosen in self.selection.datasets:
+            assert isinstance(chosen.found.entry, Dataset)
+            threat_points(chosen.found.entry, spec)  # refuses what cannot be meant before anything is done
         self.data = [DataSubject.of(chosen, root, download=spec.download) for chosen in self.selection.datasets]
 
     def plan(self) -> Plan:
@@ -171,6 +180,10 @@ class _Grid:
         self.data = self.twin.model.data
         self.available = int(meta["count"])
         self.count = min(self.spec.image_count, self.available)
+        self.headlines: dict[str, ThreatPoint] = {
+            threat.norm: ThreatPoint(norm=threat.norm, epsilon=float(threat.epsilons[0]), headline=False)
+            for threat in reversed(self.data.entry.threats)
+        }
         self.clean: dict[tuple[str, tuple[int, int], int], Task] = {}
         self.bases: dict[tuple[str, int, int], tuple[dict[str, Any], str]] = {}
         self.attacks: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
@@ -217,7 +230,7 @@ class _Grid:
                     else:
                         self._attack(subject, traits, twin, chosen, level, point, seed)
             for chosen, reason in self.planner.selection.skipped:
-                if isinstance(chosen.found.entry, Attack) and chosen.found.entry.norm == point.norm:
+                if isinstance(chosen.found.entry, Attack) and chosen.found.entry.norm in {"", point.norm}:
                     for level in self._levels(chosen, subject):
                         self._skip(subject, traits, chosen, level, point, seed, reason)
 
@@ -258,7 +271,9 @@ class _Grid:
         described_surface = surface(entry, level, seen, self.spec)
         crafts, evaluations = [], []
         for block in blocks(count, self.available, settings.block):
-            craft = self._craft(target, seen, chosen, settings, described_surface, point, block, seed)
+            # One minimum-norm result is judged at every radius.
+            aim = self.headlines[point.norm] if entry.minimum_norm else point
+            craft = self._craft(target, seen, chosen, settings, described_surface, aim, block, seed)
             evaluation = self._evaluation(subject, traits, block, seed, craft, point)
             self.plan.add(craft, evaluation)
             crafts.append(craft.key)
@@ -407,8 +422,9 @@ class _Grid:
         }
         needs = [subject.fit.key, subject.inspect.key, *subject.model.needs, self.data.images.key]
         if craft is not None and point is not None:
-            spec |= {"craft": craft.key, "threat": point.as_dict()}
-            preimage |= {"craft": craft.key, "threat": point.as_dict()}
+            judged = {"craft": craft.key, "threat": point.as_dict(), "minimum_norm": craft.spec["minimum_norm"]}
+            spec |= judged
+            preimage |= judged
             needs.append(craft.key)
         what = f" under {craft.label.split(' on ')[0]}" if craft else ""
         return make_task(
@@ -461,7 +477,8 @@ class _Grid:
                 "randomised": bool(traits["randomised"]) if traits else None,
                 "differentiable": bool(traits["differentiable"]) if traits else None,
             }
-            self.bases[which] = ({**named, "defense": {**defense, **shown}}, key(named))
+            digest = key({name: _lasting(value) for name, value in named.items()})
+            self.bases[which] = ({**named, "defense": {**defense, **shown}}, digest)
         return self.bases[which]
 
     def _attack_entry(self, chosen: Chosen) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -493,8 +510,20 @@ class _Grid:
     ) -> Cell:
         status, reason = fail or ("skipped" if skipped else "", skipped)
         asked_too = asked_too or {}
-        cell_id = key({"kind": kind, "base": base[1], "expectation": self.spec.expectation, **asked_too})
-        run_key = key({"cell": cell_id, "parts": parts, "status": status, "reason": reason, "world": world()})
+        named = {name: _lasting(value) for name, value in asked_too.items()}
+        if asked_too.get("knowledge") == "adaptive":
+            named["expectation"] = self.spec.expectation
+        cell_id = key({"kind": kind, "base": base[1], **named})
+        run_key = key(
+            {
+                "cell": cell_id,
+                "parts": parts,
+                "status": status,
+                "reason": reason,
+                "world": world(),
+                "assembly": code_digest("bench.execution.assembly:Assembler"),
+            }
+        )
         asked_for = {**base[0], **asked_too, **({} if headline is None else {"headline": headline})}
         return Cell(
             kind=kind,
@@ -507,6 +536,14 @@ class _Grid:
             reason=reason,
             **parts,
         )
+
+
+def _lasting(value: Any) -> Any:
+    """Return what of a record's field says what was asked, whatever release answered it and on which machine."""
+    if not isinstance(value, dict):
+        return value
+    passing = {"distribution"} if value.get("weights", "user") == "user" else {"distribution", "digest", "weights"}
+    return {name: part for name, part in value.items() if name not in passing}
 
 
 def machine() -> dict[str, Any]:

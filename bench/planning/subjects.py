@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import InvalidRequirement, Requirement
+
 from bench.data.cards import Card, card_beside, file_sha256, find_card
-from bench.errors import UsageError
+from bench.errors import PluginFault, UsageError
 from bench.planning.specification import RunSpecification
 from bench.planning.task import Kind, Task
 from bench.plugins.entries import Dataset, Defense, Model
@@ -46,8 +49,26 @@ def identity(chosen: Chosen) -> dict[str, Any]:
         "parameters": dict(chosen.parameters),
         "version": entry.version,
         "distribution": chosen.found.distribution,
-        "code": code_digest(entry.factory),
+        "code": _code(entry.factory),
+        "requires": {name: installed(name) for name in entry.requires},
     }
+
+
+def _code(factory: str) -> str:
+    """Return the digest of an implementation; one that cannot be read fails in its worker, with the reason."""
+    try:
+        return code_digest(factory)
+    except PluginFault as error:
+        return f"unreadable: {error}"
+
+
+@cache
+def installed(requirement: str) -> str:
+    """Return the installed version of what an entry requires."""
+    try:
+        return metadata.version(Requirement(requirement).name)
+    except (metadata.PackageNotFoundError, InvalidRequirement):
+        return "none"
 
 
 def asked(chosen: Chosen) -> dict[str, Any]:
@@ -82,15 +103,15 @@ class DataSubject:
         """Return the subject; raises MissingData where the files are not there and may not be downloaded."""
         entry = chosen.found.entry
         source = described(chosen)
-        files: list[list[Any]] = []
-        if not download:
+        try:
             files = _stamps(_source(chosen).files(root), root)
-        else:
-            try:
-                files = _stamps(_source(chosen).files(root), root)
-                download = False
-            except UsageError:
-                files = [["to be downloaded", 0, 0]]
+            download = False
+        except UsageError:
+            if not download:
+                raise
+            files = [["to be downloaded", 0, 0]]
+        except Exception as error:  # a plugin's code: anything may be raised
+            raise UsageError(f"Data set {entry.name!r} cannot be found: {type(error).__name__}: {error}.") from error
         spec = {"source": source, "root": str(root), "download": download}
         preimage = {"source": identity(chosen), "files": files}
         images = make_task("images", f"read {entry.name}", spec, preimage, seconds=3.0)
@@ -129,7 +150,7 @@ class ModelSubject:
         """
         if isinstance(chosen, str):
             architecture: dict[str, Any] = {"file": chosen}
-            name = {"file": chosen, "code": code_digest(chosen)}
+            name = {"file": Path(chosen).name, "code": code_digest(chosen)}
             shown: dict[str, Any] = {
                 "name": chosen,
                 "label": chosen,
@@ -167,6 +188,9 @@ class ModelSubject:
                 {"network": network, "data": where},
                 {
                     "network": name,
+                    "dataset": dataset,
+                    "classes": network["classes"],
+                    "test": meta["test_fingerprint"],
                     "shape": meta["shape"],
                     "data": meta["train_fingerprint"],
                     **pools,
@@ -178,7 +202,16 @@ class ModelSubject:
             network["weights"] = {"key": task.key}
             return cls(data, shown["label"], {**shown, "weights": origin, "digest": task.key}, network, task, task.key)
         network["weights"] = weights
-        named = key({"network": name, "weights": digest, "shape": meta["shape"], "seed": spec.training_seed})
+        named = key(
+            {
+                "network": name,
+                "dataset": dataset,  # its name selects the recipe
+                "classes": network["classes"],
+                "weights": digest,
+                "shape": meta["shape"],
+                "seed": spec.training_seed,
+            }
+        )
         return cls(data, shown["label"], {**shown, "weights": origin, "digest": digest}, network, None, named)
 
     @property
@@ -213,7 +246,13 @@ class Subject:
             "fit",
             f"fit {chosen.label} on {model.data.entry.name}",
             {"defense": described(chosen), "network": model.network, "data": where},
-            {"defense": identity(chosen), "network": model.key, "data": meta["train_fingerprint"], **pools},
+            {
+                "defense": identity(chosen),
+                "network": model.key,
+                "data": meta["train_fingerprint"],
+                "test": meta["test_fingerprint"],  # pools leave out what stands in the test set
+                **pools,
+            },
             needs=model.needs,
             seconds=60.0 if entry.trains else 3.0,
             timeout_s=24 * 3600.0,
@@ -223,7 +262,7 @@ class Subject:
             "inspect",
             f"inspect {chosen.label}",
             {"deployment": deployment, "images": model.data.images.key},
-            {"fit": fit.key},
+            {"fit": fit.key, "data": meta["test_fingerprint"]},
             needs=(fit.key, *model.needs, model.data.images.key),
             seconds=3.0,
         )

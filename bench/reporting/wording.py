@@ -53,6 +53,8 @@ def figure(value: float | None, digits: int = 3) -> str:
         return NOTHING
     if value == 0:
         return "0"
+    if math.isinf(value):
+        return "∞"
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
     return f"{value:,.{decimals}f}"
 

@@ -131,9 +131,13 @@ class Store:
 
     # ------------------------------------------------------------------ failures
 
-    def fail(self, key: str, status: str, reason: str) -> None:
+    def fail(self, key: str, status: str, reason: str, *, trace: str = "", printed: str = "") -> None:
         """Remember that the task of that key ended without an object; ``write`` clears it."""
-        write_whole(self._text("failures", key), seal({"status": status, "reason": reason}), what="failure")
+        write_whole(
+            self._text("failures", key),
+            seal({"status": status, "reason": reason, "trace": trace, "printed": printed}),
+            what="failure",
+        )
 
     def failure(self, key: str) -> dict[str, str] | None:
         """Return ``status`` and ``reason`` of the failed task, None where it did not fail or its object is there."""

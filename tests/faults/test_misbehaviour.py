@@ -70,7 +70,7 @@ def test_undeclared_randomness_fails_its_gate(command_line):
 
 
 def test_an_unmet_need_is_a_skipped_cell_with_its_reason(command_line):
-    command_line(*BASE, "--defenses", "none", "--attacks", "toy-n*", "--no-html")
+    command_line(*BASE, "--defenses", "none", "--attacks", "toy-null-00,toy-need*", "--no-html")
     skipped = [r for r in command_line.records("out") if r["status"] == "skipped"]
     assert {r["attack"]["name"] for r in skipped} == {"toy-needs"}
     assert all("no-such-distribution" in r["reason"] for r in skipped)

@@ -101,7 +101,7 @@ def quick(seconds: float, *, block: int = 64, samples: int = 0, **parameters: Va
         block=block,
         samples=samples,
         seconds=seconds,
-        timeout_s=max(60.0, 60 * seconds),
+        timeout_s=max(300.0, 100 * seconds),
     )
 
 

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import DamagedObject
+from bench_superiot.masks import random_mask
 from bench_superiot.windows import Mask, Windows
 
 FORMS: Final = ("seed", "raw", "bitmask", "combi", "coded")
@@ -114,7 +115,7 @@ class Wire:
     def drawn(self, seed: int) -> Mask:
         """Return the mask that both ends compute from a seed, bool, (H, W)."""
         windows = self.windows
-        return windows.mask(windows.regular_positions() if self.regular else windows.random_positions(seed))
+        return windows.mask(windows.regular_positions()) if self.regular else random_mask(windows, seed)
 
     def _header(self, form: str) -> bytes:
         """Return 8 bytes: version and form, channels, height and width (12 bit each), window, dropped, pattern."""
