@@ -137,10 +137,19 @@ def report(sources: Sequence[str | Path], out: str | Path, *, html: bool = True,
 
 def load(sources: Sequence[str | Path]) -> list[dict[str, Any]]:
     """Return the merged records of stores, report folders and record files, validated as a stranger's."""
-    from bench.analysis.records import load as load_records
     from bench.analysis.records import merge
 
-    return merge(*(load_records(Path(source)) for source in sources))
+    return merge(*(_records_of(Path(source)) for source in sources))
+
+
+def _records_of(source: Path) -> list[dict[str, Any]]:
+    from bench.analysis.records import load as load_records
+    from bench.analysis.records import validate
+    from bench.store import Store
+
+    if (source / "records").is_dir():  # a store, rather than a report's folder
+        return [validate(record, str(source)) for record in Store(source, writable=False).records()]
+    return load_records(source)
 
 
 def _call(flags: dict[str, Any]) -> str:
