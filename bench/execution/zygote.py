@@ -221,4 +221,4 @@ def _say(stream: IO[str], message: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    os._exit(main())  # nothing is left to be written; taking torch apart would take half a second
