@@ -49,7 +49,7 @@ def test_torch_and_torchvision_are_of_one_release() -> None:
     assert vision == (0, torch[1] + 15, torch[2])
 
 
-@pytest.mark.parametrize("script", ["setup", ".ci/run"])
+@pytest.mark.parametrize("script", ["setup", ".ci/run", "reports/make"])
 def test_the_scripts_are_executable_and_parse(script: str) -> None:
     assert (TOP / script).stat().st_mode & 0o111
     subprocess.run(["sh", "-n", TOP / script], check=True)
