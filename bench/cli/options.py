@@ -136,7 +136,7 @@ SELECTION: Sequence[Callable[[F], F]] = [
         "--eot",
         type=click.IntRange(min=1),
         default=None,
-        help="Draws that an adaptive attacker averages a query.  [default: 4 quick, 16 standard]",
+        help="Draws that an adaptive attacker averages a query.  [default: 2 quick, 16 standard]",
     ),
     click.option(
         "--split-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Names the training pools."

@@ -26,7 +26,7 @@ class RunSpecification:
     epsilons : radii in [0, 1]; empty takes the headline radius of each threat, ("all",) every one it lists
     samples : test images; 0 takes 64 under ``quick``, 1000 under ``standard``
     seeds : attack seeds
-    eot : draws that an adaptive attacker averages a query, where something is random; 0 takes 4 under ``quick``, 16
+    eot : draws that an adaptive attacker averages a query, where something is random; 0 takes 2 under ``quick``, 16
         under ``standard``
     split_seed, training_seed : which training pools, and which initialisation and order
     weights : the user's own weights for the one model selected
@@ -58,7 +58,7 @@ class RunSpecification:
     @property
     def expectation(self) -> int:
         """Return how many draws an adaptive attacker averages a query."""
-        return self.eot or (4 if self.budget == "quick" else 16)  # 16: SUPER-IOT's spec, section 6.2
+        return self.eot or (2 if self.budget == "quick" else 16)  # 16: SUPER-IOT's spec, section 6.2
 
 
 def parse_epsilons(text: str) -> tuple[float | str, ...]:

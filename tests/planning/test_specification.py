@@ -37,4 +37,4 @@ def test_a_budget_decides_what_was_left_open():
     assert specification().image_count == 64
     assert specification(budget="standard").image_count == 1000
     assert specification(samples=77).image_count == 77
-    assert (specification().expectation, specification(budget="standard").expectation) == (4, 16)
+    assert (specification().expectation, specification(budget="standard").expectation) == (2, 16)

@@ -77,7 +77,7 @@ def _momentum(norm: Norm) -> Row:
             number("decay", 1.0, "momentum (1: CH decay_factor; Dong et al., section 4.1)"),
         ),
         evaluations="iterations + 2",
-        quick=quick(0.4),
+        quick=quick(0.2, block=32, samples=32),
         standard=standard(0.4),
     )
 
@@ -109,7 +109,7 @@ def _auto_projected(norm: Norm, short: str) -> Row:
         quick=(
             quick(1.1, max_iter=20, restarts=1)
             if short == "dlr"
-            else quick(0.6, block=64, samples=64, max_iter=20, restarts=1)
+            else quick(0.2, block=16, samples=16, max_iter=20, restarts=1)
         ),
         standard=standard(8.0),
     )
@@ -132,7 +132,7 @@ def _auto_targeted(norm: Norm) -> Row:
             integer("targets", 9, "wrong classes tried, most likely first (9: AA standard)"),
         ),
         evaluations="targets x (2 iterations + 3)",
-        quick=quick(0.7, block=64, samples=64, max_iter=10, targets=3),
+        quick=quick(0.2, block=16, samples=16, max_iter=10, targets=3),
         standard=standard(20.0),
     )
 
@@ -164,9 +164,9 @@ def _universal(norm: Norm, inner: str) -> Row:
         ),
         evaluations="20-230 (2-5 passes)",
         quick=(
-            quick(1.0, block=16, samples=16, max_iter=1, inner_iter=5)
+            quick(0.5, block=8, samples=8, max_iter=1, inner_iter=5)
             if deepfool
-            else quick(0.4, block=32, samples=32, max_iter=2)
+            else quick(0.2, block=16, samples=16, max_iter=2)
         ),
         standard=standard(60.0),
     )
@@ -185,7 +185,7 @@ _BASIC = Row(
         number("step", 1 / 6, f"{_STEP} (CH .05/.3)", minimum=1e-4),
     ),
     evaluations="iterations + 2",
-    quick=quick(0.4),
+    quick=quick(0.2, block=32, samples=32),
     standard=standard(0.4),
 )
 
@@ -205,7 +205,7 @@ _CARLINI_L2 = Row(
         number("confidence", 0.0, "margin of the wrong class in logits (0: CH)"),
     ),
     evaluations="340-350 at 3 x 20; the line search dominates",
-    quick=quick(1.3, block=16, samples=16, max_iter=10, binary_search_steps=3, learning_rate=0.05, initial_const=1.0),
+    quick=quick(0.7, block=8, samples=8, max_iter=10, binary_search_steps=3, learning_rate=0.05, initial_const=1.0),
     standard=standard(400.0, timeout_s=7200.0),
 )
 
@@ -263,7 +263,7 @@ _ELASTIC = Row(
         ),
     ),
     evaluations="about 4 x iterations x searches",
-    quick=quick(1.3, block=32, samples=32, max_iter=20, binary_search_steps=2, initial_const=1.0, learning_rate=0.05),
+    quick=quick(0.4, block=8, samples=8, max_iter=20, binary_search_steps=2, initial_const=1.0, learning_rate=0.05),
     standard=standard(600.0, timeout_s=7200.0),
 )
 
@@ -281,7 +281,7 @@ _DEEPFOOL = Row(
         integer("nb_grads", 10, "classes looked at (10: CH nb_candidate)"),
     ),
     evaluations="4-42, each with a gradient for every class",
-    quick=quick(1.2, block=64, samples=64, max_iter=8),
+    quick=quick(0.4, block=16, samples=16, max_iter=8),
     standard=standard(5.0),
 )
 
@@ -307,7 +307,7 @@ _SALIENCY = Row(
     ),
     evaluations="190-560",
     defects=(("1.20.1", "given true labels it returns its input; the adapter gives wrong classes."),),
-    quick=quick(0.7, block=32, samples=32),
+    quick=quick(0.3, block=8, samples=8),
     standard=standard(10.0),
 )
 
@@ -327,7 +327,7 @@ _PATCH = Row(
         number("learning_rate", 0.05, "Adam's step (ours; ART's 5 is for pixels in [0, 255])", minimum=1e-6),
     ),
     evaluations="iterations",
-    quick=quick(1.0, block=16, samples=16, max_iter=10, learning_rate=0.3),
+    quick=quick(0.5, block=8, samples=8, max_iter=10, learning_rate=0.3),
     standard=standard(60.0),
 )
 
@@ -352,7 +352,7 @@ def _ensemble(norm: Norm) -> Row:
             integer("square_iter", 1000, "steps of Square (ours; ART's 5 x 5000 take minutes an image)"),
         ),
         evaluations="up to 75 000 with ART's own list",
-        quick=quick(1.1, block=32, samples=32, max_iter=10, restarts=1, square_iter=30),
+        quick=quick(0.3, block=8, samples=8, max_iter=10, restarts=1, square_iter=30),
         standard=standard(120.0, timeout_s=7200.0),
     )
 

@@ -32,7 +32,7 @@ def _square(norm: Norm) -> Row:
                 "one square for all images of a batch; three predictions a step; at L2 some images come back as NaN.",
             ),
         ),
-        quick=quick(1.0, max_iter=50),
+        quick=quick(0.5, max_iter=25),
         standard=standard(150.0),
     )
 
@@ -54,7 +54,7 @@ def _simple(basis: str) -> Row:
             number("epsilon", 0.2, "size of a step (.2: paper, section 4)", minimum=1e-4, maximum=1.0),
         ),
         evaluations="at most 2 x iterations",
-        quick=quick(1.0, block=4, samples=4, max_iter=100),
+        quick=quick(0.5, block=2, samples=2, max_iter=100),
         standard=standard(60.0, block=32, samples=256),
     )
 
@@ -126,7 +126,7 @@ _SIGN = Row(
         integer("queries", 60000, _CEILING),
     ),
     evaluations="600-1500 at 10 iterations",
-    quick=quick(1.5, block=4, samples=4, max_iter=5, num_trial=10, k=20, query_limit=600, queries=4000),
+    quick=quick(0.8, block=2, samples=2, max_iter=5, num_trial=10, k=20, query_limit=600, queries=4000),
     standard=standard(150.0, block=16, samples=64, timeout_s=7200.0),
 )
 
