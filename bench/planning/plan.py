@@ -92,9 +92,7 @@ class Selection:
     def preload(self) -> tuple[str, ...]:
         """Return the slow libraries that the selected entries want imported once."""
         entries = [c.found.entry for c in (*self.defenses, *self.attacks, *self.datasets, *self.hardware)]
-        return tuple(
-            dict.fromkeys(("torch", "bench.tasks.building", *(name for entry in entries for name in entry.preload)))
-        )
+        return tuple(dict.fromkeys(("torch", *(name for entry in entries for name in entry.preload))))
 
 
 @dataclass

@@ -28,7 +28,7 @@ class Entry:
     name : as users type it; lower case, digits and dashes
     version : the entry's own semantic version; raise it when its numbers change
     requires : distributions, such as "cma>=3"; where one is missing the entry is listed as unavailable
-    preload : slow libraries that the implementation uses, imported once before workers are forked
+    preload : modules that are slow to import, imported once before workers are forked; they must not need the task
     api : version of this contract
     """
 

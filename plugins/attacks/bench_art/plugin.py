@@ -9,7 +9,7 @@ from bench.plugins.hookspecs import hookimpl
 from bench_art.table import ROWS
 from bench_art.withheld import WITHHELD
 
-_CONTROL = Settings(seconds=0.05, timeout_s=120.0)
+_QUICK, _STANDARD = Settings(seconds=0.05, block=64), Settings(seconds=0.05)
 
 
 @hookimpl
@@ -23,8 +23,8 @@ def bench_attacks() -> Sequence[Attack | NotOffered]:
             norm="",
             access="none",
             control=True,
-            quick=_CONTROL,
-            standard=_CONTROL,
+            quick=_QUICK,
+            standard=_STANDARD,
         ),
         Attack(
             name="noise",
@@ -33,8 +33,8 @@ def bench_attacks() -> Sequence[Attack | NotOffered]:
             norm="",
             access="none",
             control=True,
-            quick=_CONTROL,
-            standard=_CONTROL,
+            quick=_QUICK,
+            standard=_STANDARD,
         ),
     ]
     return [*controls, *(row.entry() for row in ROWS), *WITHHELD]

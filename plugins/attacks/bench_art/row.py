@@ -65,7 +65,7 @@ class Row:
             source=self.source,
             parameters=self.parameters,
             requires=("adversarial-robustness-toolbox>=1.20,<2", *self.requires),
-            preload=("art.attacks.evasion", "art.estimators.classification"),  # seconds to import
+            preload=("art.attacks.evasion", "bench_art.adapter"),  # ART takes seconds to import
             norm=self.norm,
             access=self.access,
             minimum_norm=self.minimum_norm,

@@ -30,7 +30,7 @@ def bench_defenses() -> Sequence[Defense]:
     return [
         Defense(
             name="superiot",
-            preload=("numba",),
+            preload=("bench_superiot.warm",),
             factory="bench_superiot.defense:SuperIoT",
             summary="The device sends part of the pixels; the server recovers the rest by sparsity and denoises.",
             source=(
