@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -73,3 +76,33 @@ def command_line(tmp_path: Path) -> CommandLine:
     }
     environment.pop("BENCH_DATA_DIR", None)
     return CommandLine(tmp_path, environment)
+
+
+PLACE = SUPPORT / "sample_records.py"
+
+
+def _load() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("sample_records", PLACE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def made() -> ModuleType:
+    """The functions that make records up."""
+    return _load()
+
+
+@pytest.fixture(scope="session")
+def sample(made: ModuleType) -> list[dict[str, Any]]:
+    """A whole comparison."""
+    return made.sample_records(n=300)
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of drawn charts that all tests share."""
+    return tmp_path_factory.getbasetemp() / "charts"

@@ -87,12 +87,16 @@ def standing(row: Row) -> Standing:
 
 
 def failed_gates(records: Iterable[Record]) -> list[tuple[str, str]]:
-    """Return the name of each gate that failed, and what it found where; controls left out."""
+    """Return the name of each gate that failed where it bars a ranking, and what it found.
+
+    That is in clean cells and in the ladder's. Another attack can only lower a number: that it could not move (a ratio
+    loss is flat where the true class stands third, say) makes no number too high, and is shown beside its own cell.
+    """
     found = []
     for record in records:
         attack = record.get("attack") or {}
         where = f"{attack['label']}, {record['knowledge']}" if attack else str(record["kind"])
-        if not attack.get("control", False):
+        if not attack or attack.get("core"):
             for gate in record.get("gates") or []:
                 if gate["outcome"] == "fail":
                     found.append((str(gate["name"]), f"{where}: {str(gate['evidence']).rstrip('.')}"))
