@@ -61,8 +61,10 @@ def test_a_coin_flip_under_thirty_null_attacks_scores_its_clean_accuracy(command
     assert abs(row["robust_accuracy"] - clean["toy-coin"]) < 0.01
 
 
-@pytest.mark.parametrize("cheat", ["toy-cheat-labels", "toy-cheat-rows", "toy-cheat-memory"])
+@pytest.mark.parametrize("cheat", ["toy-cheat-labels", "toy-cheat-rows", "toy-cheat-memory", "toy-cheat-draws"])
 def test_a_cheat_gains_nothing(command_line, cheat):
+    (command_line.folder / "notes").mkdir()
+    command_line.environment["BENCH_CHEAT_FOLDER"] = str(command_line.folder / "notes")
     command_line(
         *BASE,
         "--defenses",

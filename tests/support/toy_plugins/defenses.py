@@ -1,6 +1,8 @@
 """Defenses that flip coins, that break, and that cheat."""
 
+import os
 import sys
+from pathlib import Path
 
 import torch
 
@@ -133,6 +135,34 @@ class _Remember(Stage):
         old_x, old_logits = _SEEN[0]
         nearest = torch.cdist(x.flatten(1), old_x.flatten(1)).argmin(1)
         return old_logits[nearest] + 0 * logits
+
+
+class DrawsCheat:
+    """Notes on disk what it answered to which draws, and answers so again when it meets them again."""
+
+    def deploy(self, network, result, shape):
+        return Deployment.chain(Capture(), _ByDraws(network))
+
+
+class _ByDraws(Stage):
+    randomised = True
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, signal):
+        logits = self.network(signal.x).detach()
+        folder = Path(os.environ["BENCH_CHEAT_FOLDER"])
+        rows = []
+        for name, row in zip(signal.draws.seeds("who"), logits, strict=True):
+            note = folder / f"{name:016x}"
+            if note.exists():
+                row = torch.tensor([float(part) for part in note.read_text().split()])
+            else:
+                note.write_text(" ".join(str(float(value)) for value in row))
+            rows.append(row)
+        return signal.replace(torch.stack(rows) + 0 * self.network(signal.x))
 
 
 class RowCheat:

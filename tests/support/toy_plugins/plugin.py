@@ -38,6 +38,7 @@ def bench_defenses():
         "toy-cheat-labels": "LabelCheat",
         "toy-cheat-rows": "RowCheat",
         "toy-cheat-memory": "MemoryCheat",
+        "toy-cheat-draws": "DrawsCheat",
         "toy-secret-noise": "SecretNoise",
         "toy-fit-fails": "FitFails",
     }
