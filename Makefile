@@ -1,4 +1,4 @@
-.PHONY: setup run test lint format docs bench reports train clean
+.PHONY: setup run test faults lint format docs bench reports train clean
 BIN := .venv/bin
 
 setup:  ## everything for working on the project
@@ -9,6 +9,9 @@ run:  ## the main job
 
 test: setup
 	$(BIN)/python -m pytest -q
+
+faults: setup  ## a kill at every single event of the store: about half an hour
+	BENCH_EVERY_EVENT=1 $(BIN)/python -m pytest -q tests/faults
 
 lint: setup  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
