@@ -71,8 +71,8 @@ def check(store: Store) -> None:
     if store.has(KEY):
         np.testing.assert_array_equal(store.read(KEY).tensors["x"], TENSORS["x"])
         assert store.failure(KEY) is None
-    assert store.failure(KEY) in (None, {"status": "failed", "reason": "first try"})
-    assert store.failure(LOST) in (None, {"status": "failed", "reason": "for good"})
+    assert store.failure(KEY) in (None, {"status": "failed", "reason": "first try", "trace": "", "printed": ""})
+    assert store.failure(LOST) in (None, {"status": "failed", "reason": "for good", "trace": "", "printed": ""})
     record = store.record(RUN)
     assert record is None or (record["turn"] in (1, 2) and store.has(KEY))
     assert not (store.root / "damaged").exists()
@@ -88,7 +88,7 @@ def finish(store: Store) -> None:
     exec(SEQUENCE, scope)
     scope["work"](store.root)  # type: ignore[operator]
     assert store.record(RUN)["turn"] == 2  # type: ignore[index]
-    assert store.failure(LOST) == {"status": "failed", "reason": "for good"}
+    assert store.failure(LOST) == {"status": "failed", "reason": "for good", "trace": "", "printed": ""}
     check(store)
     store.gc(dry_run=False, grace_s=0.0)
     assert sorted(p.relative_to(store.root).parts[0] for p in store.root.rglob("*.*") if p.is_file()) == [

@@ -181,7 +181,7 @@ def test_a_sealed_text_is_read_back_or_found_damaged(value, data) -> None:
 def test_a_failure_is_remembered_until_its_object_is_there(store: Store) -> None:
     assert store.failure(KEY) is None
     store.fail(KEY, "timed-out", "took longer than 5 s")
-    assert store.failure(KEY) == {"status": "timed-out", "reason": "took longer than 5 s"}
+    assert store.failure(KEY) == {"status": "timed-out", "reason": "took longer than 5 s", "trace": "", "printed": ""}
     store.write(KEY, TENSORS, META)
     assert store.failure(KEY) is None
     path_of(store).unlink()
