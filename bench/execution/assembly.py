@@ -19,7 +19,7 @@ from bench.analysis.gates import ball, determinism, gradients
 from bench.analysis.records import encode_array
 from bench.execution.executor import Finished
 from bench.planning.cell import Cell
-from bench.planning.plan import machine
+from bench.planning.machine import machine
 from bench.store import Store
 from bench.store.keys import versions
 

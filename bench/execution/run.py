@@ -12,7 +12,8 @@ from bench.execution.assembly import Assembler
 from bench.execution.executor import Finished, LocalExecutor
 from bench.execution.progress import Watcher
 from bench.execution.scheduler import Scheduler, Tally
-from bench.planning.plan import Plan, Planner, Selection
+from bench.planning.plan import Plan, Planner
+from bench.planning.selected import Selection
 from bench.planning.specification import RunSpecification
 from bench.planning.task import Task
 from bench.plugins.registry import Registry
