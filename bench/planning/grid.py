@@ -133,7 +133,8 @@ class Grid:
         for block in blocks(count, self.available, settings.block):
             # One minimum-norm result is judged at every radius.
             aim = self.headlines[point.norm] if entry.minimum_norm else point
-            craft = self._craft(target, seen, chosen, settings, described_surface, aim, block, seed)
+            standing = None if level == "oblivious" else self._standing(subject, traits, block, seed)
+            craft = self._craft(target, chosen, settings, described_surface, aim, block, seed, standing)
             evaluation = self._evaluation(subject, traits, block, seed, craft, point)
             self.plan.add(craft, evaluation)
             crafts.append(craft.key)
@@ -201,19 +202,17 @@ class Grid:
     def _craft(
         self,
         target: Subject,
-        seen: Mapping[str, Any],
         chosen: Chosen,
         settings: Settings,
         described_surface: Mapping[str, Any],
         point: ThreatPoint,
         block: tuple[int, int],
         seed: int,
+        standing: Task | None,
     ) -> Task:
         entry = chosen.found.entry
         assert isinstance(entry, Attack)
         parameters = {**dict(chosen.parameters), **{k: v for k, v in settings.parameters if k not in chosen.given}}
-        first = block[0] // CLEAN_BLOCK * CLEAN_BLOCK
-        clean = self._clean_block(target, seen, (first, min(first + CLEAN_BLOCK, self.available)), seed)
         cost = settings.seconds * described_surface["expectation"] * (block[1] - block[0]) / settings.block
         return make_task(
             "craft",
@@ -226,9 +225,7 @@ class Grid:
                 "threat": point.as_dict(),
                 "block": block,
                 "seed": seed,
-                "randomised": seen["randomised"],
-                "clean": [clean.key],
-                "clean_first": first,
+                "standing": standing and {"key": standing.key, "first": standing.spec["block"][0]},
                 "minimum_norm": entry.minimum_norm,
                 "images": self.data.images.key,
                 "labels": self.data.labels.key,
@@ -241,12 +238,13 @@ class Grid:
                 "block": block,
                 "seed": seed,
                 "data": self.meta["test_fingerprint"],
+                "attacked": "standing" if standing else "all",
             },
             needs=(
                 target.fit.key,
                 target.inspect.key,
                 *target.model.needs,
-                clean.key,
+                *((standing.key,) if standing else ()),
                 self.data.images.key,
                 self.data.labels.key,
             ),
@@ -295,6 +293,13 @@ class Grid:
             needs=tuple(needs),
             seconds=0.3 * draws["score"] ** 0.5,
         )
+
+    def _standing(self, subject: Subject, traits: Mapping[str, Any], block: tuple[int, int], seed: int) -> Task | None:
+        """Return the clean answers that say which images of a block stand at all; None where each draw may differ."""
+        first = block[0] // CLEAN_BLOCK * CLEAN_BLOCK
+        if traits["randomised"]:
+            return None
+        return self._clean_block(subject, traits, (first, min(first + CLEAN_BLOCK, self.available)), seed)
 
     def _clean_block(self, subject: Subject, traits: Mapping[str, Any], block: tuple[int, int], seed: int) -> Task:
         which = (subject.inspect.key, block, seed)

@@ -78,12 +78,17 @@ def craft(spec: Mapping[str, Any], store: Store) -> Outcome:
 
 
 def _worth_trying(spec: Mapping[str, Any], store: Store, y: torch.Tensor) -> torch.Tensor:
-    """Return which images are attacked: all of a randomised deployment, else those it gets right when clean."""
-    if spec["randomised"]:
+    """Return which images are attacked: those the deployment gets right when clean, where that is known, else all.
+
+    It is not known of a randomised deployment, nor to an oblivious attacker, who has the twin only: an image that the
+    twin gets wrong may well be one that the defense gets right.
+    """
+    standing = spec["standing"]
+    if standing is None:
         return torch.ones(len(y), dtype=torch.bool)
     first, last = spec["block"]
-    answers = np.concatenate([store.read(key).tensors["score"][0] for key in spec["clean"]])
-    start = spec["clean_first"]
+    answers = store.read(standing["key"]).tensors["score"][0]
+    start = standing["first"]
     return torch.from_numpy(answers[first - start : last - start].astype(np.int64)) == y
 
 
