@@ -53,7 +53,7 @@ class Standing:
     def reasons(self) -> str:
         """Return everything that stands between the row and a rank, empty where it is ranked."""
         parts = [self.evidence] if self.evidence else []
-        if not self.adaptive:
+        if not self.adaptive and self.status != "incomplete":
             parts.append("no attack that knows the defense was run")
         return "; ".join([*parts, *self.holes])
 
@@ -65,8 +65,11 @@ def standing(row: Row) -> Standing:
     -----
     A rung is there when, under every triple of seeds, a cell of that mark ended well at one of the levels asked for.
     A cell of the core that failed or timed out is a hole even where another level of the same mark ended well: its
-    number could only have been lower. Skipped cells are holes where the rung is not there without them.
+    number could only have been lower. Skipped cells are holes where the rung is not there without them. Of a defense
+    that could not be fitted or run at all, the reason is all there is to say.
     """
+    if absent := next((r for r in row.records if r["kind"] == "clean" and r["status"] != "ok"), None):
+        return Standing("incomplete", (), "", (f"{absent['status']}: {absent['reason']}",), adaptive=False)
     failed = failed_gates(row.records)
     gates = sorted({name.upper() for name, _ in failed})
     evidence = min(failed)[1] + (f" (and {len(failed) - 1} more)" if len(failed) > 1 else "") if failed else ""

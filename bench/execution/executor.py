@@ -86,14 +86,14 @@ class LocalExecutor:
     root : the store's folder
     jobs : tasks at a time; with one thread each, never more than the cores
     preload : slow libraries that the server imports once
-    memory_bytes : ceiling of a task's own memory, 0 for none
+    memory_bytes : ceiling of a task's own memory
 
     Raises
     ------
     BenchError : the server does not start
     """
 
-    def __init__(self, root: Path, *, jobs: int, preload: Sequence[str] = (), memory_bytes: int = 0) -> None:
+    def __init__(self, root: Path, *, jobs: int, preload: Sequence[str] = (), memory_bytes: int) -> None:
         self.jobs = jobs
         self._memory = memory_bytes
         self._running: dict[str, _Running] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from bench.errors import DamagedObject, MissingObject, UsageError
 from bench.execution.assembly import Assembler
 from bench.execution.executor import Finished, LocalExecutor
+from bench.execution.limits import cores, memory_bytes
 from bench.execution.progress import Watcher
 from bench.execution.scheduler import Scheduler, Tally
 from bench.planning.plan import Plan, Planner
@@ -46,11 +46,6 @@ class Run:
     def late(self) -> list[dict[str, Any]]:
         """Return the records of cells that were stopped because they took too long."""
         return [record for record in self.records if record["status"] == "timed-out"]
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def execute(
@@ -159,7 +154,11 @@ class _Workers:
 
     def scheduler(self, selection: Selection) -> Scheduler:
         if self.executor is None:
-            self.executor = LocalExecutor(self.store.root, jobs=self.jobs, preload=selection.preload)
+            # Half of it whatever the number of jobs: one task gone wild cannot take the machine, and which tasks are
+            # stopped does not depend on --jobs.
+            self.executor = LocalExecutor(
+                self.store.root, jobs=self.jobs, preload=selection.preload, memory_bytes=memory_bytes() // 2
+            )
         return Scheduler(self.store, self.executor, self.watcher)
 
     def __enter__(self) -> _Workers:

@@ -7,7 +7,10 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from filelock import Timeout
+
 from bench.execution.executor import Executor, Finished, Progressed
+from bench.execution.limits import stopwatch
 from bench.execution.progress import Watcher
 from bench.planning.task import Task
 from bench.store import Lease, Store
@@ -33,12 +36,13 @@ class Scheduler:
     """Runs a graph of tasks; what is in the store is done, what is not is not.
 
     A task that another run holds is waited for; a task whose needs failed fails for that reason. Ordering: exclusive
-    tasks last and alone; else what unblocks most first, then the longest.
+    tasks last and alone, also among the runs of this machine; else what unblocks most first, then the longest.
     """
 
     def __init__(self, store: Store, executor: Executor, watcher: Watcher) -> None:
         self.store, self.executor, self.watcher = store, executor, watcher
         self.leases: dict[str, Lease] = {}
+        self.stopwatch = stopwatch()
 
     def execute(self, tasks: Iterable[Task]) -> Tally:
         """Execute what is missing of ``tasks`` and of nothing else; returns when all is done or failed."""
@@ -64,6 +68,7 @@ class Scheduler:
         finally:
             for key in list(self.leases):
                 self._release(key)
+            self.stopwatch.release()
             self.watcher.end()
         tally.seconds = time.monotonic() - start
         return tally
@@ -93,6 +98,9 @@ class Scheduler:
             lease = self.store.claim(task.key)
             if lease is None:
                 continue
+            if task.exclusive and not self._take_stopwatch():
+                lease.release()
+                return
             self.leases[task.key] = lease
             del waiting[task.key]
             running[task.key] = task
@@ -104,6 +112,7 @@ class Scheduler:
 
     def _finish(self, task: Task, event: Finished, tally: Tally) -> None:
         self._release(task.key)
+        self.stopwatch.release()
         if event.status == "ok":
             tally.executed.append(task.key)
             self.watcher.finished(task, "ok")
@@ -115,6 +124,13 @@ class Scheduler:
     def _fail(self, task: Task, event: Finished, tally: Tally) -> None:
         tally.failures[task.key] = event
         self.watcher.finished(task, event.status, event.reason)
+
+    def _take_stopwatch(self) -> bool:
+        try:
+            self.stopwatch.acquire(timeout=0)
+        except Timeout:
+            return False
+        return True
 
     def _release(self, key: str) -> None:
         if lease := self.leases.pop(key, None):

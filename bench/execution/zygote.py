@@ -146,15 +146,20 @@ def _work(root: Path, command: dict[str, Any], pipe: int) -> NoReturn:
     os.dup2(printed, 1)
     os.dup2(printed, 2)
     try:
-        if command["memory"]:
-            resource.setrlimit(resource.RLIMIT_DATA, (command["memory"], command["memory"]))
+        resource.setrlimit(resource.RLIMIT_DATA, (command["memory"], command["memory"]))
         result = _execute(root, command["task"], answers)
     except BaseException as error:
         from bench.errors import BenchError, DamagedObject, MissingObject, StoreFull
 
+        short = isinstance(error, MemoryError) or "can't allocate memory" in str(error)  # torch raises RuntimeError
         # What the machine did to the task, not the task itself: it may go well another time.
-        hindered = isinstance(error, (DamagedObject, MissingObject, StoreFull, MemoryError, OSError))
+        hindered = short or isinstance(error, (DamagedObject, MissingObject, StoreFull, OSError))
         text = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
+        if short:
+            text = (
+                f"The task needs more than the {command['memory'] / 2**30:.1f} GiB that one may use, half of this "
+                f"machine's memory ({text.splitlines()[0][:200]})"
+            )
         os.lseek(printed, max(0, os.lseek(printed, 0, os.SEEK_END) - _TAIL), os.SEEK_SET)
         said = os.read(printed, _TAIL).decode(errors="replace")
         trace = traceback.format_exc(limit=-8)

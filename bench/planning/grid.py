@@ -31,10 +31,23 @@ if TYPE_CHECKING:
 
 
 class Grid:
-    """The cells of one data set and one classifier."""
+    """The cells of one data set and one classifier.
 
-    def __init__(self, planner: Planner, plan: Plan, subjects: Sequence[Subject], meta: Mapping[str, Any]) -> None:
-        self.planner, self.plan, self.subjects, self.meta = planner, plan, subjects, meta
+    Parameters
+    ----------
+    absent : subjects that were asked for and cannot run here, with the reason
+    """
+
+    def __init__(
+        self,
+        planner: Planner,
+        plan: Plan,
+        subjects: Sequence[Subject],
+        absent: Sequence[tuple[Subject, str]],
+        meta: Mapping[str, Any],
+    ) -> None:
+        self.planner, self.plan, self.meta = planner, plan, meta
+        self.subjects, self.absent = subjects, absent
         self.spec, self.store = planner.spec, planner.store
         self.twin = next(s for s in subjects if s.entry.baseline)
         self.data = self.twin.model.data
@@ -64,6 +77,9 @@ class Grid:
                     self._attacks(subject, traits, twin_traits, seed)
             if fail is None and traits is not None and twin_traits is not None:
                 self._cost(subject, traits)
+        for subject, reason in self.absent:
+            for seed in self.spec.seeds:
+                self.plan.cells.append(self._cell("clean", self._base(subject, None, seed, self.count), skipped=reason))
 
     # -- the three kinds of cells --------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from bench.planning.selected import Selection
 from bench.planning.specification import RunSpecification
 from bench.planning.subjects import DataSubject, ModelSubject, Subject
 from bench.planning.task import Task
-from bench.plugins.entries import Dataset
+from bench.plugins.entries import Dataset, Defense
 from bench.plugins.registry import Registry
 from bench.plugins.selection import Chosen, select
 from bench.store import Store
@@ -88,7 +88,12 @@ class Planner:
                 subjects = [Subject.of(model, defense, self.spec, meta) for defense in self.selection.defenses]
                 for subject in subjects:
                     plan.add(subject.fit, subject.inspect)
-                Grid(self, plan, subjects, meta).fill()
+                absent = [
+                    (Subject.of(model, chosen, self.spec, meta), reason)
+                    for chosen, reason in self.selection.skipped
+                    if isinstance(chosen.found.entry, Defense)
+                ]
+                Grid(self, plan, subjects, absent, meta).fill()
         return plan
 
     def _default_model(self, data: DataSubject) -> Chosen:

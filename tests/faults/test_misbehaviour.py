@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+
 import pytest
 
 pytestmark = pytest.mark.faults
@@ -13,7 +17,7 @@ def by_attack(records):
 
 
 def test_every_way_for_an_attack_to_fail_is_a_record_with_its_reason(command_line):
-    attacks = "toy-raise,toy-hang,toy-die,toy-nan,toy-outside,toy-null-00"
+    attacks = "toy-raise,toy-hang,toy-die,toy-grow,toy-nan,toy-outside,toy-null-00"
     done = command_line(*BASE, "--defenses", "none", "--attacks", attacks, code=1)
     cells = by_attack(command_line.records("out"))
     reasons = {name: (r["status"], r["reason"]) for (_, name, level), r in cells.items() if level == "black-box"}
@@ -21,6 +25,8 @@ def test_every_way_for_an_attack_to_fail_is_a_record_with_its_reason(command_lin
     assert reasons["toy-raise"] == ("failed", "RuntimeError: the attack <b>broke</b>")
     assert reasons["toy-hang"] == ("timed-out", "stopped after 2 s")
     assert reasons["toy-die"] == ("failed", "the worker died (signal 9)")
+    assert reasons["toy-grow"][0] == "failed"
+    assert "GiB that one may use" in reasons["toy-grow"][1]
     assert reasons["toy-nan"][0] == "failed"
     assert "not finite for test images [1]" in reasons["toy-nan"][1]
     assert reasons["toy-outside"][0] == "failed"
@@ -74,6 +80,42 @@ def test_an_unmet_need_is_a_skipped_cell_with_its_reason(command_line):
     skipped = [r for r in command_line.records("out") if r["status"] == "skipped"]
     assert {r["attack"]["name"] for r in skipped} == {"toy-needs"}
     assert all("no-such-distribution" in r["reason"] for r in skipped)
+
+
+def test_a_defense_that_cannot_run_here_is_shown_with_its_reason(command_line):
+    done = command_line(*BASE, "--defenses", "toy-round,toy-absent-family", "--attacks", "toy-null-00")
+    skipped = [r for r in command_line.records("out") if r["status"] == "skipped"]
+    assert [(r["kind"], r["defense"]["name"]) for r in skipped] == [("clean", "toy-absent")]
+    assert "no-such-distribution" in skipped[0]["reason"]
+    assert re.search(r"toy-absent +incomplete: skipped: .*no-such-distribution", done.stdout)
+    assert "no-such-distribution" in (command_line.folder / "out" / "index.html").read_text()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
+def test_a_disk_that_fills_up_stops_the_run_with_what_to_do_and_loses_nothing(command_line, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=96k", "tmpfs", disk], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"mounting is not allowed here: {mounted.stderr.decode().strip()}")
+    arguments = (*BASE, "--defenses", "toy-noise,toy-round", "--attacks", "toy-null-0*", "--no-html")
+    try:
+        full = command_line(*arguments, "--store", str(disk), code=None)
+        assert full.returncode in (1, 2)
+        assert "No space is left" in full.stderr
+        assert "bench store gc" in full.stderr
+        assert "Traceback" not in full.stderr
+        assert not list(disk.rglob("*.tmp"))
+        subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True)
+        again = command_line(*arguments, "--store", str(disk))
+    finally:
+        subprocess.run(["umount", disk], check=True)
+    done = int(re.search(r"(\d+) tasks executed", again.stderr)[1])
+    fresh = command_line(*arguments)
+    assert 0 < done < int(re.search(r"(\d+) tasks executed", fresh.stderr)[1])  # what was stored was used
+    assert again.stdout == fresh.stdout
 
 
 @pytest.mark.parametrize(

@@ -49,3 +49,10 @@ class Outside:
         x = batch.x.clone()
         x[2] = (x[2] + 3 * threat.epsilon).clamp(0, 1)
         return AttackResult(torch.as_tensor(x))
+
+
+class Grows:
+    def run(self, surface, batch, threat):
+        kept = []
+        while True:
+            kept.append(torch.zeros(1 << 28))  # a GiB

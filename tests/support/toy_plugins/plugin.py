@@ -42,7 +42,16 @@ def bench_defenses():
         "toy-secret-noise": "SecretNoise",
         "toy-fit-fails": "FitFails",
     }
-    return [Defense(name=n, factory=f"toy_plugins.defenses:{f}", summary=n, family="toy") for n, f in names.items()]
+    return [
+        *[Defense(name=n, factory=f"toy_plugins.defenses:{f}", summary=n, family="toy") for n, f in names.items()],
+        Defense(
+            name="toy-absent",
+            factory="no_such_module:Defense",
+            summary="needs what is not installed",
+            family="toy-absent-family",
+            requires=("no-such-distribution",),
+        ),
+    ]
 
 
 @hookimpl
@@ -54,6 +63,7 @@ def bench_attacks():
         _attack("toy-raise", "Raises"),
         _attack("toy-hang", "Hangs", quick=short, standard=short),
         _attack("toy-die", "Dies"),
+        _attack("toy-grow", "Grows"),
         _attack("toy-nan", "NotFinite"),
         _attack("toy-outside", "Outside"),
         _attack("toy-needs", "Null", requires=("no-such-distribution",), default=True),
