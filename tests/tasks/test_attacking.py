@@ -1,0 +1,26 @@
+"""Which images an attack is given."""
+
+from __future__ import annotations
+
+import torch
+from safetensors.torch import save_file
+
+from bench.analysis.records import decode_array
+
+
+def test_all_images_where_the_attacker_cannot_know_which_stand_else_those_right_when_clean(command_line):
+    # A network that answers class 0 whatever it sees is right for every fourth image.
+    save_file({"1.weight": torch.zeros(4, 64), "1.bias": torch.zeros(4)}, command_line.folder / "zero.safetensors")
+    command_line(
+        *("run", "--datasets", "toy", "--models", "toy-net", "--weights", "zero.safetensors", "--samples", "128"),
+        *("--defenses", "toy-round,toy-noise", "--attacks", "toy-step", "--norm", "linf", "--hardware", "none"),
+        *("--no-html", "--out", "out"),
+    )
+    attacked = {
+        (r["defense"]["name"], r["knowledge"]): decode_array(r["outcomes"]["attacked"]).mean()
+        for r in command_line.records("out")
+        if r["kind"] == "attack" and r["status"] == "ok"
+    }
+    assert attacked["none", "white-box"] == attacked["toy-round", "adaptive"] == 0.25
+    assert attacked["toy-noise", "white-box"] == 1.0  # what one draw gets wrong, another may get right
+    assert attacked["toy-round", "oblivious"] == attacked["toy-noise", "oblivious"] == 1.0
