@@ -22,7 +22,13 @@ def as_it_is(deployment: Deployment, signal: Signal) -> Signal:
 
 
 def straight_through(deployment: Deployment, signal: Signal) -> Signal:
-    """Return the exact answer; backward, stages that declare no derivative are taken for the identity.
+    """Return the exact answer; backward, stages without a useful derivative are replaced.
+
+    Notes
+    -----
+    A stage that declares no derivative is taken for the identity; so is one that offers ``identity`` among its
+    surrogates, whatever it declares: with what follows it, it may be closer to that than its own derivative says. Where
+    the shape changes, the first surrogate that the stage offers stands in.
 
     References
     ----------
@@ -30,10 +36,13 @@ def straight_through(deployment: Deployment, signal: Signal) -> Signal:
     """
 
     def apply(node: Node, inputs: tuple[Signal, ...]) -> Signal:
-        exact = run_node(node, inputs)
-        if node.stage.differentiable or isinstance(node.stage, Join) or exact.x.shape != inputs[0].x.shape:
+        exact, stage = run_node(node, inputs), node.stage
+        if isinstance(stage, Join) or (stage.differentiable and "identity" not in stage.surrogates):
             return exact
-        return exact.replace(substitute(exact.x, inputs[0].x))
+        if exact.x.shape == inputs[0].x.shape:
+            return exact.replace(substitute(exact.x, inputs[0].x))
+        stand_in = next(iter(stage.surrogates.values()), None)
+        return exact if stand_in is None else exact.replace(substitute(exact.x, stand_in(inputs[0], 0.0).x))
 
     return deployment.walk(signal, apply, lambda node, leaving: node.stage.cross(leaving))
 

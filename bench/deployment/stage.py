@@ -23,8 +23,8 @@ class Stage(nn.Module):
     placement : where the stage runs
     randomised : its output depends on the signal's draws
     differentiable : autograd through ``forward`` is its true derivative almost everywhere
-    surrogates : name -> function(signal, progress in [0, 1]) with a useful derivative (BPDA); the identity is always
-        tried
+    surrogates : name -> function(signal, progress in [0, 1]) with a useful derivative (BPDA); see
+        ``bench.attack.surrogate.straight_through`` for which is used
     macs_declared : multiply-accumulates an image that a FLOP counter cannot see; None where it can
     wire_formats : names of ways to code what leaves the stage; the first is the default of ``encode``
 

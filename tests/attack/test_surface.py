@@ -180,3 +180,37 @@ def test_straight_through_is_exact_forward_and_the_identity_backward() -> None:
     torch.testing.assert_close(
         through.loss_gradient(x, Y), bare.loss_gradient(Capture().cross(Signal(at_the_steps, None)).x, Y)
     )
+
+
+def test_an_offered_identity_replaces_a_true_derivative_and_a_first_surrogate_one_of_another_shape() -> None:
+    class Masked(Stage):
+        placement = "device"
+
+        @property
+        def surrogates(self):
+            return {"identity": lambda signal, progress: signal}
+
+        def transform(self, x: Tensor) -> Tensor:
+            return x * torch.tensor([0.0, 1.0]).repeat(x.shape[-1] // 2)
+
+    class Halved(Stage):
+        placement = "device"
+        differentiable = False
+
+        @property
+        def surrogates(self):
+            return {"mean": lambda signal, progress: signal.replace((signal.x[..., ::2] + signal.x[..., 1::2]) / 2)}
+
+        def transform(self, x: Tensor) -> Tensor:
+            return torch.round((x[..., ::2] + x[..., 1::2]) / 2)
+
+    class Sum(torch.nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.stack([x.flatten(1).sum(1), torch.zeros(len(x))], 1)
+
+    x = images().requires_grad_(True)
+    for stage, derivative in ((Masked(), 1.0), (Halved(), 0.5)):
+        through = surface(stage, Classify(Sum()), backward=straight_through, knowledge="adaptive")
+        (gradient,) = torch.autograd.grad(through.logits(x)[:, 0].sum(), x)
+        assert (gradient == derivative).all()
+        assert torch.equal(through.logits(x), surface(stage, Classify(Sum()), backward=as_it_is).logits(x))

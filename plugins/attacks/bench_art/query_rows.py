@@ -19,6 +19,7 @@ def _square(norm: Norm) -> Row:
         source="Andriushchenko et al., ECCV 2020, arXiv 1912.00049",
         core="square",
         separable=False,
+        loses=norm == "l2",
         relative=(("eps", 1.0),),
         parameters=(
             integer("max_iter", 5000, "steps (5000: AutoAttack)"),

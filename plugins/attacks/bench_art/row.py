@@ -27,6 +27,7 @@ class Row:
     relative : (argument, factor): arguments in units of the threat's epsilon; the factor may name a parameter
     alone : ART takes the images one by one; the adapter does so too, each with its own seed
     whole : one call for the whole block, since the images share what is found
+    loses : a known defect gives some images back as NaN; they count as not found, and the record says how many
     softmax : wants probabilities instead of logits
     evaluations : forward samples an image, in words, from runs
     defects : (ART version, what is known to be wrong)
@@ -44,6 +45,7 @@ class Row:
     parameters: tuple[Parameter, ...] = ()
     alone: bool = False
     whole: bool = False
+    loses: bool = False
     softmax: bool = False
     minimum_norm: bool = False
     core: str = ""
