@@ -16,9 +16,11 @@ from bench.analysis.worst_case import attack_candidate, clean_candidate
 
 CELL_COLUMNS = (
     "dataset", "model", "defense", "family", "kind", "attack", "knowledge", "norm", "epsilon", "domain", "budget",
-    "status", "reason", "samples", "accuracy", "accuracy_low", "accuracy_high", "success_rate", "median_distance",
+    "status", "reason", "samples", "accuracy", "accuracy_low", "accuracy_high", "accuracy_float",
+    "success_rate", "median_distance",
     "transfer", "control", "core", "minimum_norm", "counts", "forward_per_image", "gradient_per_image", "seconds",
-    "gates", "seed_split", "seed_training", "seed_attack", "hardware", "headline", "finished", "cell_id", "run_key",
+    "gates", "notes", "seed_split", "seed_training", "seed_attack", "hardware", "headline", "finished",
+    "cell_id", "run_key",
 )  # fmt: skip
 
 
@@ -33,7 +35,8 @@ def cells(records: Iterable[Record]) -> pd.DataFrame:
     ``accuracy`` is the share of all images of the cell that are right under this attack alone, images that are wrong
     when clean counted as wrong; ``success_rate`` is the share of the cleanly right ones that it turns. ``counts`` says
     whether the cell may lower the worst case: it ended well and is no control. ``transfer`` marks oblivious attacks on
-    a defense that trains the classifier: its twin is another network.
+    a defense that trains the classifier: its twin is another network. ``accuracy_float`` is the accuracy before what
+    the attack found was brought to the 8-bit grid, for deterministic deployments; ``notes`` is what the attack says.
     """
     chosen = current(records)
     clean = {_deployment(r): r for r in chosen if r["kind"] == "clean" and r["status"] == "ok"}
@@ -65,6 +68,7 @@ def _cell(record: Record, clean: Record | None) -> dict[str, Any]:
     defense, aggregates, seeds = record["defense"], record.get("aggregates") or {}, record["seeds"]
     samples = int(record.get("samples") or 0)
     knowledge = str(record.get("knowledge") or "") if record["kind"] == "attack" else ""
+    told = (record.get("notes") or {}).get("attack")
     row: dict[str, Any] = {
         "dataset": record["dataset"]["label"],
         "model": record["model"]["label"],
@@ -83,6 +87,7 @@ def _cell(record: Record, clean: Record | None) -> dict[str, Any]:
         "accuracy": math.nan,
         "accuracy_low": math.nan,
         "accuracy_high": math.nan,
+        "accuracy_float": _number(aggregates.get("accuracy_float")),
         "success_rate": math.nan,
         "median_distance": math.nan,
         "transfer": knowledge == "oblivious" and bool(defense.get("trains", False)),
@@ -94,6 +99,7 @@ def _cell(record: Record, clean: Record | None) -> dict[str, Any]:
         "gradient_per_image": _per_image(aggregates.get("gradient"), samples),
         "seconds": _number(aggregates.get("seconds")),
         "gates": "; ".join(f"{gate['outcome']}: {gate['name']}" for gate in record.get("gates") or []),
+        "notes": "; ".join(f"{name} {value}" for name, value in told.items()) if isinstance(told, dict) else "",
         "seed_split": seeds["split"],
         "seed_training": seeds["training"],
         "seed_attack": seeds["attack"],

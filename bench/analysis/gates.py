@@ -13,6 +13,7 @@ GateOutcome = Literal["pass", "warn", "fail", "n/a"]
 
 ZERO_SHARE = 0.5  # ours: an undefended network's input gradient is rarely zero in more than a few percent of pixels
 DEAD_SHARE = 0.2  # ours: images whose whole gradient is zero
+STRANGE_SHARE = 0.01  # ours: room for a hard threshold that another batch's last bit tips over
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,25 @@ def ball(outside: Sequence[int], nonfinite: Sequence[int]) -> Verdict:
     if nonfinite:
         parts.append(f"{len(nonfinite)} not finite (images {_some(nonfinite)})")
     return Verdict("ball", "fail", "; ".join(parts) + ".")
+
+
+def consistency(strangers: int, attacked: int) -> Verdict:
+    """Judge whether a deployment answers while it is attacked as it does when it is judged.
+
+    Parameters
+    ----------
+    strangers, attacked : images whose x' was answered otherwise in the process that attacked it, on equal draws; of
+        how many
+
+    Notes
+    -----
+    Where it does not, the deployment looked for labels, for the rows' order or for its own past, which are about while
+    an attack runs and not when it is judged: the attack was led astray by something that no device has.
+    """
+    evidence = f"{strangers} of {attacked:,} images were answered otherwise while attacked than when judged"
+    if strangers > STRANGE_SHARE * attacked:
+        return Verdict("consistency", "fail", evidence + ": the attack did not meet what is deployed.")
+    return Verdict("consistency", "pass", evidence + ".")
 
 
 def determinism(declared_randomised: bool, observed_differs: bool, max_difference: float) -> Verdict:

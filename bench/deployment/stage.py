@@ -27,6 +27,7 @@ class Stage(nn.Module):
         ``bench.attack.surrogate.straight_through`` for which is used
     macs_declared : multiply-accumulates an image that a FLOP counter cannot see; None where it can
     wire_formats : names of ways to code what leaves the stage; the first is the default of ``encode``
+    facts : what a reader of the report should know of the stage as it is deployed, name -> number or text
 
     Notes
     -----
@@ -38,6 +39,11 @@ class Stage(nn.Module):
     differentiable: bool = True
     macs_declared: int | None = None
     wire_formats: tuple[str, ...] = ("raw",)
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        """What a parameter became, such as a rounded share."""
+        return {}
 
     @property
     def surrogates(self) -> Mapping[str, Surrogate]:

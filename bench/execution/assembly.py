@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.analysis.gates import ball, determinism, gradients
+from bench.analysis.gates import ball, consistency, determinism, gradients
 from bench.analysis.records import encode_array
 from bench.execution.executor import Finished
 from bench.planning.cell import Cell
@@ -92,7 +92,10 @@ class Assembler:
         aggregates: dict[str, Any] = {"accuracy": float(scored.mean() / len(score))}
         gates = []
         traits = record["defense"]
-        notes: dict[str, Any] = {"fit": self.store.meta(cell.fit).get("notes", {})}
+        notes: dict[str, Any] = {
+            "fit": self.store.meta(cell.fit).get("notes", {}),
+            "deployed": self.store.meta(cell.inspect).get("facts", {}),
+        }
         if cell.kind == "clean":
             difference = self._difference(cell)
             gates.append(determinism(bool(traits["randomised"]), difference > 1e-5, difference))
@@ -100,6 +103,9 @@ class Assembler:
             crafted = [self.store.read(key) for key in cell.crafts]
             seconds += sum(float(c.meta["seconds"]) for c in crafted)
             outcomes |= self._attack_arrays(answered, crafted, y)
+            if "score_float" in answered[0].tensors:
+                unrounded = np.concatenate([a.tensors["score_float"] for a in answered], axis=1)[0, :count]
+                aggregates["accuracy_float"] = float(((unrounded == y) & (clean_correct == 1)).mean())
             if not traits["randomised"]:
                 # An image that is wrong when clean counts as wrong, whatever an attack made of it.
                 outcomes["scored"] = scored * clean_correct
@@ -117,8 +123,11 @@ class Assembler:
             }
             if tally["values"]:
                 gates.append(gradients(tally, cell.asked["knowledge"]))
+            if all("strangers" in a.meta for a in answered):
+                strangers = sum(a.meta["strangers"] for a in answered)
+                gates.append(consistency(strangers, sum(int(c.tensors["attacked"].sum()) for c in crafted)))
             gates.append(ball([], []))  # an image outside fails its task, so none can be here
-            notes["attack"] = crafted[0].meta["notes"]
+            notes["attack"] = _together([c.meta["notes"] for c in crafted])
             record["pictures"] = self._pictures(cell, answered[0], y, outcomes)
         record |= {
             "outcomes": {name: encode_array(array) for name, array in outcomes.items()},
@@ -186,6 +195,16 @@ class Assembler:
                 }
             )
         return shown
+
+
+def _together(notes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the notes of all blocks: counts added up, of anything else the first."""
+    found: dict[str, Any] = {}
+    for block in notes:
+        for name, value in block.items():
+            counted = isinstance(value, int) and not isinstance(value, bool)
+            found[name] = found.get(name, 0) + value if counted else found.get(name, value)
+    return found
 
 
 def _bytes(image: Array) -> Array:

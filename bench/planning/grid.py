@@ -150,8 +150,9 @@ class Grid:
             # One minimum-norm result is judged at every radius.
             aim = self.headlines[point.norm] if entry.minimum_norm else point
             standing = None if level == "oblivious" else self._standing(subject, traits, block, seed)
-            craft = self._craft(target, chosen, settings, described_surface, aim, block, seed, standing)
-            evaluation = self._evaluation(subject, traits, block, seed, craft, point)
+            craft = self._craft(target, seen, chosen, settings, described_surface, aim, block, seed, standing)
+            witnessed = target is subject and aim.as_dict() == point.as_dict()
+            evaluation = self._evaluation(subject, traits, block, seed, craft, point, witnessed=witnessed)
             self.plan.add(craft, evaluation)
             crafts.append(craft.key)
             evaluations.append(evaluation.key)
@@ -218,6 +219,7 @@ class Grid:
     def _craft(
         self,
         target: Subject,
+        seen: Mapping[str, Any],
         chosen: Chosen,
         settings: Settings,
         described_surface: Mapping[str, Any],
@@ -241,6 +243,7 @@ class Grid:
                 "threat": point.as_dict(),
                 "block": block,
                 "seed": seed,
+                "answers": _answer_seed(seen, seed),
                 "standing": standing and {"key": standing.key, "first": standing.spec["block"][0]},
                 "minimum_norm": entry.minimum_norm,
                 "images": self.data.images.key,
@@ -276,10 +279,12 @@ class Grid:
         seed: int,
         craft: Task | None = None,
         point: ThreatPoint | None = None,
+        *,
+        witnessed: bool = False,
     ) -> Task:
         random = traits["randomised"]
         draws = {"select": SELECT_DRAWS, "score": SCORE_DRAWS} if random else {"select": 1, "score": 1}
-        used = seed if random else 0  # a deployment that draws nothing answers alike under every seed
+        used = _answer_seed(traits, seed)
         spec: dict[str, Any] = {
             "deployment": subject.deployment,
             "images": self.data.images.key,
@@ -296,7 +301,12 @@ class Grid:
         }
         needs = [subject.fit.key, subject.inspect.key, *subject.model.needs, self.data.images.key]
         if craft is not None and point is not None:
-            judged = {"craft": craft.key, "threat": point.as_dict(), "minimum_norm": craft.spec["minimum_norm"]}
+            judged = {
+                "craft": craft.key,
+                "threat": point.as_dict(),
+                "minimum_norm": craft.spec["minimum_norm"],
+                "witnessed": witnessed,
+            }
             spec |= judged
             preimage |= judged
             needs.append(craft.key)
@@ -417,6 +427,11 @@ class Grid:
             reason=reason,
             **parts,
         )
+
+
+def _answer_seed(traits: Mapping[str, Any], seed: int) -> int:
+    """Return the seed of answers: a deployment that draws nothing answers alike under every seed."""
+    return seed if traits["randomised"] else 0
 
 
 def _lasting(value: Any) -> Any:

@@ -51,6 +51,33 @@ def gaps(cells: Sequence[Row]) -> list[dict[str, Any]]:
     return found
 
 
+def learned(records: Iterable[Record]) -> list[dict[str, Any]]:
+    """Return what fitting and deploying each defense left to know, such as learned thresholds.
+
+    Returns
+    -------
+    list : dataset, model, defense, name, value as text
+    """
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
+    for record in records:
+        if record["kind"] == "clean" and record["status"] == "ok":
+            owner = {part: wording.plain(record[part]["label"]) for part in ("dataset", "model", "defense")}
+            notes = _mapping(record.get("notes"))
+            for name, value in {**_mapping(notes.get("deployed")), **_mapping(notes.get("fit"))}.items():
+                line = {**owner, "name": wording.plain(name.replace("_", " ")), "value": _told(value)}
+                found.setdefault((*line.values(),), line)
+    return list(found.values())
+
+
+def _told(value: object) -> str:
+    """Return a figure or a list of figures as text, as exact as it may matter."""
+    if isinstance(value, list):
+        return ", ".join(_told(item) for item in value)
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return wording.plain(value)
+
+
 def gates(records: Iterable[Record]) -> list[dict[str, Any]]:
     """Return every verdict of a gate that is no plain pass, worst first, and one line of counts for the passes."""
     order = {"fail": 0, "warn": 1, "pass": 2, "n/a": 3}

@@ -87,6 +87,7 @@ def page(
             sections=sections,
             strips=pictures.strips(records),
             added=added,
+            learned=details.learned(records),
             gaps=details.gaps(all_cells),
             gates=details.gates(records),
             figures=[_clean(row) for row in measurements(records).to_dict("records")],

@@ -12,9 +12,10 @@ import torch
 
 from bench.attack import Attack, Batch, Surface, Threat
 from bench.attack.surrogate import as_it_is, straight_through
-from bench.deployment import Draws
+from bench.deployment import Draws, Signal
 from bench.errors import ContractViolation
 from bench.store import Store
+from bench.tasks.answering import judged_images, streams
 from bench.tasks.building import deployment_of, images_of, implementation, labels_of
 from bench.tasks.outcome import Outcome
 
@@ -23,6 +24,9 @@ BACKWARDS = {"as-it-is": as_it_is, "straight-through": straight_through, "none":
 
 def craft(spec: Mapping[str, Any], store: Store) -> Outcome:
     """Return x' for each image of a block, (B, C, H, W), checked: finite, in the box, in the ball.
+
+    With it goes what the deployment answers to x' in this process, ``under_attack``, (B, K), on the draws that will
+    judge it: evaluation must get the same answers where neither labels nor an attack are about.
 
     Raises
     ------
@@ -37,8 +41,9 @@ def craft(spec: Mapping[str, Any], store: Store) -> Outcome:
     described = spec["surface"]
     block = blake2b(b"".join(digests), digest_size=8).digest()
     name = spec["attack"]["name"]
+    deployment = deployment_of(store, spec["deployment"])
     surface = Surface(
-        deployment_of(store, spec["deployment"]),
+        deployment,
         knowledge=described["knowledge"],
         access=described["access"],
         shape=tuple(spec["deployment"]["network"]["shape"]),
@@ -51,15 +56,20 @@ def craft(spec: Mapping[str, Any], store: Store) -> Outcome:
     )
     seed = int.from_bytes(blake2b(f"{name}/{spec['seed']}".encode() + block, digest_size=4).digest(), "little")
     rows = torch.nonzero(tried).flatten()
-    x_adv = x.clone()
+    x_adv, under_attack = x.clone(), torch.zeros(len(x), surface.classes)
     notes: Mapping[str, object] = {}
     if len(rows):
         attack: Attack = implementation(spec["attack"])
-        draws = Draws.of("craft", spec["seed"], [digests[i] for i in rows.tolist()]).spawn(name)
-        result = attack.run(surface, Batch(x[rows], y[rows], draws, seed), threat)
+        own = [digests[i] for i in rows.tolist()]
+        batch = Batch(x[rows], y[rows], Draws.of("craft", spec["seed"], own).spawn(name), seed)
+        result = attack.run(surface, batch, threat)
         _check(result.x_adv, x[rows], threat, (rows + first).tolist(), minimum_norm=spec["minimum_norm"])
         x_adv[rows] = result.x_adv.detach().float().clamp(0.0, 1.0)
         notes = result.notes
+        realised, inside = judged_images(threat, x[rows], x_adv[rows])
+        judged = torch.where(inside[:, None, None, None], realised, x[rows])
+        with torch.no_grad():
+            under_attack[rows] = deployment(Signal(judged, streams("score", spec["answers"], own, judged, 0))).x
     tally = asdict(surface.gradients)
     if tally["nonfinite"]:
         raise ContractViolation(
@@ -67,7 +77,11 @@ def craft(spec: Mapping[str, Any], store: Store) -> Outcome:
             "Give the stage a stable derivative or declare differentiable=False."
         )
     return Outcome(
-        tensors={"x_adv": x_adv.numpy(), "attacked": tried.numpy().astype(np.uint8)},
+        tensors={
+            "x_adv": x_adv.numpy(),
+            "attacked": tried.numpy().astype(np.uint8),
+            "under_attack": under_attack.numpy(),
+        },
         meta={
             "forward": surface.queries.forward,
             "gradient": surface.queries.gradient,

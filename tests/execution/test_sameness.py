@@ -87,3 +87,22 @@ def test_a_cheat_gains_nothing(command_line, cheat):
     else:
         assert share(records[cheat, "clean"]) == 1.0
         assert share(attacked) < 0.2  # an undefended linear layer falls to one step of this size
+
+
+# The one that knows its draws gives no gradient, which is another gate's business.
+@pytest.mark.parametrize("cheat", ["toy-cheat-labels", "toy-cheat-rows", "toy-cheat-memory"])
+def test_a_cheat_that_leads_an_attack_astray_is_not_ranked(command_line, cheat):
+    (command_line.folder / "notes").mkdir()
+    command_line.environment["BENCH_CHEAT_FOLDER"] = str(command_line.folder / "notes")
+    command_line(
+        *(*BASE, "--defenses", cheat, "--attacks", "toy-step", "--knowledge", "white-box", "--eps", "0.9"),
+        *("--samples", "256", "--out", "out"),
+    )
+    records = {(r["defense"]["name"], r["kind"]): r for r in command_line.records("out")}
+    attacked = records[cheat, "attack"]
+    gates = {g["name"]: g["outcome"] for g in attacked["gates"]}
+    assert {g["name"]: g["outcome"] for g in records["none", "attack"]["gates"]}["consistency"] == "pass"
+    board = json.loads((command_line.folder / "out" / "leaderboard.json").read_text())
+    row = next(r for r in board if r["defense"] == cheat)
+    # Either the attack found what it finds without a defense, or the row says that it met something else.
+    assert share(attacked) < 0.2 or (gates["consistency"] == "fail" and "CONSISTENCY" in row["status"])

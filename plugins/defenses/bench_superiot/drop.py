@@ -51,6 +51,11 @@ class PixelDrop(Stage):
         self.register_buffer("levels", torch.arange(256, dtype=torch.float32) / 255.0, persistent=False)
 
     @property
+    def facts(self) -> Mapping[str, object]:
+        """The share that whole pixels make of each window, and the window's side."""
+        return {"effective_ratio": self.windows.effective_ratio, "window": self.windows.size}
+
+    @property
     def surrogates(self) -> Mapping[str, Surrogate]:
         """``identity``: the pixels that this draw drops keep their gradient, for there are other draws."""
         return {"identity": lambda signal, progress: self(signal).replace(signal.x)}
