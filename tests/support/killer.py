@@ -1,7 +1,8 @@
-"""A listener on the store's events that kills the process it is in at the n-th event of the whole run.
+"""A listener on the store's events that stops something at the n-th event of the whole run.
 
-BENCH_KILL_AT: the number; BENCH_KILL_FOLDER: where the processes of a run count together; BENCH_KILL_SIGNAL: which
-signal.
+BENCH_KILL_AT: the number; BENCH_KILL_FOLDER: where the processes of a run count together, and where ``killed`` is left
+by the one that did it; BENCH_KILL_SIGNAL: SIGKILL goes to the process that the event is in, SIGINT to the command, as
+Ctrl-C does.
 """
 
 import fcntl
@@ -12,11 +13,29 @@ from pathlib import Path
 
 def heard(event):
     folder = Path(os.environ["BENCH_KILL_FOLDER"])
+    command = _command()
     with (folder / "events").open("a+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)
         number = len(file.readlines()) + 1
-        file.write(f"{os.getpid()} {event}\n")
+        file.write(f"{'main' if command == os.getpid() else 'worker'} {event}\n")
         file.flush()
     if number == int(os.environ.get("BENCH_KILL_AT", 0)):
-        os.kill(os.getpid(), getattr(signal, os.environ.get("BENCH_KILL_SIGNAL", "SIGKILL")))
+        (folder / "killed").touch()
+        how = os.environ.get("BENCH_KILL_SIGNAL", "SIGKILL")
+        os.kill(command if how == "SIGINT" else os.getpid(), getattr(signal, how))
+
+
+def _command():
+    """Return the process of the command that this one works for: the parent of the server of workers, else itself."""
+    process = os.getpid()
+    while process > 1:
+        words = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
+        status = Path(f"/proc/{process}/status").read_text()
+        parent = int(status.partition("PPid:")[2].split()[0])
+        if b"bench.execution.zygote" in words:
+            own = Path(f"/proc/{parent}/cmdline").read_bytes().split(b"\0")
+            if b"bench.execution.zygote" not in own:
+                return parent
+        process = parent
+    return os.getpid()
