@@ -27,6 +27,17 @@ def write_distribution(site: Path, name: str, entry_points: str) -> None:
     (folder / "top_level.txt").write_text(packages)
 
 
+def but_timings(records: list[dict[str, Any]]) -> list[str]:
+    """Return what must not depend on how a run went, one text a record, in a fixed order."""
+    told = []
+    for record in records:
+        lasting = {name: value for name, value in record.items() if name not in {"provenance", "measurements"}}
+        if "aggregates" in lasting:
+            lasting["aggregates"] = {n: v for n, v in lasting["aggregates"].items() if n != "seconds"}
+        told.append(json.dumps(lasting, sort_keys=True))
+    return sorted(told)
+
+
 @dataclass
 class CommandLine:
     """The ``bench`` command with a store of its own and the toy plugin."""
@@ -56,6 +67,10 @@ class CommandLine:
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    def lasting(self, out: str) -> list[str]:
+        """Return a run's records without what is timed."""
+        return but_timings(self.records(out))
 
     def records(self, out: str) -> list[dict]:
         lines = (self.folder / out / "records.jsonl").read_text().splitlines()

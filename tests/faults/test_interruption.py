@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import shutil
@@ -33,21 +32,6 @@ RUN = (
 )
 
 
-def outcomes(records: list[dict]) -> list[tuple]:
-    """Return what must not depend on how the run went: everything but timings."""
-    return sorted(
-        (
-            r["cell_id"],
-            r["run_key"],
-            r["status"],
-            json.dumps(r.get("outcomes"), sort_keys=True),
-            json.dumps(r.get("gates")),
-            json.dumps({k: v for k, v in r.get("aggregates", {}).items() if k != "seconds"}, sort_keys=True),
-        )
-        for r in records
-    )
-
-
 def listener(folder: Path, **more: str) -> dict[str, str]:
     folder.mkdir(exist_ok=True)
     return {"BENCH_STORE_LISTENER": "killer:heard", "BENCH_KILL_FOLDER": str(folder), **more}
@@ -58,13 +42,13 @@ def expected(command_line):
     """The records of an undisturbed run, in a store of its own, and the events of its store, each with its process."""
     folder = command_line.folder / "undisturbed"
     command_line(*RUN, "--out", "expected", "--store", str(folder / "store"), **listener(folder))
-    return outcomes(command_line.records("expected")), (folder / "events").read_text().splitlines()
+    return command_line.lasting("expected"), (folder / "events").read_text().splitlines()
 
 
 def check_goes_on(command_line, expected, store: str, out: str, *, twice: bool = True) -> int:
     """Start the run again; it must end, give the same, and (``twice``) leave nothing to do. Return what it executed."""
     done = command_line(*RUN, "--out", out, "--store", store)
-    assert outcomes(command_line.records(out)) == expected
+    assert command_line.lasting(out) == expected
     if twice:
         again = command_line(*RUN, "--out", out, "--store", store)
         assert "\n0 tasks executed" in "\n" + again.stderr
@@ -140,7 +124,7 @@ def test_two_runs_on_one_store_share_the_work(command_line, expected):
     said = [run.communicate(timeout=120) for run in both]
     assert [run.returncode for run in both] == [0, 0], said
     executed = [int(err.rpartition(" tasks executed")[0].split()[-1]) for _, err in said]
-    assert outcomes(command_line.records("out-0")) == outcomes(command_line.records("out-1")) == records
+    assert command_line.lasting("out-0") == command_line.lasting("out-1") == records
     alone = command_line(*RUN, "--out", "alone", "--store", str(command_line.folder / "alone"))
     assert sum(executed) == int(alone.stderr.rpartition(" tasks executed")[0].split()[-1])
 

@@ -86,11 +86,11 @@ def test_shipped_weights_reach_what_their_card_says(model, source, dataset, para
     assert card is not None, [c.weights_path.name for c in shipped_cards(ENTRIES[model])]
     assert card.test_images == 10_000
     assert card.clean_accuracy >= least
-    count = 2_000 if model != "lenet5" else 10_000  # the first ones, for speed
     images = source.load(root, "test")
     module, _, factory = ENTRIES[model].factory.partition(":")
     network = getattr(import_module(module), factory)(**parameters).build(images.x.shape[1:], 10)
     load_into(network, load_weights(card.weights_path, sha256=card.sha256))
-    reached = accuracy(network, torch.from_numpy(images.x[:count]), torch.from_numpy(images.y[:count]))
-    allowance = 1e-4 if count == 10_000 else 3 * (card.clean_accuracy * (1 - card.clean_accuracy) / count) ** 0.5 + 0.01
-    assert reached == pytest.approx(card.clean_accuracy, abs=allowance)
+    reached = accuracy(network, torch.from_numpy(images.x), torch.from_numpy(images.y))
+    # Another processor may turn an image that lies on a boundary, hardly more than a few in 10,000.
+    assert reached == pytest.approx(card.clean_accuracy, abs=5e-4)
+    assert reached >= least
