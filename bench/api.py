@@ -109,11 +109,21 @@ def execute(
 
 
 def plan(*, store: str | Path | None = None, **flags: Any) -> Plan:
-    """Return what a run would consist of, as far as the store lets it be known; executes nothing."""
+    """Return what a run would consist of; executes nothing.
+
+    Notes
+    -----
+    Where a data set was not read or a defense not fitted yet (``settled`` is False), usual traits are supposed for it:
+    the cells are those that will come unless it differs, under keys that will be others.
+    """
     from bench.planning.plan import Planner
+    from bench.planning.supposition import Supposing
     from bench.plugins.registry import discover
 
-    return Planner(discover(), open_store(store), specification(**flags)).plan()
+    supposing = Supposing(open_store(store))
+    made = Planner(discover(), supposing, specification(**flags)).plan()
+    made.settled = not supposing.supposed
+    return made
 
 
 def open_store(root: str | Path | None = None) -> Any:

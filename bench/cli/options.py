@@ -36,19 +36,34 @@ def _read_config(ctx: click.Context, parameter: click.Parameter, path: Path | No
         values = tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f'Config {path}: {error}. It is TOML, such as: defenses = "superiot,qusec"') from None
-    known = {option.name or "": option for option in ctx.command.params}
+    from bench.cli.run import command as run
+
+    own, known = _flags(ctx.command), _flags(run) | _flags(ctx.command)
     defaults: dict[str, Any] = {}
     for name, value in values.items():
-        key = name.replace("-", "_")
-        if key not in known or key == "config":
-            raise UnknownName(f"setting in {path}", name, [k.replace("_", "-") for k in known if k != "config"])
+        flag = name.replace("_", "-")
+        if flag not in known:
+            raise UnknownName(f"setting in {path}", name, known)
+        key, switch, means = known[flag]
         if isinstance(value, dict):
-            raise UsageError(f"Config {path}: {name!r} is a table; expected the value of the flag --{name}.")
-        defaults[key] = ",".join(map(str, value)) if isinstance(value, list) else value
-    if "html" in defaults and not isinstance(defaults["html"], bool):
-        raise UsageError(f"Config {path}: html must be true or false; got {defaults['html']!r}.")
+            raise UsageError(f"Config {path}: {name!r} is a table; expected the value of the flag --{flag}.")
+        if switch and not isinstance(value, bool):
+            raise UsageError(f"Config {path}: {name} must be true or false; got {value!r}.")
+        if flag in own:  # what only a run has a use for does not keep its file from being planned
+            text = ",".join(map(str, value)) if isinstance(value, list) else value
+            defaults[key] = value == means if switch else text
     ctx.default_map = {**(ctx.default_map or {}), **defaults}
     return path
+
+
+def _flags(command: click.Command) -> dict[str, tuple[str, bool, bool]]:
+    """Return what may stand in a config file: flag -> parameter, whether it is a switch, and what true means for it."""
+    found = {}
+    for option in command.params:
+        if isinstance(option, click.Option) and option.name and option.expose_value:
+            for means, spellings in ((True, option.opts), (False, option.secondary_opts)):
+                found |= {text.lstrip("-"): (option.name, option.is_flag, means) for text in spellings}
+    return found
 
 
 def folder(path: str | None) -> Path | None:

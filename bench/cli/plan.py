@@ -22,8 +22,8 @@ from bench.errors import ExitCode
 def command(*, store: str | None, list_cells: bool, as_json: bool, **flags: Any) -> int:
     """Show what a run would consist of: cells, what is there, what is skipped and why, time and bytes.
 
-    Nothing is executed. What depends on a data set that was not read, or on a defense that was not fitted, is not
-    known yet and said to be so.
+    Nothing is executed. What depends on a data set that was not read, or on a defense that was not fitted, is planned
+    as for a usual one, and said to be so.
     """
     from bench import api
     from bench.planning.estimate import estimate
@@ -72,6 +72,7 @@ def command(*, store: str | None, list_cells: bool, as_json: bool, **flags: Any)
         click.echo(f"skipped {count}: {reason}")
     if not made.settled:
         click.echo(
-            "More cells follow once the data sets are read and the defenses fitted; bench run does that by itself."
+            "Some data sets are not read or defenses not fitted yet: supposed to be usual ones. A defense that draws "
+            "takes longer, since it is asked many times."
         )
     return ExitCode.DONE if made.tasks else ExitCode.NOTHING

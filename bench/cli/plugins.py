@@ -9,8 +9,10 @@ import click
 
 from bench.cli.options import JSON, echo_json
 from bench.errors import ExitCode, UnknownName
+from bench.plugins.entries import NotOffered
 from bench.plugins.registry import Found, Kind, Registry, discover
 
+_HEADINGS = {"hardware": "hardware"}
 KINDS: tuple[Kind, ...] = ("defense", "attack", "model", "dataset", "hardware", "gate", "report-section")
 
 
@@ -26,25 +28,36 @@ def command(*, name: str | None, everything: bool, as_json: bool) -> int:
     if as_json:
         echo_json(
             {kind: [_row(found) for found in registry.of(kind).values()] for kind in KINDS}
-            | {"broken": [asdict(b) for b in registry.broken]}
+            | {
+                "not-offered": [_refused(entry) for entry in registry.not_offered],
+                "broken": [asdict(b) for b in registry.broken],
+            }
         )
         return ExitCode.DONE
     for kind in KINDS:
         entries = registry.of(kind)
         if not entries:
             continue
-        click.secho(f"{kind}s", bold=True)
+        click.secho(_HEADINGS.get(kind, f"{kind}s"), bold=True)
         width = max(len(n) for n in entries)
         for n, found in entries.items():
             state = f"  [unavailable: {found.unavailable}]" if found.unavailable else ""
             click.echo(f"  {n:{width}}  {found.entry.summary}  ({found.distribution} {found.version}){state}")
-    if everything and registry.not_offered:
+    if registry.not_offered:
         click.secho("not offered", bold=True)
-        for refused in registry.not_offered:
-            click.echo(f"  {refused.name}: {refused.summary}")
+        if everything:
+            for refused in registry.not_offered:
+                click.echo(f"  {refused.name}: {refused.summary}")
+        else:
+            names = ", ".join(refused.name for refused in registry.not_offered)
+            click.echo(f"  {names}  (--all says why)")
     for broken in registry.broken:
         click.secho(f"broken: {broken.name} ({broken.distribution} {broken.version}): {broken.reason}", fg="red")
     return ExitCode.DONE
+
+
+def _refused(entry: NotOffered) -> dict[str, Any]:
+    return {"kind": "not offered", "name": entry.name, "summary": entry.summary, "source": entry.source}
 
 
 def _row(found: Found) -> dict[str, Any]:
@@ -71,12 +84,13 @@ def _one(registry: Registry, name: str, *, as_json: bool) -> int:
     matches = [(kind, registry.of(kind)[name]) for kind in KINDS if name in registry.of(kind)]
     refused = [entry for entry in registry.not_offered if entry.name == name]
     if not matches and not refused:
-        raise UnknownName("plugin", name, [n for kind in KINDS for n in registry.of(kind)])
+        refusals = [entry.name for entry in registry.not_offered]
+        raise UnknownName("plugin", name, [*(n for kind in KINDS for n in registry.of(kind)), *refusals])
     if as_json:
-        echo_json([{"kind": kind, **_row(found)} for kind, found in matches])
+        echo_json([*({"kind": kind, **_row(found)} for kind, found in matches), *map(_refused, refused)])
         return ExitCode.DONE
     for entry in refused:
-        click.echo(f"{name}: not offered: {entry.summary}")
+        click.echo(f"{name}: {entry.summary}")
     for kind, found in matches:
         described = found.entry
         click.secho(f"{kind} {described.name}", bold=True)

@@ -51,5 +51,5 @@ def command(*, store: str | None, as_json: bool, **flags: Any) -> int:
         if row["state"] in {"failed", "timed-out"}:
             click.echo(f"{row['run_key'][:8]} {row['state']}: {row['what']}: {row['reason']}")
     if not made.settled:
-        click.echo("Some data sets are not read or defenses not fitted yet; their cells are not counted.")
+        click.echo("Some data sets are not read or defenses not fitted yet; their cells are counted as usual ones.")
     return ExitCode.DONE

@@ -19,11 +19,11 @@ from bench.planning.grid import Grid
 from bench.planning.selected import Selection
 from bench.planning.specification import RunSpecification
 from bench.planning.subjects import DataSubject, ModelSubject, Subject
+from bench.planning.supposition import Knowing
 from bench.planning.task import Task
 from bench.plugins.entries import Dataset, Defense
 from bench.plugins.registry import Registry
 from bench.plugins.selection import Chosen, select
-from bench.store import Store
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Planner:
     def __init__(
         self,
         registry: Registry,
-        store: Store,
+        store: Knowing,
         spec: RunSpecification,
         *,
         failures: Mapping[str, tuple[str, str]] | None = None,

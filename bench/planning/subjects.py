@@ -14,10 +14,10 @@ from packaging.requirements import InvalidRequirement, Requirement
 from bench.data.cards import Card, card_beside, file_sha256, find_card
 from bench.errors import PluginFault, UsageError
 from bench.planning.specification import RunSpecification
+from bench.planning.supposition import Knowing
 from bench.planning.task import Kind, Task
 from bench.plugins.entries import Dataset, Defense, Model
 from bench.plugins.selection import Chosen
-from bench.store import Store
 from bench.store.code import code_digest
 from bench.store.keys import environment_class, key, versions
 from bench.tasks import FUNCTIONS
@@ -268,7 +268,7 @@ class Subject:
         )
         return cls(model, chosen, fit, inspect, deployment)
 
-    def traits(self, store: Store) -> Mapping[str, Any] | None:
+    def traits(self, store: Knowing) -> Mapping[str, Any] | None:
         """Return what the deployment declares and shows, None before it was inspected."""
         return store.meta(self.inspect.key) if store.has(self.inspect.key) else None
 

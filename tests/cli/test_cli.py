@@ -40,10 +40,14 @@ def test_an_unknown_verb_is_told_the_nearest(command_line):
 def test_plan_run_status_explain_and_report_tell_one_story(command_line):
     before = json.loads(command_line("plan", *TINY, "--json").stdout)
     assert before["settled"] is False
+    assert before["seconds_on_one_core"] > 0
     command_line("run", *TINY, "--out", "out")
     after = json.loads(command_line("plan", *TINY, "--json").stdout)
     assert (after["settled"], after["missing"]) == (True, 0)
     assert {cell["state"] for cell in after["cells"]} == {"cached"}
+    # On an empty store the plan names the cells that then come.
+    assert [cell["what"] for cell in before["cells"]] == [cell["what"] for cell in after["cells"]]
+    assert {cell["state"] for cell in before["cells"]} == {"to do"}
 
     states = json.loads(command_line("status", *TINY, "--json").stdout)
     assert {cell["state"] for cell in states["cells"]} == {"ok"}
@@ -77,10 +81,19 @@ def test_a_config_file_says_the_same_as_the_flags_and_flags_win(command_line):
     from_file = json.loads(command_line("plan", "--config", "study.toml", "--json").stdout)
     from_flags = json.loads(command_line("plan", *TINY, "--json").stdout)
     assert from_file == from_flags
+    # What only a run has a use for may stand in the same file, spelled as the flag.
+    with (command_line.folder / "study.toml").open("a") as file:
+        file.write('out = "out"\njobs = 1\nno-html = true\n')
+    assert json.loads(command_line("plan", "--config", "study.toml", "--json").stdout) == from_flags
+    command_line("run", "--config", "study.toml")
+    assert (command_line.folder / "out" / "leaderboard.csv").exists()
+    assert not (command_line.folder / "out" / "index.html").exists()
     wrong = command_line("plan", "--config", "study.toml", "--datasets", "toi", code=2)
     assert "Did you mean 'toy'" in wrong.stderr
     (command_line.folder / "bad.toml").write_text('defences = "none"\n')
     assert "Did you mean 'defenses'" in command_line("plan", "--config", "bad.toml", code=2).stderr
+    (command_line.folder / "bad.toml").write_text('download = "yes"\n')
+    assert "must be true or false" in command_line("plan", "--config", "bad.toml", code=2).stderr
 
 
 def test_the_latest_report_is_linked_and_json_is_alone_on_standard_output(command_line):
