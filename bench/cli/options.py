@@ -58,7 +58,7 @@ def _read_config(ctx: click.Context, parameter: click.Parameter, path: Path | No
 
 def _flags(command: click.Command) -> dict[str, tuple[str, bool, bool]]:
     """Return what may stand in a config file: flag -> parameter, whether it is a switch, and what true means for it."""
-    found = {}
+    found: dict[str, tuple[str, bool, bool]] = {}
     for option in command.params:
         if isinstance(option, click.Option) and option.name and option.expose_value:
             for means, spellings in ((True, option.opts), (False, option.secondary_opts)):

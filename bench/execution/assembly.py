@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from bench.analysis.gates import ball, consistency, determinism, gradients
 from bench.analysis.records import encode_array
 from bench.execution.executor import Finished
+from bench.execution.judging import Judges
 from bench.planning.cell import Cell
 from bench.planning.machine import machine
 from bench.store import Store
@@ -34,10 +35,12 @@ class Assembler:
     Parameters
     ----------
     command : as the user typed it, or the call
+    judges : the gates of plugins
     """
 
     store: Store
     command: str
+    judges: Judges
     _clean: dict[tuple[str, ...], tuple[Array, Array]] = field(default_factory=dict)
     _labels: dict[str, Array] = field(default_factory=dict)
 
@@ -67,6 +70,7 @@ class Assembler:
             seconds = meta["seconds"]
         else:
             seconds = self._outcomes(cell, record)
+            record["gates"] += [verdict.as_dict() for verdict in self.judges.verdicts(record)]
         record["provenance"] = {
             "versions": dict(versions()),
             "machine": {**machine(), "python": platform.python_version(), "system": sys.platform},
@@ -133,7 +137,7 @@ class Assembler:
             "outcomes": {name: encode_array(array) for name, array in outcomes.items()},
             "draws": {"select": len(select), "score": len(score)},
             "aggregates": aggregates,
-            "gates": [{"name": g.name, "outcome": g.outcome, "evidence": g.evidence} for g in gates],
+            "gates": [verdict.as_dict() for verdict in gates],
             "notes": notes,
         }
         return seconds

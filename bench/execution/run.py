@@ -9,6 +9,7 @@ from typing import Any
 from bench.errors import DamagedObject, MissingObject, UsageError
 from bench.execution.assembly import Assembler
 from bench.execution.executor import Finished, LocalExecutor
+from bench.execution.judging import Judges
 from bench.execution.limits import cores, memory_bytes
 from bench.execution.progress import Watcher
 from bench.execution.scheduler import Scheduler, Tally
@@ -72,12 +73,12 @@ def execute(
     available = cores()
     if jobs > available:
         raise UsageError(f"--jobs {jobs} is more than the {available} cores of this machine; each job is one thread.")
-    tally = Tally()
+    tally, judges = Tally(), Judges.of(registry)
     with _Workers(store, jobs or available, watcher) as workers:
         for attempt in range(ATTEMPTS):
             try:
                 plan, failures = _settle(registry, store, spec, workers, tally, retry=retry and not attempt)
-                records = _records(store, plan, failures, command)
+                records = _records(plan, Assembler(store, command, judges), failures)
                 break
             except (DamagedObject, MissingObject):
                 # The store has moved it aside: it is missing now, so planning again has it made again.
@@ -131,9 +132,8 @@ def _stop_on_data_failure(planner: Planner, failures: Mapping[str, Finished]) ->
                 raise UsageError(f"Data set {data.entry.name!r} could not be read: {failures[task.key].reason}")
 
 
-def _records(store: Store, plan: Plan, failures: Mapping[str, Finished], command: str) -> list[dict[str, Any]]:
-    assembler = Assembler(store, command)
-    records = []
+def _records(plan: Plan, assembler: Assembler, failures: Mapping[str, Finished]) -> list[dict[str, Any]]:
+    store, records = assembler.store, []
     for cell in plan.cells:
         record = store.record(cell.run_key)
         if record is None or (

@@ -413,6 +413,7 @@ class Grid:
                 "reason": reason,
                 "world": world(),
                 "assembly": code_digest("bench.execution.assembly:Assembler"),
+                "gates": self.planner.gates,
             }
         )
         asked_for = {**base[0], **asked_too, **({} if headline is None else {"headline": headline})}

@@ -18,12 +18,12 @@ from bench.planning.cell import Cell
 from bench.planning.grid import Grid
 from bench.planning.selected import Selection
 from bench.planning.specification import RunSpecification
-from bench.planning.subjects import DataSubject, ModelSubject, Subject
+from bench.planning.subjects import DataSubject, ModelSubject, Subject, identity
 from bench.planning.supposition import Knowing
 from bench.planning.task import Task
 from bench.plugins.entries import Dataset, Defense
 from bench.plugins.registry import Registry
-from bench.plugins.selection import Chosen, select
+from bench.plugins.selection import Chosen, choose, select
 
 
 @dataclass
@@ -66,6 +66,10 @@ class Planner:
     ) -> None:
         self.registry, self.store, self.spec = registry, store, spec
         self.selection = Selection.of(registry, spec)
+        # What plugins' gates say stands in the records.
+        self.gates = [
+            identity(choose(found, "gate", {})) for found in registry.of("gate").values() if not found.unavailable
+        ]
         self.failures = failures if failures is not None else {}
         root = spec.data_dir or Path("data")
         for chosen in self.selection.datasets:

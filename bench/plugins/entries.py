@@ -165,7 +165,17 @@ class Hardware(Entry):
 
 @dataclass(frozen=True, kw_only=True)
 class Gate(Entry):
-    """A check of a number; its factory returns ``judge(evidence) -> Verdict`` (``bench.analysis.gates``)."""
+    """A check of a number; its factory returns ``judge(record) -> Verdict`` (``bench.analysis.gates``).
+
+    Attributes
+    ----------
+    bars_ranking : a "fail" keeps the row from being ranked; else it is shown as a warning
+
+    Notes
+    -----
+    ``judge`` is asked about every clean and attack record that ended well, as ``docs/reference/records.md`` has them,
+    in the process of the command: keep it quick. One that raises or hangs is shown as such.
+    """
 
     bars_ranking: bool = True
 

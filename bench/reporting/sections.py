@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-import io
 import re
-import threading
 from collections.abc import Iterable
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from bench.plugins.containment import built, contained
 from bench.plugins.registry import Found
 from bench.reporting import wording
 
@@ -59,7 +56,7 @@ def render(found: Iterable[Found], board: pd.DataFrame, cells: pd.DataFrame) -> 
     sections = []
     for item in found:
         entry = item.entry
-        html, fault = ("", item.unavailable) if item.unavailable else _contained(item, board.copy(), cells.copy())
+        html, fault = ("", item.unavailable) if item.unavailable else _rendered(item, board.copy(), cells.copy())
         sections.append(
             Section(
                 name=entry.name,
@@ -73,31 +70,11 @@ def render(found: Iterable[Found], board: pd.DataFrame, cells: pd.DataFrame) -> 
     return sections
 
 
-def _contained(item: Found, board: pd.DataFrame, cells: pd.DataFrame) -> tuple[str, str]:
-    """Return HTML and "", or "" and why there is none; runs in a thread, so that one that hangs holds up nobody."""
-    answers: list[Any] = []
-    faults: list[str] = []
-
-    def ask() -> None:
-        try:
-            module, _, names = item.entry.factory.partition(":")
-            factory: Any = importlib.import_module(module)
-            for name in names.split("."):
-                factory = getattr(factory, name)
-            answers.append(factory(**{p.name: p.default for p in item.entry.parameters})(board, cells))
-        except (Exception, SystemExit) as error:
-            faults.append(f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": "))
-
-    thread = threading.Thread(target=ask, daemon=True, name=f"section {item.entry.name}")
-    output = io.StringIO()
-    with redirect_stdout(output), redirect_stderr(output):
-        thread.start()
-        thread.join(PATIENCE_S)
-    if thread.is_alive():
-        return "", f"gave nothing within {PATIENCE_S:g} s."
-    if faults:
-        return "", faults[0]
-    html = answers[0]
+def _rendered(item: Found, board: pd.DataFrame, cells: pd.DataFrame) -> tuple[str, str]:
+    """Return HTML and "", or "" and why there is none."""
+    html, fault = contained(lambda: built(item)(board, cells), patience_s=PATIENCE_S)
+    if fault:
+        return "", fault
     if not isinstance(html, str):
         return "", f"render gave {type(html).__name__}; expected a str of HTML."
     return ("", fault) if (fault := unsafe(html)) else (str(html), "")

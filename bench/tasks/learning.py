@@ -88,7 +88,7 @@ def inspect_deployment(spec: Mapping[str, Any], store: Store) -> Outcome:
             "differentiable": deployment.differentiable,
             "placements": list(deployment.placements),
             "difference": max(float((answers[0] - other).abs().max()) for other in answers[1:]),
-            "facts": {name: value for stage in deployment.stages for name, value in stage.facts.items()},
+            "facts": {name: value for node in deployment.nodes for name, value in node.stage.facts.items()},
         }
     )
 

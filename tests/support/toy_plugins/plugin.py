@@ -1,6 +1,6 @@
 """A third party's plugin for the tests: tiny, fast, with parts that misbehave on purpose."""
 
-from bench.plugins.entries import Attack, Dataset, Defense, Model, Settings, ThreatSpec
+from bench.plugins.entries import Attack, Dataset, Defense, Gate, Model, Settings, ThreatSpec
 from bench.plugins.hookspecs import hookimpl
 
 
@@ -67,4 +67,13 @@ def bench_attacks():
         _attack("toy-nan", "NotFinite"),
         _attack("toy-outside", "Outside"),
         _attack("toy-needs", "Null", requires=("no-such-distribution",), default=True),
+    ]
+
+
+@hookimpl
+def bench_gates():
+    return [
+        Gate(name="toy-gate", factory="toy_plugins.gates:of_round", summary="Fails the rounding defense."),
+        Gate(name="toy-gate-mild", factory="toy_plugins.gates:of_round", summary="Bars nothing.", bars_ranking=False),
+        Gate(name="toy-gate-raises", factory="toy_plugins.gates:broken", summary="Breaks where it is asked."),
     ]
