@@ -8,12 +8,12 @@ from typing import Final
 from bench.conformance.construction import check_parameters
 from bench.conformance.result import CheckResult, perform
 from bench.errors import UnknownName, UsageError
-from bench.plugins.entries import Attack, Dataset, Defense, Entry, Model
+from bench.plugins.entries import Attack, Dataset, Defense, Entry, Hardware, Model
 from bench.plugins.parameters import Value, resolve
 from bench.plugins.registry import Found, Kind, Registry, discover
 from bench.plugins.selection import select
 
-KINDS: Final[tuple[Kind, ...]] = ("defense", "attack", "model", "dataset")
+KINDS: Final[tuple[Kind, ...]] = ("defense", "attack", "model", "dataset", "hardware")
 
 
 def run_checks(found: Found, parameters: Mapping[str, object] | None = None) -> list[CheckResult]:
@@ -21,7 +21,7 @@ def run_checks(found: Found, parameters: Mapping[str, object] | None = None) -> 
 
     Parameters
     ----------
-    found : a defense, an attack, a model or a data set, as the registry gives it
+    found : a defense, an attack, a model, a data set or hardware, as the registry gives it
     parameters : values other than the entry's defaults
 
     Raises
@@ -56,6 +56,10 @@ def _checks_of(entry: Entry, values: Mapping[str, Value], named: frozenset[str])
         from bench.conformance.dataset import check_dataset
 
         return check_dataset(entry, values)
+    if isinstance(entry, Hardware):
+        from bench.conformance.hardware import check_hardware
+
+        return check_hardware(entry, values)
     raise UsageError(
         f"Nothing is checked of {entry.name!r}, a {type(entry).__name__}; expected one of {', '.join(KINDS)}."
     )
@@ -82,6 +86,9 @@ def check_selection(text: str, registry: Registry | None = None) -> list[CheckRe
             if error.kind != kind:
                 raise
     if not chosen:
+        for kind in ("gate", "report-section"):
+            if text in registry.of(kind):
+                raise UsageError(f"{text!r} is a {kind}; nothing is checked of those but that they are contained.")
         raise UnknownName("plugin", text, [name for kind in KINDS for name in registry.of(kind)])
     results = []
     for one in chosen:

@@ -63,7 +63,7 @@ class Workload:
     images : float32, (N, C, H, W), in [0, 1], clean test images; latency cycles through them one by one, bytes use
         them all
     seed : of the draws
-    scratch : a folder for exported files
+    scratch : a folder for exported files; what is left in it as NAME.npy is kept with the figures
     """
 
     deployment: Deployment

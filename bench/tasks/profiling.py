@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bench.hardware import Profile, Workload
 from bench.store import Store
 from bench.tasks.building import deployment_of, images_of, implementation
@@ -14,7 +16,10 @@ from bench.tasks.outcome import Outcome
 
 
 def profile(spec: Mapping[str, Any], store: Store) -> Outcome:
-    """Return every figure that the hardware gives for a deployment, beside its baseline in the same process."""
+    """Return every figure that the hardware gives for a deployment, beside its baseline in the same process.
+
+    Arrays that it leaves in its folder are kept with them: the single runs, so that anybody can compute anew.
+    """
     hardware: Profile = implementation(spec["hardware"])
     x, _ = images_of(store, spec["images"], 0, spec["count"])
     with tempfile.TemporaryDirectory(prefix="bench-profile-") as scratch:
@@ -27,5 +32,6 @@ def profile(spec: Mapping[str, Any], store: Store) -> Outcome:
         )
         figures = hardware.measure(workload, spec["preset"])
         return Outcome(
-            meta={"measurements": [figure.as_dict() for figure in figures], "machine": dict(hardware.machine())}
+            tensors={path.stem: np.load(path, allow_pickle=False) for path in sorted(Path(scratch).glob("*.npy"))},
+            meta={"measurements": [figure.as_dict() for figure in figures], "machine": dict(hardware.machine())},
         )

@@ -12,9 +12,11 @@ from torch import nn
 
 from bench.attack import AttackResult
 from bench.conformance import check_selection, run_checks
+from bench.conformance.workbench import signal
 from bench.data import Images
 from bench.errors import MissingData, UnknownName
-from bench.plugins.entries import Attack, Dataset, Model, ThreatSpec
+from bench.hardware import Measurement
+from bench.plugins.entries import Attack, Dataset, Hardware, Model, ThreatSpec
 from bench.plugins.registry import Found, discover
 from bench.training import Recipe
 
@@ -212,3 +214,48 @@ def test_a_selection_checks_every_plugin_that_it_names() -> None:
 def test_an_unknown_name_proposes_one_of_any_kind() -> None:
     with pytest.raises(UnknownName, match="digits"):
         check_selection("digit")
+
+
+def test_hardware_that_measures_passes_and_figures_that_cannot_be_are_told() -> None:
+    class Stopwatch:
+        def __init__(self, **changes) -> None:
+            self.changes = changes
+
+        def machine(self):
+            return {"model": "stopwatch"}
+
+        def measure(self, workload, preset):
+            workload.deployment.answer(signal(workload.images[:1]))
+            ratio = {
+                "quantity": "latency_ratio",
+                "statistic": "median",
+                "placement": "total",
+                "value": 1.0,
+                "unit": "1",
+            }
+            return [Measurement(**{**ratio, "provenance": "measured", "source": "a stopwatch", **self.changes})]
+
+    def outcomes(**changes):
+        return {name: result.outcome for name, result in check(Stopwatch(**changes), Hardware).items()}
+
+    assert set(outcomes().values()) == {"pass"}
+    assert outcomes(value=float("nan"))["figures"] == "fail"
+    assert outcomes(low=1.2, high=1.4)["figures"] == "fail"
+    assert outcomes(value=None)["figures"] == "fail"
+    assert outcomes(placement="cloud")["figures"] == "fail"
+    assert outcomes(provenance="guessed")["figures"] == "fail"
+    assert outcomes(value=3.0)["ratio"] == "fail"
+    assert outcomes(quantity="latency_ms")["ratio"] == "fail"
+
+
+def test_the_suites_own_hardware_passes() -> None:
+    results = check_selection("cpu")
+    assert {result.name for result in results} == {
+        "parameters",
+        "construction",
+        "machine",
+        "measurement",
+        "figures",
+        "ratio",
+    }
+    assert not [result for result in results if result.outcome != "pass"]

@@ -44,6 +44,7 @@ def _projected(norm: Norm) -> Row:
     said = "CH MadryEtAl .01/.3" if norm == "linf" else "2.5/iterations, Madry et al. 2018"
     return Row(
         name=f"pgd-{norm}",
+        family="pgd",
         art=_EVASION + "ProjectedGradientDescent",
         norm=norm,
         access="gradient",

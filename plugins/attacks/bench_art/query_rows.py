@@ -12,6 +12,7 @@ _CEILING = "queries after which an image is given up, lest random answers keep a
 def _square(norm: Norm) -> Row:
     return Row(
         name=f"square-{norm}",
+        family="square",
         art=_EVASION + "SquareAttack",
         norm=norm,
         access="score",
@@ -63,6 +64,7 @@ def _simple(basis: str) -> Row:
 def _hop_skip_jump(norm: Norm) -> Row:
     return Row(
         name=f"hopskipjump-{norm}",
+        family="hopskipjump",
         art=_EVASION + "HopSkipJump",
         norm=norm,
         access="decision",

@@ -27,6 +27,7 @@ class Row:
     relative : (argument, factor): arguments in units of the threat's epsilon; the factor may name a parameter
     alone : ART takes the images one by one; the adapter does so too, each with its own seed
     whole : one call for the whole block, since the images share what is found
+    family : name that selects this row together with others, such as the same attack in another norm
     loses : a known defect gives some images back as NaN; they count as not found, and the record says how many
     softmax : wants probabilities instead of logits
     evaluations : forward samples an image, in words, from runs
@@ -46,6 +47,7 @@ class Row:
     alone: bool = False
     whole: bool = False
     loses: bool = False
+    family: str = ""
     softmax: bool = False
     minimum_norm: bool = False
     core: str = ""
@@ -62,6 +64,7 @@ class Row:
         """Return the row as the suite's registry wants it."""
         return Attack(
             name=self.name,
+            family=self.family,
             factory=f"bench_art.adapter:{self.name.replace('-', '_')}",
             summary=" ".join([self.summary, *(f"ART {version}: {text}" for version, text in self.defects)]),
             source=self.source,

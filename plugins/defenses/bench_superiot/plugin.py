@@ -44,7 +44,7 @@ def bench_defenses() -> Sequence[Defense]:
                     type=float,
                     default=0.1,
                     minimum=0.0,
-                    maximum=1.0,
+                    maximum=0.99,
                     help=f"share of a window's pixels dropped, rounded to whole pixels; 0 drops none ({_CODE})",
                 ),
                 Parameter(

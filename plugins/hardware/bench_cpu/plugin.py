@@ -27,6 +27,13 @@ def bench_hardware() -> Sequence[Hardware]:
                     help="threads that compute; 0 takes all; 1 compares across boards",
                 ),
                 Parameter(
+                    name="preset",
+                    type=str,
+                    default="budget",
+                    choices=("budget", "quick", "default", "strict"),
+                    help="how long is measured: as the budget says, or strict, 10 minutes an arm as MLPerf has it",
+                ),
+                Parameter(
                     name="energy",
                     type=str,
                     default="auto",

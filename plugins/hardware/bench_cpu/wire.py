@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -32,12 +33,14 @@ class Border:
     Attributes
     ----------
     direction : "uplink" (to the server), "downlink" (from it) or "tee" (into or out of the secure part)
-    counts : format -> bytes of each image, int64, (N,); "" is what the stage sends unasked
+    default : the format that the stage sends unasked
+    counts : format -> bytes of each image, int64, (N,)
     faults : format -> why it does not carry what the default carries
     """
 
     node: str
     direction: str
+    default: str
     counts: dict[str, Counts]
     faults: dict[str, str]
 
@@ -69,7 +72,9 @@ def borders(deployment: Deployment, images: Tensor, seed: int) -> list[Border]:
                 border = found.get(node)
                 if border is None:
                     direction = _direction(part.subgraph.placement, part.destinations[node])
-                    border = found[node] = Border(node, direction, {}, _faults(stage, passage.made[node]))
+                    border = found[node] = Border(
+                        node, direction, stage.wire_formats[0], {}, _faults(stage, passage.made[node])
+                    )
                 _count(border, stage, passage.made[node], passage.sent[node])
     return list(found.values())
 
@@ -81,8 +86,8 @@ def _direction(source: str, destinations: frozenset[str]) -> str:
 
 
 def _count(border: Border, stage: Stage, signal: Signal, sent: list[bytes]) -> None:
-    payloads = {"": sent}
-    for name in stage.wire_formats:
+    payloads = {border.default: sent}
+    for name in stage.wire_formats[1:]:
         if name not in border.faults:
             payloads[name] = stage.encode(signal, name)
     for name, found in payloads.items():
@@ -119,12 +124,16 @@ def byte_rows(deployment: Deployment, images: Tensor, seed: int) -> list[Measure
         of_kind = [border for border in found if border.direction == direction]
         if not of_kind and direction != "uplink":
             continue
-        formats = list(dict.fromkeys(name for b in of_kind for name in (*b.counts, *b.faults))) or [""]
-        for name in formats:
+        whole = raw if direction == "uplink" else None
+        usual = " + ".join(dict.fromkeys(border.default for border in of_kind))
+        sent = _summed(of_kind, "", len(images))
+        rows += _rows(direction, usual, sent, _source(of_kind, ""), (*few, "default"), whole)
+        for name in dict.fromkeys(name for b in of_kind for name in (*b.counts, *b.faults)):
+            if all(name == border.default for border in of_kind if name in {*border.counts, *border.faults}):
+                continue
             faults = tuple(f"{b.node}: {b.faults[name]}" for b in of_kind if name in b.faults)
             counts = None if faults else _summed(of_kind, name, len(images))
-            source = _source(of_kind, name)
-            rows += _rows(direction, name, counts, source, (*few, *faults), raw if direction == "uplink" else None)
+            rows += _rows(direction, name, counts, _source(of_kind, name), (*few, *faults), whole)
     if found and "device" in deployment.placements:
         for name, counts in references(images).items():
             rows += _rows("uplink", name, counts, "reference: the same images as a file, not sent by anybody", few, raw)
@@ -135,7 +144,7 @@ def _summed(found: Sequence[Border], name: str, count: int) -> Counts:
     # A node without this format sends in its own default meanwhile.
     total = np.zeros(count, dtype=np.int64)
     for border in found:
-        total += border.counts.get(name, border.counts[""])
+        total += border.counts.get(name, border.counts[border.default])
     return total
 
 
@@ -183,14 +192,15 @@ def _rows(
 
 
 def references(images: Tensor) -> dict[str, Counts]:
-    """Return the bytes of each image as plain 8-bit pixels, PNG, and JPEG of quality 75 and 90.
+    """Return the bytes of each image as plain 8-bit pixels, these under DEFLATE, PNG, and JPEG of quality 75 and 90.
 
-    Images of neither one nor three channels have no such files; only their pixels are counted.
+    Images of neither one nor three channels have no such files; only their pixels are counted, in the order C, H, W.
     """
     from PIL import Image
 
     pixels = (images * 255.0).round().to(torch.uint8).cpu().numpy()
     result: dict[str, Counts] = {"pixels": np.full(len(pixels), pixels[0].size, dtype=np.int64)}
+    result["deflate"] = np.array([len(zlib.compress(p.tobytes(), 9)) for p in pixels], dtype=np.int64)
     if pixels.shape[1] not in (1, 3):
         return result
     pictures = [Image.fromarray(p[0] if len(p) == 1 else np.ascontiguousarray(p.transpose(1, 2, 0))) for p in pixels]

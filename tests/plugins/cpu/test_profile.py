@@ -75,7 +75,9 @@ def test_bytes_are_the_length_of_what_each_format_really_sends():
     found = figures(byte_rows(deployment, images(), seed=0))
     raw = 3 * SIDE * SIDE
     plain = found["uplink_bytes", "mean", "device", "", "plain"]
-    assert plain.value == raw + 4 == found["uplink_bytes", "mean", "device", "", ""].value
+    assert plain.value == raw + 4
+    assert "default" in plain.flags
+    assert "default" not in found["uplink_bytes", "mean", "device", "", "squeezed"].flags
     assert (plain.low, plain.high, plain.n, plain.provenance) == (raw + 4, raw + 4, 40, "counted")
     assert found["uplink_ratio", "mean", "device", "", "plain"].value == pytest.approx((raw + 4) / raw)
 
@@ -97,11 +99,12 @@ def test_a_format_that_does_not_suffice_has_no_bytes_and_says_why():
 def test_files_of_the_same_images_stand_beside():
     flat = torch.full((3, 3, SIDE, SIDE), 0.5)
     found = references(flat)
-    assert set(found) == {"pixels", "png", "jpeg-q75", "jpeg-q90"}
+    assert set(found) == {"pixels", "deflate", "png", "jpeg-q75", "jpeg-q90"}
+    assert found["deflate"].tolist() == [len(zlib.compress(bytes([128] * 192), 9))] * 3
     assert found["pixels"].tolist() == [192] * 3
     assert found["png"].max() < 192
     assert set(references(flat[:, :1])) == set(found)
-    assert set(references(flat[:, :2])) == {"pixels"}
+    assert set(references(flat[:, :2])) == {"pixels", "deflate"}
 
 
 def test_what_stays_on_the_device_sends_nothing():
