@@ -51,7 +51,7 @@ def logits(
 
     Raises
     ------
-    ContractViolation : logits that are not finite
+    ContractViolation : logits that are not finite, or a deployment that rejects images
     """
     names = blake2b(b"".join(digests) + str(seed).encode(), digest_size=16).digest()
     order = np.random.Generator(np.random.Philox(key=int.from_bytes(names, "little"))).permutation(len(x))
@@ -66,7 +66,13 @@ def logits(
             part = shuffled[start : start + ROWS]
             padded = torch.cat([part, part[-1:].expand(ROWS - len(part), -1, -1, -1)]) if len(part) < ROWS else part
             keys = [*range(start, start + len(part)), *[start + len(part) - 1] * (ROWS - len(part))]
-            parts.append(fresh.answer(Signal(padded, drawn[keys])).x[: len(part)])
+            answer = fresh.answer(Signal(padded, drawn[keys]))
+            if "rejected" in answer.side:
+                raise ContractViolation(
+                    "The deployment rejects images; how to score that is not settled yet, and to ignore it would be "
+                    "wrong. Let it answer every image."
+                )
+            parts.append(answer.x[: len(part)])
         answered = torch.cat(parts)
         if not bool(torch.isfinite(answered).all()):
             raise ContractViolation("The deployment answered with logits that are not finite.")

@@ -62,6 +62,11 @@ def fit_defense(spec: Mapping[str, Any], store: Store) -> Outcome:
             progress=report,
         )
         result = defense.fit(context)
+        if result.sealed:
+            raise ContractViolation(
+                f"The defense seals {sorted(result.sealed)}. Nothing sealed may reach the store, and nothing else "
+                "keeps it yet. Return all tensors as public."
+            )
         for name, tensor in result.public.items():
             if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
                 raise ContractViolation(f"What the defense learned is not finite: tensor {name!r}.")

@@ -88,6 +88,28 @@ class FitFails:
         raise AssertionError("never reached")
 
 
+class Sealed:
+    """Wants a secret kept."""
+
+    def fit(self, context):
+        return FitResult(sealed={"secret": torch.ones(1)})
+
+    def deploy(self, network, result, shape):
+        raise AssertionError("never reached")
+
+
+class Rejects:
+    """Refuses to answer for bright images."""
+
+    def deploy(self, network, result, shape):
+        return Deployment.chain(Capture(), _Reject(network))
+
+
+class _Reject(Classify):
+    def forward(self, signal):
+        return signal.replace(self.network(signal.x), rejected=signal.x.flatten(1).mean(1) > 0.5)
+
+
 class LabelCheat:
     """Looks for labels in every frame above it, and answers with them."""
 

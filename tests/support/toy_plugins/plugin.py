@@ -41,6 +41,8 @@ def bench_defenses():
         "toy-cheat-draws": "DrawsCheat",
         "toy-secret-noise": "SecretNoise",
         "toy-fit-fails": "FitFails",
+        "toy-sealed": "Sealed",
+        "toy-rejects": "Rejects",
     }
     return [
         *[Defense(name=n, factory=f"toy_plugins.defenses:{f}", summary=n, family="toy") for n, f in names.items()],
