@@ -28,6 +28,7 @@ COLUMNS = (
     "dataset", "model", "norm", "epsilon", "domain", "targeted", "budget", "headline", "rank", "rank_low", "rank_high",
     "defense", "family", "status", "reasons", "samples", "seeds", "robust_accuracy", "robust_low", "robust_high",
     "seed_spread", "clean_accuracy", "clean_low", "clean_high", "oblivious", "black_box", "white_box", "adaptive",
+    "oblivious_samples", "black_box_samples", "white_box_samples", "adaptive_samples",
     "oblivious_is_transfer", "strongest_attack", "strongest_knowledge", "strongest_share", "attacks", "randomised",
     *(f"wrong_in_{k}" for k in QUERIES), *(f"clean_wrong_in_{k}" for k in QUERIES), "gates", *_COSTS, "published",
     "setting",
@@ -40,7 +41,8 @@ class Judged:
 
     Attributes
     ----------
-    shares : of each image, correct under the worst case, mean over seeds, float64, (n,)
+    shares : of each attacked image, correct under the worst case, mean over seeds, float64, (n,)
+    levels : knowledge -> the same for its attacks alone, mean over the images that they were tried on, and how many
     spread : standard deviation of the robust accuracy over triples of seeds; NaN for one
     """
 
@@ -48,7 +50,7 @@ class Judged:
     standing: Standing
     shares: Values
     clean: Values
-    levels: dict[str, float]
+    levels: dict[str, tuple[float, int]]
     spread: float
     strongest: tuple[str, str, float]
     attacks: int
@@ -71,14 +73,16 @@ def judge(row: Row) -> Judged:
     for part, clean in parts:
         attacks = part.candidates(row.setting, clean.scored)
         case = worst_case(clean, attacks)
-        everything.append(case.shares)
+        everything.append(case.shares[: covered(attacks)] if attacks else case.shares)
         if case.strongest >= 0:
             winner = attacks[case.strongest]
             names.append((winner.attack, winner.knowledge, case.harmed / len(case.shares)))
     for knowledge in KNOWLEDGE:
         found = [(clean, part.candidates(row.setting, clean.scored, knowledge)) for part, clean in parts]
         if all(attacks for _, attacks in found):
-            levels[knowledge] = float(np.mean([_level(clean, attacks) for clean, attacks in found]))
+            seen = min(covered(attacks) for _, attacks in found)
+            shares = [worst_case(clean, attacks).shares[:seen].mean() for clean, attacks in found]
+            levels[knowledge] = (float(np.mean(shares)), seen)
     means = [float(shares.mean()) for shares in everything]
     return Judged(
         row=row,
@@ -92,8 +96,9 @@ def judge(row: Row) -> Judged:
     )
 
 
-def _level(clean: Candidate, attacks: list[Candidate]) -> float:
-    return float(worst_case(clean, attacks).shares.mean())
+def covered(attacks: list[Candidate]) -> int:
+    """Return how many images at least one of the attacks was tried on: on the others nothing is known."""
+    return max(len(attack.scored) for attack in attacks)
 
 
 def leaderboard(records: Iterable[Record]) -> pd.DataFrame:
@@ -147,7 +152,7 @@ def _line(
         "family": defense.get("family", ""),
         "status": judged.standing.text,
         "reasons": judged.standing.reasons,
-        "samples": clean.n,
+        "samples": robust.n or clean.n,
         "seeds": len(row.replicates),
         "robust_accuracy": robust.value,
         "robust_low": robust.low,
@@ -156,7 +161,7 @@ def _line(
         "clean_accuracy": clean.value,
         "clean_low": clean.low,
         "clean_high": clean.high,
-        **{knowledge.replace("-", "_"): judged.levels.get(knowledge, math.nan) for knowledge in KNOWLEDGE},
+        **_levels(judged),
         "oblivious_is_transfer": bool(defense.get("trains", False)),
         "strongest_attack": judged.strongest[0],
         "strongest_knowledge": judged.strongest[1],
@@ -172,6 +177,14 @@ def _line(
         line[f"clean_wrong_in_{k}"] = wrong_within(judged.clean, k) if len(judged.clean) else math.nan
     empty = {name: "" if name in ("uplink_format", "energy_provenance", "hardware") else math.nan for name in _COSTS}
     return line | {**empty, **costs.get((setting.place, row.label), {})}
+
+
+def _levels(judged: Judged) -> dict[str, float | int]:
+    line: dict[str, float | int] = {}
+    for knowledge in KNOWLEDGE:
+        name = knowledge.replace("-", "_")
+        line[name], line[f"{name}_samples"] = judged.levels.get(knowledge, (math.nan, 0))
+    return line
 
 
 def published(defense: dict[str, Any], dataset: str) -> str:

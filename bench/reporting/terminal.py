@@ -69,15 +69,19 @@ def _table(rows: list[dict[str, Any]], width: int) -> Table:
         cells.append(_share(row["clean_accuracy"]))
         for level in levels:
             transfer = level == "oblivious" and row["oblivious_is_transfer"] and not wording.is_missing(row[level])
-            cells.append(_share(row[level]) + ("†" if transfer else ""))
+            fewer = 0 < row[f"{level}_samples"] < images
+            cells.append(_share(row[level]) + ("†" if transfer else "") + ("‡" if fewer else ""))
         latency = wording.figure(row["latency_ratio"])
         cells.append(latency if latency == wording.NOTHING else f"{latency}×")
         if wide:
             cells.append(wording.size(row["uplink_bytes"]))
         table.add_row(*cells, style="" if ranked else "dim")
+    notes = []
     if any(row["oblivious_is_transfer"] for row in rows):
-        table.caption = "† transfer: the defense trains its own network, the attacker has the undefended one"
-        table.caption_justify = "left"
+        notes.append("† transfer: the defense trains its own network, the attacker has the undefended one")
+    if any(0 < row[f"{level}_samples"] < images for row in rows for level in levels):
+        notes.append("‡ on fewer images")
+    table.caption, table.caption_justify = "\n".join(notes) or None, "left"
     return table
 
 

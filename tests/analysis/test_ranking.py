@@ -281,3 +281,17 @@ def test_the_same_records_in_any_order_give_the_same_board(sample: list[dict[str
     np.random.default_rng(0).shuffle(mixed)
     assert leaderboard(mixed).equals(leaderboard(sample))
     assert cells(mixed).equals(cells(sample))
+
+
+def test_a_level_is_judged_on_the_images_that_its_attacks_were_tried_on(made: Any) -> None:
+    records = [r for r in ladder(made, "none", first(150)) if r.get("attack", {}).get("name") != "square"]
+    records.append(made.attack_record("none", "square", first(5, 20), knowledge="black-box"))
+    found = row(records)
+    # Five of the twenty that were tried, not those and 180 that nobody touched.
+    assert (found["black_box"], found["black_box_samples"]) == (0.25, 20)
+    assert (found["adaptive"], found["adaptive_samples"]) == (0.75, N)
+    assert found["oblivious_samples"] == 0
+    assert (found["robust_accuracy"], found["samples"]) == (pytest.approx(135 / N), N)
+    few = [made.clean_record("none", np.ones(N))]
+    few += [made.attack_record("none", a, first(5, 20), knowledge=k) for a, k in CORE.items()]
+    assert (row(few)["robust_accuracy"], row(few)["samples"]) == (0.25, 20)
