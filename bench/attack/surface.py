@@ -37,7 +37,8 @@ class GradientTally:
 
     Attributes
     ----------
-    starts : how many images are attacked, so how many gradients count as first ones
+    starts : how many images are still to set out, so how many gradients count as first ones; an attack that takes
+        images one by one says so anew for each
     values, zeros : pixels of the first gradients, those exactly zero
     images, dead_images : first gradients, those zero everywhere
     nonfinite : pixels NaN or infinite, of all gradients
@@ -53,7 +54,8 @@ class GradientTally:
     def add(self, gradient: Tensor) -> None:
         """Count one batch of gradients, (B, C, H, W)."""
         self.nonfinite += int((~torch.isfinite(gradient)).sum())
-        first = gradient[: max(0, self.starts - self.images)]
+        first = gradient[: self.starts]
+        self.starts -= len(first)
         zero = first == 0
         self.values += first.numel()
         self.zeros += int(zero.sum())

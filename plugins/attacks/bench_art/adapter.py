@@ -63,6 +63,8 @@ class ArtAttack:
                 y, draws = batch.y[rows].numpy().astype(np.int64), batch.draws[rows]
                 craft = Craft(self.row, self.parameters, surface, threat, view, x[rows].copy(), y, draws)
                 door.reopen()
+                if self.row.alone:
+                    surface.gradients.starts = len(craft.x)
                 with seeded(seed):
                     try:
                         answer: FloatImages = PROCEDURES[self.row.procedure](craft)

@@ -76,6 +76,28 @@ def test_the_surface_counts_every_gradient_and_sees_its_true_values(
     assert tally.dead_images == 0 or name == "apgd-dlr", "only that ratio is flat: where the true class is third"
 
 
+def test_of_images_taken_one_by_one_each_has_its_first_gradient_looked_at(
+    surface_of: MakeSurface, batch_on: BatchOn
+) -> None:
+    class DeadForBright(nn.Module):
+        def __init__(self, network: nn.Module) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, x: Tensor) -> Tensor:
+            bright = x.flatten(1).mean(1)[:, None, None, None] > 0.5
+            return self.network(torch.where(bright, x.detach(), x))
+
+    network, x = DeadForBright(Tiny(SHAPE)), images(SHAPE, 4)
+    x[1:3] = x[1:3] * 0.05 + 0.9
+    x[::3] *= 0.2
+    batch, surface = batch_on(network, x), surface_of(network, SHAPE)
+    row = BY_NAME["cw-linf"]
+    cuts = {"max_iter": 2, "initial_const": 10.0, "const_factor": 10.0}
+    ArtAttack(row, **cuts).run(surface, batch, Threat(norm="linf", epsilon=EPSILONS["linf"]))
+    assert (surface.gradients.images, surface.gradients.dead_images) == (4, 2)
+
+
 @pytest.mark.parametrize("name", ["pgd-linf", "fgsm", "apgd-ce", "apgd-dlr", "deepfool", "cw-l2", "patch"])
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_nan_gradients_are_counted_whatever_art_makes_of_them(
