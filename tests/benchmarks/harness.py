@@ -23,6 +23,7 @@ from typing import Any
 
 from bench.api import specification
 from bench.execution.executor import LocalExecutor
+from bench.execution.limits import memory_bytes
 from bench.execution.progress import Silent
 from bench.execution.scheduler import Scheduler
 from bench.planning.plan import Plan, Planner
@@ -82,7 +83,7 @@ def _thin() -> list[dict[str, Any]]:
 def _prepared(registry: Registry, store: Store, spec: RunSpecification) -> Plan:
     """Return the settled plan, all that comes before crafting and evaluating done."""
     planner = Planner(registry, store, spec)
-    executor = LocalExecutor(store.root, jobs=1, preload=planner.selection.preload)
+    executor = LocalExecutor(store.root, jobs=1, preload=planner.selection.preload, memory_bytes=memory_bytes() // 2)
     try:
         while not (plan := planner.plan()).settled:
             ready = [task for task in plan.tasks.values() if task.kind not in {"craft", "evaluate"}]
