@@ -114,7 +114,7 @@ class LocalExecutor:
     def submit(self, task: Task) -> None:
         self._running[task.key] = _Running(task, time.monotonic() + task.timeout_s)
         work = {"kind": task.kind, "key": task.key, "spec": dict(task.spec)}
-        self._say({"run": task.key, "task": work, "memory": self._memory})
+        self._say({"run": task.key, "task": work, "timed": task.exclusive, "memory": self._memory})
 
     def next(self, timeout_s: float) -> Event | None:
         end = time.monotonic() + timeout_s

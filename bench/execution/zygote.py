@@ -4,7 +4,7 @@ It imports the slow libraries once and runs no plugin code. Each task is a fork 
 leaked memory and no crash can reach the next. Commands and answers are JSON lines; when the parent goes away, so does
 everything here.
 
-    in   {"run": ID, "task": {...}, "memory": BYTES}      {"kill": ID}
+    in   {"run": ID, "task": {...}, "timed": false, "memory": BYTES}      {"kill": ID}
     out  {"ready": true}    {"id": ID, "progress": [SHARE, TEXT]}    {"id": ID, "status": "ok|raised|died", ...}
 """
 
@@ -23,8 +23,11 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any, NoReturn
+
+from bench.tasks import BEFOREHAND
 
 _PR_SET_PDEATHSIG = 1
 # What most tasks import of the suite itself; a fork that finds it loaded starts a twentieth of a second sooner.
@@ -38,12 +41,8 @@ def main() -> int:
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what libraries print while being imported is no answer
     _die_with_parent()
-    for module in (*_CORE, *preload):
-        with contextlib.suppress(Exception, SystemExit):
-            importlib.import_module(module)
+    _load((*_CORE, *preload))
     _settle_torch()
-    gc.collect()
-    gc.freeze()  # forks share these pages as long as nobody touches them
     _say(answers, {"ready": True})
     return _Nursery(root, answers).serve()
 
@@ -83,6 +82,7 @@ class _Nursery:
                     _kill(process)
 
     def fork(self, command: dict[str, Any]) -> None:
+        _load(BEFOREHAND.get(command["task"]["kind"], ()))
         reading, writing = os.pipe()
         try:
             process = os.fork()
@@ -145,6 +145,8 @@ def _work(root: Path, command: dict[str, Any], pipe: int) -> NoReturn:
     printed = os.memfd_create("printed")
     os.dup2(printed, 1)
     os.dup2(printed, 2)
+    if not command["timed"]:  # what is timed stands for a device whose malloc nobody has tuned
+        _keep_freed()
     try:
         resource.setrlimit(resource.RLIMIT_DATA, (command["memory"], command["memory"]))
         result = _execute(root, command["task"], answers)
@@ -203,15 +205,31 @@ def _kill(process: int) -> None:
         os.kill(process, signal.SIGKILL)
 
 
+def _load(modules: Iterable[str]) -> None:
+    """Import what forks would else import each for itself."""
+    if missing := [module for module in modules if module not in sys.modules]:
+        for module in missing:
+            with contextlib.suppress(Exception, SystemExit):
+                importlib.import_module(module)
+        gc.collect()
+        gc.freeze()  # forks share these pages as long as nobody touches them
+
+
 def _settle_torch() -> None:
-    """Set what all tasks share, and import what torch would import at their first step."""
+    """Set what all tasks share; ``torch.use_deterministic_algorithms`` would import the compiler, for two seconds."""
     import torch
 
     torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    for module in ("torch._dynamo", "torch._inductor.config"):
-        with contextlib.suppress(Exception):
-            importlib.import_module(module)
+    torch.set_deterministic_debug_mode("warn")
+
+
+def _keep_freed() -> None:
+    """Ask glibc to keep what is freed: else it gives every large tensor back, and its pages are faults again."""
+    trim_threshold, mmap_threshold = -1, -3  # of malloc.h
+    with contextlib.suppress(OSError, AttributeError):
+        libc = ctypes.CDLL(None)
+        libc.mallopt(mmap_threshold, 32 << 20)  # the most that glibc takes
+        libc.mallopt(trim_threshold, (1 << 31) - 1)
 
 
 def _die_with_parent() -> None:

@@ -21,6 +21,8 @@ FUNCTIONS: Final[Mapping[str, str]] = {
     "evaluate": "bench.tasks.evaluating:evaluate",
     "profile": "bench.tasks.profiling:profile",
 }
+_COMPILER: Final = ("torch._dynamo", "torch._inductor.config")  # torch imports it at an optimiser's first step
+BEFOREHAND: Final[Mapping[str, tuple[str, ...]]] = {"train": _COMPILER, "fit": _COMPILER}
 
 
 def function(kind: str) -> Callable[[Mapping[str, Any], Store], Outcome]:
