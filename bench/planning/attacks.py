@@ -36,6 +36,28 @@ class ThreatPoint:
         return {"norm": self.norm, "epsilon": self.epsilon, "domain": "uint8", "targeted": False}
 
 
+@dataclass(frozen=True)
+class Assault:
+    """An attack, and how it is let at a deployment.
+
+    Attributes
+    ----------
+    level : of knowledge
+    """
+
+    chosen: Chosen
+    level: str
+    point: ThreatPoint
+    seed: int
+
+    @property
+    def entry(self) -> Attack:
+        """Return the attack's entry."""
+        entry = self.chosen.found.entry
+        assert isinstance(entry, Attack)
+        return entry
+
+
 def threat_points(entry: Dataset, spec: RunSpecification) -> list[ThreatPoint]:
     """Return the threats of a data set that the run asks for, the headline first.
 

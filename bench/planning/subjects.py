@@ -268,9 +268,30 @@ class Subject:
         )
         return cls(model, chosen, fit, inspect, deployment)
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return (self.fit.key, self.inspect.key, *self.model.needs)
+
     def traits(self, store: Knowing) -> Mapping[str, Any] | None:
         """Return what the deployment declares and shows, None before it was inspected."""
         return store.meta(self.inspect.key) if store.has(self.inspect.key) else None
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """A subject, and what was seen of its deployment.
+
+    Attributes
+    ----------
+    traits : "randomised" and "differentiable", of the meta of its inspection
+    """
+
+    subject: Subject
+    traits: Mapping[str, Any]
+
+    def answer_seed(self, seed: int) -> int:
+        """Return the seed of its answers: a deployment that draws nothing answers alike under every seed."""
+        return seed if self.traits["randomised"] else 0
 
 
 def _model(chosen: Chosen) -> Model:

@@ -1,0 +1,184 @@
+"""The tasks of one data set and one classifier: what must be computed so that a cell can be recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bench.planning.attacks import CLEAN_BLOCK, SCORE_DRAWS, SELECT_DRAWS, Assault, ThreatPoint, blocks, surface
+from bench.planning.machine import machine
+from bench.planning.specification import RunSpecification
+from bench.planning.subjects import DataSubject, Inspected, Subject, described, identity, make_task
+from bench.planning.task import Task
+from bench.plugins.entries import Settings
+from bench.plugins.selection import Chosen
+
+TIMED_IMAGES = 1000
+
+
+class Work:
+    """Makes the tasks of one data set and one classifier.
+
+    Parameters
+    ----------
+    fingerprint : of the test images
+    available : how many test images there are
+    twin : the undefended deployment
+    aims : norm -> the radius at which a minimum-norm attack is run, whatever radius it is judged at
+    """
+
+    def __init__(
+        self,
+        spec: RunSpecification,
+        data: DataSubject,
+        *,
+        fingerprint: str,
+        available: int,
+        twin: Inspected,
+        aims: Mapping[str, ThreatPoint],
+    ) -> None:
+        self.spec, self.data, self.twin, self.aims = spec, data, twin, aims
+        self.fingerprint, self.available = fingerprint, available
+        self._clean: dict[tuple[str, tuple[int, int], int], Task] = {}
+
+    def clean(self, judged: Inspected, seed: int, count: int) -> list[Task]:
+        """Return the clean answers to the first ``count`` images, in whole blocks."""
+        return [self._clean_block(judged, block, seed) for block in blocks(count, self.available, CLEAN_BLOCK)]
+
+    def attack(self, judged: Inspected, assault: Assault, settings: Settings, count: int) -> list[tuple[Task, Task]]:
+        """Return what crafts, and what judges, the images of each block of an attack."""
+        attacked = self.twin if assault.level == "oblivious" else judged
+        point = assault.point
+        # One minimum-norm result is judged at every radius.
+        aim = self.aims[point.norm] if assault.entry.minimum_norm else point
+        witnessed = attacked.subject is judged.subject and aim.as_dict() == point.as_dict()
+        pairs = []
+        for block in blocks(count, self.available, settings.block):
+            standing = None if assault.level == "oblivious" else self._standing(judged, block, assault.seed)
+            craft = self._craft(attacked, assault, settings, aim, block, standing)
+            pairs.append((craft, self._evaluation(judged, block, assault.seed, craft, point, witnessed=witnessed)))
+        return pairs
+
+    def profile(self, subject: Subject, hardware: Chosen) -> Task:
+        """Return what measures the cost of a deployment."""
+        count = min(TIMED_IMAGES, self.available)
+        preset = "quick" if self.spec.budget == "quick" else "default"
+        baseline = self.twin.subject
+        return make_task(
+            "profile",
+            f"measure {subject.chosen.label} on {hardware.label}",
+            {
+                "hardware": described(hardware),
+                "deployment": subject.deployment,
+                "baseline": baseline.deployment,
+                "images": self.data.images.key,
+                "count": count,
+                "preset": preset,
+            },
+            {
+                "hardware": identity(hardware),
+                "machine": machine(),
+                "fit": subject.fit.key,
+                "baseline": baseline.fit.key,
+                "data": self.fingerprint,
+                "count": count,
+                "preset": preset,
+            },
+            needs=(*subject.needs, baseline.fit.key, self.data.images.key),
+            seconds=10.0 if preset == "quick" else 120.0,
+            exclusive=True,
+        )
+
+    def _craft(
+        self,
+        attacked: Inspected,
+        assault: Assault,
+        settings: Settings,
+        aim: ThreatPoint,
+        block: tuple[int, int],
+        standing: Task | None,
+    ) -> Task:
+        chosen, entry, subject = assault.chosen, assault.entry, attacked.subject
+        seen = surface(entry, assault.level, attacked.traits, self.spec)
+        parameters = {**dict(chosen.parameters), **{k: v for k, v in settings.parameters if k not in chosen.given}}
+        return make_task(
+            "craft",
+            f"{chosen.label} on {subject.chosen.label} ({seen['knowledge']}), images {block[0]}-{block[1] - 1}",
+            {
+                "attack": {"name": entry.name, "factory": entry.factory, "parameters": parameters},
+                "surface": seen,
+                "deployment": subject.deployment,
+                "threat": aim.as_dict(),
+                "block": block,
+                "seed": assault.seed,
+                "answers": attacked.answer_seed(assault.seed),
+                "standing": standing and {"key": standing.key, "first": standing.spec["block"][0]},
+                "minimum_norm": entry.minimum_norm,
+                "images": self.data.images.key,
+                "labels": self.data.labels.key,
+            },
+            {
+                "attack": {**identity(chosen), "parameters": parameters},
+                "surface": seen,
+                "fit": subject.fit.key,
+                "threat": aim.as_dict(),
+                "block": block,
+                "seed": assault.seed,
+                "data": self.fingerprint,
+                "attacked": "standing" if standing else "all",
+            },
+            needs=(
+                *subject.needs,
+                *((standing.key,) if standing else ()),
+                self.data.images.key,
+                self.data.labels.key,
+            ),
+            seconds=settings.seconds * seen["expectation"] * (block[1] - block[0]) / settings.block,
+            timeout_s=settings.timeout_s,
+        )
+
+    def _evaluation(
+        self,
+        judged: Inspected,
+        block: tuple[int, int],
+        seed: int,
+        craft: Task | None = None,
+        point: ThreatPoint | None = None,
+        *,
+        witnessed: bool = False,
+    ) -> Task:
+        subject, used = judged.subject, judged.answer_seed(seed)
+        random = judged.traits["randomised"]
+        draws = {"select": SELECT_DRAWS, "score": SCORE_DRAWS} if random else {"select": 1, "score": 1}
+        common: dict[str, Any] = {"block": block, "seed": used, "draws": draws}
+        needs = [*subject.needs, self.data.images.key]
+        if craft is not None and point is not None:
+            common |= {
+                "craft": craft.key,
+                "threat": point.as_dict(),
+                "minimum_norm": craft.spec["minimum_norm"],
+                "witnessed": witnessed,
+            }
+            needs.append(craft.key)
+        what = f" under {craft.label.split(' on ')[0]}" if craft else ""
+        return make_task(
+            "evaluate",
+            f"answers of {subject.chosen.label}{what}, images {block[0]}-{block[1] - 1}",
+            {"deployment": subject.deployment, "images": self.data.images.key, **common},
+            {"fit": subject.fit.key, "data": self.fingerprint, **common},
+            needs=tuple(needs),
+            seconds=0.3 * draws["score"] ** 0.5,
+        )
+
+    def _standing(self, judged: Inspected, block: tuple[int, int], seed: int) -> Task | None:
+        """Return the clean answers that say which images of a block stand at all; None where each draw may differ."""
+        if judged.traits["randomised"]:
+            return None
+        first = block[0] // CLEAN_BLOCK * CLEAN_BLOCK
+        return self._clean_block(judged, (first, min(first + CLEAN_BLOCK, self.available)), seed)
+
+    def _clean_block(self, judged: Inspected, block: tuple[int, int], seed: int) -> Task:
+        which = (judged.subject.inspect.key, block, seed)
+        if which not in self._clean:
+            self._clean[which] = self._evaluation(judged, block, seed)
+        return self._clean[which]
