@@ -55,7 +55,7 @@ class _Nursery:
         self.selector = selectors.DefaultSelector()
         self.buffers: dict[int, bytes] = {}
         self.workers: dict[int, tuple[str, int]] = {}  # pipe -> (task, process)
-        self.results: dict[str, dict[str, Any]] = {}
+        self.heard: set[str] = set()  # tasks whose worker has said how it ended and is about to be gone
 
     def serve(self) -> int:
         self.selector.register(0, selectors.EVENT_READ)
@@ -107,8 +107,9 @@ class _Nursery:
         if "progress" in said:
             _say(self.answers, {"id": task, **said})
         else:
-            self.results[task] = said
             _kill(self.workers[pipe][1])  # with whatever it started; a process that lives on would hold the pipe open
+            self.heard.add(task)
+            _say(self.answers, {"id": task, **said})  # at once: to take its memory apart lasts as long as a small task
 
     def bury(self, pipe: int) -> None:
         task, process = self.workers.pop(pipe)
@@ -117,15 +118,15 @@ class _Nursery:
         os.close(pipe)
         del self.buffers[pipe]
         _, status = os.waitpid(process, 0)
-        result = self.results.pop(task, None)
-        if result is None:
-            how = (
-                f"signal {os.WTERMSIG(status)}"
-                if os.WIFSIGNALED(status)
-                else f"exit code {os.waitstatus_to_exitcode(status)}"
-            )
-            result = {"status": "died", "reason": f"the worker died ({how})"}
-        _say(self.answers, {"id": task, **result})
+        if task in self.heard:
+            self.heard.remove(task)
+            return
+        how = (
+            f"signal {os.WTERMSIG(status)}"
+            if os.WIFSIGNALED(status)
+            else f"exit code {os.waitstatus_to_exitcode(status)}"
+        )
+        _say(self.answers, {"id": task, "status": "died", "reason": f"the worker died ({how})"})
 
     def end(self) -> None:
         for _, process in self.workers.values():
