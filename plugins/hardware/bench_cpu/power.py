@@ -16,7 +16,8 @@ from bench.hardware.energy import counter_difference_uj, intensity
 from bench_cpu.machine import ROOT
 
 WINDOWS: Final = 5  # an arm; MLPerf Tiny takes the median of five
-BLOCK_S: Final = 30.0  # codecarbon samples once a second: a shorter block has too few samples
+BLOCK_S: Final = 30.0  # processor times are counted in hundredths of a second
+_ONCE: Final = 3600  # s, longer than any block
 IDLE_SAMPLES: Final = 30
 
 
@@ -185,7 +186,9 @@ def estimated_by_codecarbon(
     Notes
     -----
     Every setting is passed, so that a ``.codecarbon.config`` or a ``CODECARBON_*`` variable of the user's cannot change
-    a figure. It is a load model: watts of all threads times this process's share of their time.
+    a figure. It is a load model: watts of all threads times this process's share of their time. It is asked once, when
+    the block ends: between its own readings it loses or doubles what was drawn, because its thread that samples and its
+    thread that adds up are served late while the arm holds the interpreter (factors of 0.7 to 3.8 were seen).
     """
     from codecarbon import OfflineEmissionsTracker
 
@@ -197,7 +200,7 @@ def estimated_by_codecarbon(
         force_carbon_intensity_g_co2e_kwh=intensity(country).grams_per_kwh,
         project_name="edge-defense-bench",
         output_methods=[],
-        measure_power_secs=1,
+        measure_power_secs=_ONCE,
         log_level="error",
         tracking_mode="process",
         force_cpu_power=watts_per_thread * threads,
