@@ -76,10 +76,19 @@ def bootstrap(values: Values, *, seed: int = 0, resamples: int = RESAMPLES, leve
 
 
 def estimate(values: Values, *, resamples: int = RESAMPLES) -> Estimate:
-    """Return the mean over images: Wilson's interval where every image is right or wrong, else the bootstrap's."""
+    """Return the mean over images: Wilson's interval where every image is right or wrong, else the bootstrap's.
+
+    Notes
+    -----
+    Where nearly all images are wrong, resamples know nothing of the images that were not drawn, and the bootstrap's
+    interval collapses. It always reaches as far as Wilson's does of as many images that are all wrong, or all right.
+    """
+    n = len(values)
     if np.all((values == 0) | (values == 1)):
-        return wilson(int(values.sum()), len(values))
-    return bootstrap(values, resamples=resamples)
+        return wilson(int(values.sum()), n)
+    resampled = bootstrap(values, resamples=resamples)
+    low, high = min(resampled.low, wilson(n, n).low), max(resampled.high, wilson(0, n).high)
+    return Estimate(resampled.value, low, high, n)
 
 
 def mcnemar(first: Values, second: Values) -> float:

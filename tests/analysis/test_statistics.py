@@ -35,7 +35,17 @@ def test_the_multinomial_bootstrap_has_the_spread_of_resampled_images() -> None:
 def test_shares_that_are_right_or_wrong_get_wilson_and_others_the_bootstrap() -> None:
     whole = np.array([0.0, 1.0, 1.0, 1.0])
     assert statistics.estimate(whole) == statistics.wilson(3, 4)
-    assert statistics.estimate(np.array([0.5, 1.0])) == statistics.bootstrap(np.array([0.5, 1.0]))
+    mixed = np.linspace(0.1, 0.9, 100)
+    assert statistics.estimate(mixed) == statistics.bootstrap(mixed)
+
+
+def test_an_interval_of_shares_does_not_collapse_at_the_ends() -> None:
+    nearly_none = np.zeros(256)
+    nearly_none[0] = 0.3
+    none, every = statistics.wilson(0, 256), statistics.wilson(256, 256)
+    assert statistics.bootstrap(nearly_none).high < none.high / 2
+    assert statistics.estimate(nearly_none).high == none.high
+    assert statistics.estimate(1 - nearly_none).low == every.low
 
 
 @pytest.mark.parametrize(("wins", "losses"), [(0, 0), (1, 0), (5, 5), (20, 7), (3, 40)])
