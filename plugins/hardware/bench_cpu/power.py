@@ -9,15 +9,19 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from bench.errors import PluginFault, Unavailable
 from bench.hardware.energy import counter_difference_uj, intensity
 from bench_cpu.machine import ROOT
 
+if TYPE_CHECKING:
+    from codecarbon import OfflineEmissionsTracker
+    from codecarbon.output import EmissionsData
+
 WINDOWS: Final = 5  # an arm; MLPerf Tiny takes the median of five
 BLOCK_S: Final = 30.0  # processor times are counted in hundredths of a second
-_ONCE: Final = 3600  # s, longer than any block
+_PART_S: Final = 0.8  # codecarbon's own sampler wakes after 1 s
 IDLE_SAMPLES: Final = 30
 
 
@@ -186,9 +190,10 @@ def estimated_by_codecarbon(
     Notes
     -----
     Every setting is passed, so that a ``.codecarbon.config`` or a ``CODECARBON_*`` variable of the user's cannot change
-    a figure. It is a load model: watts of all threads times this process's share of their time. It is asked once, when
-    the block ends: between its own readings it loses or doubles what was drawn, because its thread that samples and its
-    thread that adds up are served late while the arm holds the interpreter (factors of 0.7 to 3.8 were seen).
+    a figure. It is a load model: watts of all threads times this process's share of their time. The block is cut into
+    parts that end before codecarbon's thread wakes, and the clocks are read between them: that thread walks through all
+    processes of the machine, gives the interpreter back at each, and reads the clock before and the processor time
+    after, so that an arm in Python was charged for up to three times what it took, the more processes, the more.
     """
     from codecarbon import OfflineEmissionsTracker
 
@@ -200,7 +205,7 @@ def estimated_by_codecarbon(
         force_carbon_intensity_g_co2e_kwh=intensity(country).grams_per_kwh,
         project_name="edge-defense-bench",
         output_methods=[],
-        measure_power_secs=_ONCE,
+        measure_power_secs=BLOCK_S,
         log_level="error",
         tracking_mode="process",
         force_cpu_power=watts_per_thread * threads,
@@ -213,13 +218,28 @@ def estimated_by_codecarbon(
         rapl_include_dram=False,
         rapl_prefer_psys=False,
     )
-    tracker.start()
-    runs, start, cpu = 0, time.perf_counter(), time.process_time()
-    while time.perf_counter() - start < block_s:
-        arm(runs)
-        runs += 1
-    used, seconds = time.process_time() - cpu, time.perf_counter() - start
-    data = tracker.final_emissions_data if tracker.stop() is not None else None
+    cpu_kwh = ram_kwh = used = seconds = 0.0
+    runs = 0
+    while seconds < block_s:
+        tracker.start_task()
+        start, cpu = time.perf_counter(), time.process_time()
+        while time.perf_counter() - start < min(_PART_S, block_s - seconds):
+            arm(runs)
+            runs += 1
+        used, seconds = used + time.process_time() - cpu, seconds + time.perf_counter() - start
+        data = _stopped(tracker)
+        cpu_kwh, ram_kwh = cpu_kwh + data.cpu_energy, ram_kwh + data.ram_energy
+    tracker.stop()
+    return Estimate(cpu_kwh * 3.6e6, ram_kwh * 3.6e6, used, seconds, runs)
+
+
+def _stopped(tracker: OfflineEmissionsTracker) -> EmissionsData:
+    try:
+        data = tracker.stop_task()
+    except AttributeError as error:  # its constructor swallowed an error and left half a tracker
+        raise PluginFault(
+            f"codecarbon gave no estimate: its tracker was not set up ({error}). Use energy=tdp."
+        ) from error
     if data is None:
-        raise PluginFault("codecarbon gave no estimate: its tracker stopped with nothing. Use energy=tdp.")
-    return Estimate(data.cpu_energy * 3.6e6, data.ram_energy * 3.6e6, used, seconds, runs)
+        raise PluginFault("codecarbon gave no estimate: its task stopped with nothing. Use energy=tdp.")
+    return data

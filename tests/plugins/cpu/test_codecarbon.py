@@ -1,8 +1,14 @@
 """codecarbon as the estimator of last resort: real, in a block of its own, without any network."""
 
+import contextlib
+import functools
+import os
+import signal
 import socket
+import subprocess
 import time
 
+import codecarbon
 import pytest
 
 from bench.errors import PluginFault
@@ -32,19 +38,52 @@ def test_an_estimate_needs_no_network_leaves_no_file_and_reads_no_users_settings
     assert [p.name for p in tmp_path.iterdir()] == [".codecarbon.config"]  # nothing written beside
 
 
-def test_the_estimate_is_declared_watts_times_cpu_seconds():
+@pytest.fixture
+def crowd():
+    """Three hundred sleeping processes, no children of this one."""
+    started = subprocess.run(
+        ["sh", "-c", "for i in $(seq 300); do sleep 60 >/dev/null 2>&1 & echo $!; done"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    yield
+    for pid in started.stdout.split():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+
+
+@pytest.mark.usefixtures("crowd")
+def test_the_estimate_is_declared_watts_times_cpu_seconds_however_many_processes_there_are():
     found = estimated_by_codecarbon(
         lambda index: sum(range(2000)), watts_per_thread=4.0, ram_watts=0.0, country="world", block_s=3.0
     )
     assert found.cpu_j == pytest.approx(4.0 * found.cpu_seconds, rel=0.1)
+    assert found.seconds == pytest.approx(3.0, abs=0.2)
+
+
+def test_memory_is_declared_watts_times_seconds():
+    found = estimated_by_codecarbon(
+        lambda index: time.sleep(0.01), watts_per_thread=4.0, ram_watts=2.0, country="world", block_s=2.0
+    )
+    assert found.ram_j == pytest.approx(2.0 * found.seconds, rel=0.1)
+
+
+def estimate_of_nothing():
+    return estimated_by_codecarbon(
+        lambda index: time.sleep(0.001), watts_per_thread=4.0, ram_watts=0.0, country="fra", block_s=0.01
+    )
 
 
 def test_a_tracker_that_stops_with_nothing_is_a_fault_and_no_zero(monkeypatch):
-    import codecarbon
+    monkeypatch.setattr(codecarbon.OfflineEmissionsTracker, "stop_task", lambda self: None)
+    with pytest.raises(PluginFault, match="stopped with nothing"):
+        estimate_of_nothing()
 
-    monkeypatch.setattr(codecarbon.OfflineEmissionsTracker, "stop", lambda self: None)
-    monkeypatch.setattr(codecarbon.OfflineEmissionsTracker, "start", lambda self: None)
-    with pytest.raises(PluginFault, match="gave no estimate"):
-        estimated_by_codecarbon(
-            lambda index: time.sleep(0.001), watts_per_thread=4.0, ram_watts=0.0, country="fra", block_s=0.01
-        )
+
+def test_a_tracker_whose_constructor_swallowed_an_error_is_a_fault(monkeypatch):
+    monkeypatch.setattr(
+        codecarbon, "OfflineEmissionsTracker", functools.partial(codecarbon.OfflineEmissionsTracker, no_such_setting=1)
+    )
+    with pytest.raises(PluginFault, match="was not set up"):
+        estimate_of_nothing()
