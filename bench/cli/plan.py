@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bench.cli.options import JSON, SELECTION, STORE, echo_json, folder, with_options
-from bench.errors import ExitCode
+from bench.errors import DamagedObject, ExitCode, MissingObject
+
+if TYPE_CHECKING:
+    from bench.planning.task import Task
+    from bench.store import Store
 
 
 @click.command(
@@ -30,8 +36,9 @@ def command(*, store: str | None, list_cells: bool, as_json: bool, **flags: Any)
 
     opened = api.open_store(folder(store))
     made = api.plan(store=folder(store), **flags)
+    timed = list(_timed(opened, made.tasks.values()))
     missing = [task for task in made.tasks.values() if not opened.has(task.key)]
-    guess = estimate(missing)
+    guess = estimate(missing, timed)
     cells = [
         {
             "cell_id": c.cell_id,
@@ -51,6 +58,7 @@ def command(*, store: str | None, list_cells: bool, as_json: bool, **flags: Any)
                 "tasks": len(made.tasks),
                 "missing": len(missing),
                 "seconds_on_one_core": guess.seconds,
+                "judged_by_like_tasks": guess.learned,
                 "bytes": guess.size,
             }
         )
@@ -67,7 +75,8 @@ def command(*, store: str | None, list_cells: bool, as_json: bool, **flags: Any)
         f"{len(made.tasks)} tasks, {len(missing)} to run"
         + (f" ({', '.join(f'{n} {k}' for k, n in kinds.items())})" if kinds else "")
     )
-    click.echo(f"about {guess.seconds / 60:.1f} min on one core, {guess.size / 1e6:.1f} MB of results")
+    basis = f" ({guess.learned} of {len(missing)} tasks judged by what like ones took here)" if missing else ""
+    click.echo(f"about {guess.seconds / 60:.1f} min on one core, {guess.size / 1e6:.1f} MB of results{basis}")
     for reason, count in Counter(c["reason"] for c in cells if c["state"] == "skipped").items():
         click.echo(f"skipped {count}: {reason}")
     if not made.settled:
@@ -76,3 +85,10 @@ def command(*, store: str | None, list_cells: bool, as_json: bool, **flags: Any)
             "takes longer, since it is asked many times."
         )
     return ExitCode.DONE if made.tasks else ExitCode.NOTHING
+
+
+def _timed(store: Store, tasks: Iterable[Task]) -> Iterator[tuple[Task, float]]:
+    """Yield what is in the store, with the processor seconds it took; a damaged object is to be made again."""
+    for task in tasks:
+        with suppress(MissingObject, DamagedObject):
+            yield task, float(store.meta(task.key)["cpu_seconds"])

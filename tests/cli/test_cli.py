@@ -48,6 +48,8 @@ def test_plan_run_status_explain_and_report_tell_one_story(command_line):
     # On an empty store the plan names the cells that then come.
     assert [cell["what"] for cell in before["cells"]] == [cell["what"] for cell in after["cells"]]
     assert {cell["state"] for cell in before["cells"]} == {"to do"}
+    more = json.loads(command_line("plan", *TINY, "--samples", "256", "--json").stdout)
+    assert more["judged_by_like_tasks"] == more["missing"] > 0 == before["judged_by_like_tasks"]
 
     states = json.loads(command_line("status", *TINY, "--json").stdout)
     assert {cell["state"] for cell in states["cells"]} == {"ok"}
