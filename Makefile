@@ -10,7 +10,7 @@ run:  ## the main job
 test: setup
 	$(BIN)/python -m pytest -q
 
-faults: setup  ## a kill at every single event of the store: about half an hour
+faults: setup  ## SIGKILL, and Ctrl-C, at every single event of the store: up to two hours
 	BENCH_EVERY_EVENT=1 $(BIN)/python -m pytest -q tests/faults
 
 lint: setup  ## format, lint, types, import contracts
