@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -188,13 +189,18 @@ def _levels(judged: Judged) -> dict[str, float | int]:
 
 
 def published(defense: dict[str, Any], dataset: str) -> str:
-    """Return what the defense's paper says of this data set, as text; never used in a computation."""
+    """Return what the defense's paper says of this data set, as text; never used in a computation.
+
+    Figures in a row that end in the same parenthesis share it.
+    """
     name = dataset.split("[")[0]
     found = []
     for item in defense.get("published") or []:
         if isinstance(item, list | tuple) and len(item) == 3 and str(item[0]) in ("", name):
-            found.append(f"{item[1]}: {item[2]}" if item[1] else str(item[2]))
-    return "; ".join(found)
+            text, opened, condition = str(item[2]).partition(" (")
+            found.append((opened + condition, f"{item[1]}: {text}" if item[1] else text))
+    groups = groupby(found, key=itemgetter(0))
+    return "; ".join("; ".join(text for _, text in group) + condition for condition, group in groups)
 
 
 def _rank(rank: tuple[int, int] | None) -> str:

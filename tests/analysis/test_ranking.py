@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bench.analysis import cells, curve, leaderboard
+from bench.analysis.ranking import published
 from bench.analysis.worst_case import Candidate, worst_case
 
 N = 200
@@ -295,3 +296,15 @@ def test_a_level_is_judged_on_the_images_that_its_attacks_were_tried_on(made: An
     few = [made.clean_record("none", np.ones(N))]
     few += [made.attack_record("none", a, first(5, 20), knowledge=k) for a, k in CORE.items()]
     assert (row(few)["robust_accuracy"], row(few)["samples"]) == (0.25, 20)
+
+
+def test_published_figures_in_a_row_share_their_condition() -> None:
+    claims = [
+        ["mnist", "", "clean 99 % (100 images)"],
+        ["cifar10", "fgsm", "3 % (all)"],
+        ["mnist", "fgsm", "60 % (100 images)"],
+        ["mnist", "pgd", "30 % (50 images)"],
+        ["mnist", "bim", "20 %"],
+    ]
+    said = published({"published": claims}, "mnist[split=1]")
+    assert said == "clean 99 %; fgsm: 60 % (100 images); pgd: 30 % (50 images); bim: 20 %"
