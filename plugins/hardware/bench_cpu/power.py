@@ -17,7 +17,7 @@ from bench_cpu.machine import ROOT
 
 if TYPE_CHECKING:
     from codecarbon import OfflineEmissionsTracker
-    from codecarbon.output import EmissionsData
+    from codecarbon.output_methods.emissions_data import EmissionsData
 
 WINDOWS: Final = 5  # an arm; MLPerf Tiny takes the median of five
 BLOCK_S: Final = 30.0  # processor times are counted in hundredths of a second
