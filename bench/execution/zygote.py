@@ -1,8 +1,8 @@
 """The process that workers are forked from: ``python -m bench.execution.zygote ROOT [module ...]``.
 
 It imports the slow libraries once and runs no plugin code. Each task is a fork of it: no state of an earlier task, no
-leaked memory and no crash can reach the next. Commands and answers are JSON lines; when the parent goes away, so does
-everything here.
+leaked memory and no crash can reach the next. One fork waits ahead of its task, so that a task need not wait for its
+fork. Commands and answers are JSON lines; when the parent goes away, so does everything here.
 
     in   {"run": ID, "task": {...}, "timed": false, "memory": BYTES}      {"kill": ID}
     out  {"ready": true}    {"id": ID, "progress": [SHARE, TEXT]}    {"id": ID, "status": "ok|raised|died", ...}
@@ -24,14 +24,22 @@ import sys
 import time
 import traceback
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from bench.tasks import BEFOREHAND
 
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_THP_DISABLE = 1, 41
 # What most tasks import of the suite itself; a fork that finds it loaded starts a twentieth of a second sooner.
-_CORE = ("bench.store", "bench.tasks.attacking", "bench.tasks.evaluating", "bench.tasks.progress")
+_CORE = (
+    "bench.store",
+    "bench.tasks.attacking",
+    "bench.tasks.evaluating",
+    "bench.tasks.progress",
+    "safetensors.numpy",
+    "safetensors.torch",
+)
 _TAIL = 4000  # characters of a task's own output that are kept for its failure
 
 
@@ -47,21 +55,44 @@ def main() -> int:
     return _Nursery(root, answers).serve()
 
 
+@dataclass(frozen=True)
+class _Worker:
+    """A forked process.
+
+    Attributes
+    ----------
+    orders : where it is told its task, once
+    answers : where it says how that goes
+    """
+
+    process: int
+    orders: int
+    answers: int
+
+
+@dataclass(frozen=True)
+class _Running:
+    task: str
+    process: int
+    timed: bool
+
+
 class _Nursery:
-    """The forked workers that live now."""
+    """The forked workers that live now, and one that waits for a task."""
 
     def __init__(self, root: Path, answers: IO[str]) -> None:
         self.root, self.answers = root, answers
         self.selector = selectors.DefaultSelector()
         self.buffers: dict[int, bytes] = {}
-        self.workers: dict[int, tuple[str, int]] = {}  # pipe -> (task, process)
+        self.waiting: _Worker | None = None
+        self.workers: dict[int, _Running] = {}  # by the pipe of their answers
         self.heard: set[str] = set()  # tasks whose worker has said how it ended and is about to be gone
 
     def serve(self) -> int:
         self.selector.register(0, selectors.EVENT_READ)
         self.buffers[0] = b""
         while True:
-            for chosen, _ in self.selector.select():
+            for chosen, _ in self.selector.select(0) or self.rest():
                 data = os.read(chosen.fd, 1 << 16)
                 if chosen.fd == 0 and not data:
                     self.end()
@@ -73,71 +104,111 @@ class _Nursery:
                 if not data:
                     self.bury(chosen.fd)
 
+    def rest(self) -> list[tuple[selectors.SelectorKey, int]]:
+        """Wait until there is something to do, the next worker forked by then; what is timed is not disturbed by it."""
+        if not any(running.timed for running in self.workers.values()):
+            with contextlib.suppress(OSError):  # said when a task needs it
+                self.waiting = self.waiting or self.fork()
+        return self.selector.select()
+
     def command(self, command: dict[str, Any]) -> None:
         if "run" in command:
-            self.fork(command)
+            self.begin(command)
         else:
-            for task, process in self.workers.values():
-                if task == command["kill"]:
-                    _kill(process)
+            for running in self.workers.values():
+                if running.task == command["kill"]:
+                    _kill(running.process)
 
-    def fork(self, command: dict[str, Any]) -> None:
-        _load(BEFOREHAND.get(command["task"]["kind"], ()))
-        reading, writing = os.pipe()
+    def begin(self, command: dict[str, Any]) -> None:
+        if _load(BEFOREHAND.get(command["task"]["kind"], ())):
+            self.dismiss()  # it lacks what has just been imported
         try:
-            process = os.fork()
+            worker = self.told(command)
         except OSError as error:
-            os.close(reading)
-            os.close(writing)
             _say(
                 self.answers, {"id": command["run"], "status": "died", "reason": f"no worker could be started: {error}"}
             )
             return
+        self.workers[worker.answers] = _Running(command["run"], worker.process, command["timed"])
+        self.buffers[worker.answers] = b""
+        self.selector.register(worker.answers, selectors.EVENT_READ)
+
+    def told(self, command: dict[str, Any]) -> _Worker:
+        """Return a worker that has been told its task: the waiting one, or another where that was killed meanwhile."""
+        for worker in (self.waiting, None):
+            self.waiting = worker or self.fork()
+            try:
+                with open(self.waiting.orders, "wb", closefd=False) as orders:
+                    orders.write(json.dumps(command).encode())
+            except BrokenPipeError:
+                self.dismiss()
+                continue
+            told, self.waiting = self.waiting, None
+            os.close(told.orders)
+            return told
+        raise BrokenPipeError("workers die as soon as they are forked")
+
+    def fork(self) -> _Worker:
+        reading, orders = os.pipe()
+        answers, writing = os.pipe()
+        try:
+            process = os.fork()
+        except OSError:
+            for pipe in (reading, orders, answers, writing):
+                os.close(pipe)
+            raise
         if process == 0:
-            os.close(reading)
-            _work(self.root, command, writing)
+            os.close(orders)
+            os.close(answers)
+            _work(self.root, reading, writing)
+        os.close(reading)
         os.close(writing)
-        self.workers[reading] = (command["run"], process)
-        self.buffers[reading] = b""
-        self.selector.register(reading, selectors.EVENT_READ)
-        _say(self.answers, {"id": command["run"], "process": process})
+        return _Worker(process, orders, answers)
+
+    def dismiss(self) -> None:
+        """End the waiting worker, if one waits."""
+        if self.waiting is not None:
+            _kill(self.waiting.process)
+            os.close(self.waiting.orders)
+            os.close(self.waiting.answers)
+            os.waitpid(self.waiting.process, 0)
+            self.waiting = None
 
     def hear(self, pipe: int, said: dict[str, Any]) -> None:
-        task, _ = self.workers[pipe]
-        if "progress" in said:
-            _say(self.answers, {"id": task, **said})
-        else:
-            _kill(self.workers[pipe][1])  # with whatever it started; a process that lives on would hold the pipe open
-            self.heard.add(task)
-            _say(self.answers, {"id": task, **said})  # at once: to take its memory apart lasts as long as a small task
+        running = self.workers[pipe]
+        if "progress" not in said:
+            _kill(running.process)  # with whatever it started; a process that lives on would hold the pipe open
+            self.heard.add(running.task)
+        _say(self.answers, {"id": running.task, **said})  # at once: to take its memory apart lasts like a small task
 
     def bury(self, pipe: int) -> None:
-        task, process = self.workers.pop(pipe)
-        _kill(process)
+        running = self.workers.pop(pipe)
+        _kill(running.process)
         self.selector.unregister(pipe)
         os.close(pipe)
         del self.buffers[pipe]
-        _, status = os.waitpid(process, 0)
-        if task in self.heard:
-            self.heard.remove(task)
+        _, status = os.waitpid(running.process, 0)
+        if running.task in self.heard:
+            self.heard.remove(running.task)
             return
         how = (
             f"signal {os.WTERMSIG(status)}"
             if os.WIFSIGNALED(status)
             else f"exit code {os.waitstatus_to_exitcode(status)}"
         )
-        _say(self.answers, {"id": task, "status": "died", "reason": f"the worker died ({how})"})
+        _say(self.answers, {"id": running.task, "status": "died", "reason": f"the worker died ({how})"})
 
     def end(self) -> None:
-        for _, process in self.workers.values():
-            _kill(process)
-        for _, process in self.workers.values():
+        self.dismiss()
+        for running in self.workers.values():
+            _kill(running.process)
+        for running in self.workers.values():
             with contextlib.suppress(ChildProcessError):
-                os.waitpid(process, 0)
+                os.waitpid(running.process, 0)
 
 
-def _work(root: Path, command: dict[str, Any], pipe: int) -> NoReturn:
-    """Run one task in this forked process, and end it."""
+def _work(root: Path, orders: int, pipe: int) -> NoReturn:
+    """Wait for one task in this forked process, run it, and end it."""
     os.setsid()  # a group of its own, with all that the task starts
     _die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -146,7 +217,13 @@ def _work(root: Path, command: dict[str, Any], pipe: int) -> NoReturn:
     printed = os.memfd_create("printed")
     os.dup2(printed, 1)
     os.dup2(printed, 2)
-    if not command["timed"]:  # what is timed stands for a device whose malloc nobody has tuned
+    with open(orders, "rb") as told:
+        if not (order := told.read()):  # not needed after all
+            os._exit(0)
+    command = json.loads(order)
+    if command["timed"]:  # stands for a device whose memory nobody has tuned
+        _small_pages()
+    else:
         _keep_freed()
     try:
         resource.setrlimit(resource.RLIMIT_DATA, (command["memory"], command["memory"]))
@@ -206,14 +283,15 @@ def _kill(process: int) -> None:
         os.kill(process, signal.SIGKILL)
 
 
-def _load(modules: Iterable[str]) -> None:
-    """Import what forks would else import each for itself."""
+def _load(modules: Iterable[str]) -> bool:
+    """Import what forks would else import each for itself; return whether anything was missing."""
     if missing := [module for module in modules if module not in sys.modules]:
         for module in missing:
             with contextlib.suppress(Exception, SystemExit):
                 importlib.import_module(module)
         gc.collect()
         gc.freeze()  # forks share these pages as long as nobody touches them
+    return bool(missing)
 
 
 def _settle_torch() -> None:
@@ -231,6 +309,12 @@ def _keep_freed() -> None:
         libc = ctypes.CDLL(None)
         libc.mallopt(mmap_threshold, 32 << 20)  # the most that glibc takes
         libc.mallopt(trim_threshold, (1 << 31) - 1)
+
+
+def _small_pages() -> None:
+    """Ask the kernel for pages of the usual size again, whatever malloc was told when this process began (Linux)."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_THP_DISABLE, 1, 0, 0, 0)
 
 
 def _die_with_parent() -> None:
