@@ -186,19 +186,16 @@ def test_an_attack_that_is_not_offered_says_why(monkeypatch) -> None:
         found.find("attack", "virtual")
 
 
-def test_listing_imports_no_slow_library_and_takes_under_300_ms() -> None:
+def test_listing_imports_no_slow_library() -> None:
     code = """
-import json, sys, time
-began = time.process_time()
+import json, sys
 from bench.plugins.registry import discover
 from bench.plugins.selection import select
 found = discover()
-taken = time.process_time() - began
 slow = [m for m in ("torch", "art", "pandas", "numpy", "scipy") if m in sys.modules]
-print(json.dumps([taken, slow, list(found.of("defense"))]))
+print(json.dumps([slow, list(found.of("defense"))]))
 """
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    taken, slow, names = json.loads(out)
+    slow, names = json.loads(out)
     assert slow == []
     assert "none" in names
-    assert taken < 0.3
