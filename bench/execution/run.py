@@ -72,7 +72,10 @@ def execute(
     """
     available = cores()
     if jobs > available:
-        raise UsageError(f"--jobs {jobs} is more than the {available} cores of this machine; each job is one thread.")
+        raise UsageError(
+            f"--jobs {jobs} is more than the {available} cores that this process may use; each job is one thread. "
+            "Leave --jobs out to use them all."
+        )
     tally, judges = Tally(), Judges.of(registry)
     with _Workers(store, jobs or available, watcher) as workers:
         for attempt in range(ATTEMPTS):

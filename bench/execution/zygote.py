@@ -5,7 +5,8 @@ leaked memory and no crash can reach the next. One fork waits ahead of its task,
 fork. Commands and answers are JSON lines; when the parent goes away, so does everything here.
 
     in   {"run": ID, "task": {...}, "timed": false, "memory": BYTES}      {"kill": ID}
-    out  {"ready": true}    {"id": ID, "progress": [SHARE, TEXT]}    {"id": ID, "status": "ok|raised|died", ...}
+    out  {"ready": true}    {"id": ID, "progress": [SHARE, TEXT]}
+         {"id": ID, "status": "ok|raised|hindered|died", ...}
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ class _Nursery:
         self.selector.register(0, selectors.EVENT_READ)
         self.buffers[0] = b""
         while True:
-            for chosen, _ in self.selector.select(0) or self.rest():
+            for chosen, _ in self.selector.select(0) or self.idle():
                 data = os.read(chosen.fd, 1 << 16)
                 if chosen.fd == 0 and not data:
                     self.end()
@@ -104,7 +105,7 @@ class _Nursery:
                 if not data:
                     self.bury(chosen.fd)
 
-    def rest(self) -> list[tuple[selectors.SelectorKey, int]]:
+    def idle(self) -> list[tuple[selectors.SelectorKey, int]]:
         """Wait until there is something to do, the next worker forked by then; what is timed is not disturbed by it."""
         if not any(running.timed for running in self.workers.values()):
             with contextlib.suppress(OSError):  # said when a task needs it
@@ -123,7 +124,7 @@ class _Nursery:
         if _load(BEFOREHAND.get(command["task"]["kind"], ())):
             self.dismiss()  # it lacks what has just been imported
         try:
-            worker = self.told(command)
+            worker = self.assigned(command)
         except OSError as error:
             _say(
                 self.answers, {"id": command["run"], "status": "died", "reason": f"no worker could be started: {error}"}
@@ -133,7 +134,7 @@ class _Nursery:
         self.buffers[worker.answers] = b""
         self.selector.register(worker.answers, selectors.EVENT_READ)
 
-    def told(self, command: dict[str, Any]) -> _Worker:
+    def assigned(self, command: dict[str, Any]) -> _Worker:
         """Return a worker that has been told its task: the waiting one, or another where that was killed meanwhile."""
         for worker in (self.waiting, None):
             self.waiting = worker or self.fork()
@@ -143,9 +144,9 @@ class _Nursery:
             except BrokenPipeError:
                 self.dismiss()
                 continue
-            told, self.waiting = self.waiting, None
-            os.close(told.orders)
-            return told
+            chosen, self.waiting = self.waiting, None
+            os.close(chosen.orders)
+            return chosen
         raise BrokenPipeError("workers die as soon as they are forked")
 
     def fork(self) -> _Worker:
