@@ -52,6 +52,10 @@ class FitContext:
     seed: int
     progress: Progress = lambda share, text: None
 
+    def part(self, start: float, end: float) -> Progress:
+        """Return the progress of one part of the fitting, which says how much of itself is done."""
+        return lambda share, text: self.progress(start + (end - start) * share, text)
+
 
 @dataclass(frozen=True)
 class FitResult:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -221,13 +221,19 @@ class ModelSubject:
 
 @dataclass(frozen=True)
 class Subject:
-    """A fitted defense around a classifier; ``inspect`` leaves its traits."""
+    """A fitted defense around a classifier; ``inspect`` leaves its traits.
+
+    Attributes
+    ----------
+    key : names the fit and the parameters that the fit does not depend on
+    """
 
     model: ModelSubject
     chosen: Chosen
     fit: Task
     inspect: Task
     deployment: Mapping[str, Any] = field(repr=False)
+    key: str
 
     @property
     def entry(self) -> Defense:
@@ -242,12 +248,15 @@ class Subject:
         where = {"source": described(model.data.chosen), "root": str(model.data.root), **pools}
         entry = chosen.found.entry
         assert isinstance(entry, Defense)
+        worn = {p.name: chosen.parameters[p.name] for p in entry.parameters if not p.fits}
+        defaults = {p.name: p.default for p in entry.parameters if not p.fits}
+        fitted = replace(chosen, parameters={**chosen.parameters, **defaults})
         fit = make_task(
             "fit",
             f"fit {chosen.label} on {model.data.entry.name}",
-            {"defense": described(chosen), "network": model.network, "data": where},
+            {"defense": described(fitted), "network": model.network, "data": where},
             {
-                "defense": identity(chosen),
+                "defense": identity(fitted),
                 "network": model.key,
                 "data": meta["train_fingerprint"],
                 "test": meta["test_fingerprint"],  # pools leave out what stands in the test set
@@ -258,15 +267,16 @@ class Subject:
             timeout_s=24 * 3600.0,
         )
         deployment = {"defense": described(chosen), "network": model.network, "fit": fit.key}
+        name = key({"fit": fit.key, "worn": worn}) if worn else fit.key
         inspect = make_task(
             "inspect",
             f"inspect {chosen.label}",
             {"deployment": deployment, "images": model.data.images.key},
-            {"fit": fit.key, "data": meta["test_fingerprint"]},
+            {"fit": name, "data": meta["test_fingerprint"]},
             needs=(fit.key, *model.needs, model.data.images.key),
             seconds=3.0,
         )
-        return cls(model, chosen, fit, inspect, deployment)
+        return cls(model, chosen, fit, inspect, deployment, name)
 
     @property
     def needs(self) -> tuple[str, ...]:

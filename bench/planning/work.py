@@ -78,8 +78,8 @@ class Work:
             {
                 "hardware": identity(hardware),
                 "machine": machine(),
-                "fit": subject.fit.key,
-                "baseline": baseline.fit.key,
+                "fit": subject.key,
+                "baseline": baseline.key,
                 "data": self.fingerprint,
                 "count": count,
                 "preset": preset,
@@ -120,7 +120,7 @@ class Work:
             {
                 "attack": {**identity(chosen), "parameters": parameters},
                 "surface": seen,
-                "fit": subject.fit.key,
+                "fit": subject.key,
                 "threat": aim.as_dict(),
                 "block": block,
                 "seed": assault.seed,
@@ -165,7 +165,7 @@ class Work:
             "evaluate",
             f"answers of {subject.chosen.label}{what}, images {block[0]}-{block[1] - 1}",
             {"deployment": subject.deployment, "images": self.data.images.key, **common},
-            {"fit": subject.fit.key, "data": self.fingerprint, **common},
+            {"fit": subject.key, "data": self.fingerprint, **common},
             needs=tuple(needs),
             seconds=0.3 * draws["score"] ** 0.5,
         )

@@ -22,6 +22,8 @@ class Parameter:
     minimum, maximum : inclusive bounds of numbers
     choices : the only values allowed, where not empty
     help : one line, with the source of the default
+    fits : of a defense: its ``fit`` depends on this one. Where not, ``fit`` is called on an object that has the
+        default in its place, and what it learned serves all values
     """
 
     name: str
@@ -31,6 +33,7 @@ class Parameter:
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[Value, ...] = ()
+    fits: bool = True
 
     def expected(self) -> str:
         """Return what is allowed, in words."""

@@ -181,7 +181,7 @@ class TrainableQuantization(_Quantization):
             alternate_epochs=recipe.epochs if self.alternates else 0,
         )
         total = recipe.epochs + self.freeze_epochs
-        train_thresholds(layer, network, steps, context, recipe, _part(context, 0.0, recipe.epochs / total))
+        train_thresholds(layer, network, steps, context, recipe, context.part(0.0, recipe.epochs / total))
         thresholds = layer.thresholds.detach().sort(-1).values
 
         development = context.pools["development"]
@@ -194,7 +194,7 @@ class TrainableQuantization(_Quantization):
             "development_accuracy_before_freeze": accuracy(codes_of, network, development),
         }
         if self.freeze_epochs:
-            progress = _part(context, recipe.epochs / total, 1.0)
+            progress = context.part(recipe.epochs / total, 1.0)
             train_on_codes(network, codes_of, context, recipe, self.freeze_epochs, progress)
         notes["development_accuracy_after_freeze"] = accuracy(codes_of, network, development)
         return FitResult(public={"thresholds": thresholds.contiguous(), **_state(network)}, notes=notes)
@@ -209,8 +209,3 @@ def _state(network: nn.Module) -> dict[str, Tensor]:
 
 def _listed(thresholds: Tensor) -> object:
     return (thresholds.double() * 1e6).round().div(1e6).tolist()
-
-
-def _part(context: FitContext, start: float, end: float) -> Callable[[float, str], None]:
-    """Return a progress function for one part of the whole."""
-    return lambda share, text: context.progress(start + (end - start) * share, text)
