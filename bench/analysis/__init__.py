@@ -1,4 +1,4 @@
-"""From records to frames: cells, leaderboard, accuracy-epsilon curves, gates.
+"""From records to frames: cells, leaderboard, accuracy-epsilon curves, detection, gates.
 
 Names are loaded when first used, so that a worker that needs only ``bench.analysis.gates`` or
 ``bench.analysis.records`` does not pay for pandas.
@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bench.analysis.costs import measurements
+    from bench.analysis.detectors import detection
     from bench.analysis.frames import cells
     from bench.analysis.ranking import leaderboard
     from bench.analysis.records import load, merge
     from bench.analysis.sweep import curve
 
-__all__ = ["cells", "curve", "leaderboard", "load", "measurements", "merge"]
+__all__ = ["cells", "curve", "detection", "leaderboard", "load", "measurements", "merge"]
 
 _HOME = {
     "cells": "frames",
     "curve": "sweep",
+    "detection": "detectors",
     "leaderboard": "ranking",
     "load": "records",
     "measurements": "costs",

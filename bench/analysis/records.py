@@ -48,6 +48,9 @@ _OPTIONAL: Final[Mapping[str, Mapping[str, type]]] = {
     "hardware": {"label": str},
     "provenance": {"versions": dict, "machine": dict, "command": str, "finished": str},
 }
+_PER_IMAGE: Final = (
+    "clean_correct", "selected", "scored", "distance", "attacked", "inside", "fooling", "detector", "detected",
+)  # fmt: skip
 _OF_MEASUREMENT: Final[Mapping[str, type]] = {"runtime": str, "variant": str, "source": str, "n": int, "flags": list}
 
 _MAX_VALUES: Final = 1 << 24  # of one array; ten times the largest test set in use
@@ -145,7 +148,7 @@ def _arrays(record: Mapping[str, Any]) -> None:
     for name in wanted:
         if name not in outcomes:
             raise _InvalidError(f"outcomes.{name} is missing")
-    for name in ("clean_correct", "selected", "scored", "distance", "attacked", "inside"):
+    for name in _PER_IMAGE:
         if name in outcomes:
             try:
                 shape = decode_array(outcomes[name]).shape

@@ -48,7 +48,8 @@ Cross = Callable[[Node, Signal], Signal]
 class Deployment(nn.Module):
     """A graph of stages in the order in which they run; the last node gives the logits.
 
-    A detecting last node also sets the side tensors ``score`` (float, (B,)) and ``rejected`` (bool, (B,)).
+    A detecting last node also sets the side tensor ``score``, float, (B,), above 0 where it detects; one that refuses
+    to answer sets ``rejected`` too, bool, (B,).
 
     Raises
     ------

@@ -23,6 +23,7 @@ from bench.planning.cell import Cell
 from bench.planning.machine import machine
 from bench.store import Store
 from bench.store.keys import versions
+from bench.tasks.outcome import REJECTED
 
 Array = NDArray[Any]
 PICTURES = 2
@@ -87,13 +88,17 @@ class Assembler:
         answered = [self.store.read(key) for key in cell.evaluations]
         select = np.concatenate([a.tensors["select"] for a in answered], axis=1)[:, :count]
         score = np.concatenate([a.tensors["score"] for a in answered], axis=1)[:, :count]
-        selected = (select == y).sum(0).astype(np.uint8)
-        scored = (score == y).sum(0).astype(np.uint8)
+        selected = _withstood(select, y, attacked=cell.kind == "attack").sum(0).astype(np.uint8)
+        scored = _withstood(score, y, attacked=cell.kind == "attack").sum(0).astype(np.uint8)
         _, clean_scored = self._clean_counts(cell, y)
         clean_correct = (2 * clean_scored > len(score)).astype(np.uint8)
         seconds = sum(float(a.meta["seconds"]) for a in answered)
         outcomes: dict[str, Array] = {"clean_correct": clean_correct, "selected": selected, "scored": scored}
         aggregates: dict[str, Any] = {"accuracy": float(scored.mean() / len(score))}
+        if "detector" in answered[0].tensors:
+            said = np.concatenate([a.tensors["detector"] for a in answered], axis=1)[:, :count]
+            outcomes |= {"detector": said.mean(0), "detected": (said > 0).sum(0).astype(np.uint8)}
+            aggregates["detected"] = float((said > 0).mean())
         gates = []
         traits = record["defense"]
         notes: dict[str, Any] = {
@@ -106,10 +111,12 @@ class Assembler:
         else:
             crafted = [self.store.read(key) for key in cell.crafts]
             seconds += sum(float(c.meta["seconds"]) for c in crafted)
-            outcomes |= self._attack_arrays(answered, crafted, y)
+            outcomes |= self._attack_arrays(answered, crafted, y, oblivious=cell.asked["knowledge"] == "oblivious")
             if "score_float" in answered[0].tensors:
                 unrounded = np.concatenate([a.tensors["score_float"] for a in answered], axis=1)[0, :count]
-                aggregates["accuracy_float"] = float(((unrounded == y) & (clean_correct == 1)).mean())
+                aggregates["accuracy_float"] = float(
+                    (_withstood(unrounded, y, attacked=True) & (clean_correct == 1)).mean()
+                )
             if not traits["randomised"]:
                 # An image that is wrong when clean counts as wrong, whatever an attack made of it.
                 outcomes["scored"] = scored * clean_correct
@@ -142,7 +149,9 @@ class Assembler:
         }
         return seconds
 
-    def _attack_arrays(self, answered: Sequence[Any], crafted: Sequence[Any], y: Array) -> dict[str, Array]:
+    def _attack_arrays(
+        self, answered: Sequence[Any], crafted: Sequence[Any], y: Array, *, oblivious: bool
+    ) -> dict[str, Array]:
         count = len(y)
         distance = np.concatenate([a.tensors["distance"] for a in answered])[:count]
         attacked = np.concatenate([c.tensors["attacked"] for c in crafted])[:count]
@@ -151,13 +160,17 @@ class Assembler:
         nothing = (distance == 0) & (attacked == 1)
         if "anywhere" in answered[0].tensors:
             anywhere = np.concatenate([a.tensors["anywhere"] for a in answered], axis=1)[:, :count]
-            nothing |= (attacked == 1) & (2 * (anywhere == y).sum(0) >= len(anywhere))
+            nothing |= (attacked == 1) & (2 * _withstood(anywhere, y, attacked=True).sum(0) >= len(anywhere))
         found = np.where(nothing, np.inf, distance)
-        return {
+        arrays: dict[str, Array] = {
             "distance": found.astype(np.float32),
             "attacked": attacked.astype(np.uint8),
             "inside": inside.astype(np.uint8),
         }
+        if oblivious:
+            answered_there = np.concatenate([c.tensors["under_attack"] for c in crafted])[:count].argmax(1)
+            arrays["fooling"] = ((answered_there != y) & (attacked == 1)).astype(np.uint8)
+        return arrays
 
     def _clean_counts(self, cell: Cell, y: Array) -> tuple[Array, Array]:
         if cell.clean not in self._clean:
@@ -195,10 +208,25 @@ class Assembler:
                     "adversarial": encode_array(_bytes(first.tensors["judged"][image])),
                     "defended": encode_array(_bytes(first.tensors["defended"][image])),
                     "true_label": int(y[image]),
-                    "answer": int(np.bincount(first.tensors["score"][:, image]).argmax()),
+                    "answer": _most_frequent(first.tensors["score"][:, image]),
                 }
             )
         return shown
+
+
+def _withstood(answers: Array, y: Array, *, attacked: bool) -> Array:
+    """Return where an answer is right, bool; to reject an attacked image is right too, to reject a clean one never.
+
+    Tramer 2022, arXiv 2107.11630: robust is an image that is answered rightly when clean, and rightly or not at all for
+    every x' that was tried.
+    """
+    right: Array = answers == y
+    return right | (answers == REJECTED) if attacked else right
+
+
+def _most_frequent(answers: Array) -> int:
+    labels, counts = np.unique(answers, return_counts=True)
+    return int(labels[counts.argmax()])
 
 
 def _together(notes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.analysis import cells, leaderboard
+from bench.analysis import cells, detection, leaderboard
 from bench.analysis.records import Record, merge
 from bench.errors import UsageError
 from bench.reporting import wording
@@ -41,7 +41,7 @@ def write(records: list[Record], out: Path, *, html: bool, command: str, cache: 
     """Write everything; see ``bench.reporting.write``."""
     prepare(out)
     records = merge(records)
-    board, every = leaderboard(records), cells(records)
+    board, every, detectors = leaderboard(records), cells(records), detection(records)
     texts = {
         "leaderboard.csv": _csv(board),
         "leaderboard.json": _json(board),
@@ -51,12 +51,14 @@ def write(records: list[Record], out: Path, *, html: bool, command: str, cache: 
         "cells.md": _cells_markdown(every),
         "records.jsonl": "".join(_line(record) for record in records),
     }
+    if len(detectors):
+        texts["detection.csv"] = _csv(detectors)
     if html:
         from bench.reporting.html import page
         from bench.reporting.sections import installed, render
 
         added = render(installed(), board, every)
-        texts["index.html"] = page(records, board, every, command=command, cache=cache, added=added)
+        texts["index.html"] = page(records, board, every, detectors, command=command, cache=cache, added=added)
     names = {"records.jsonl": "records", "index.html": "html"}
     written = {}
     for name, text in texts.items():

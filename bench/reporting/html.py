@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
+_THREAT = ("dataset", "model", "norm", "epsilon", "domain", "budget")
 _COSTS = (
     ("latency_ratio", "latency, times the undefended model"),
     ("uplink_bytes", "uplink, bytes an image"),
@@ -34,6 +35,7 @@ def page(
     records: Sequence[Record],
     board: pd.DataFrame,
     cells: pd.DataFrame,
+    detectors: pd.DataFrame,
     *,
     command: str = "",
     cache: Path | None = None,
@@ -43,7 +45,7 @@ def page(
 
     Parameters
     ----------
-    board, cells : frames of ``bench.analysis.leaderboard`` and ``cells``
+    board, cells, detectors : frames of ``bench.analysis.leaderboard``, ``cells`` and ``detection``
     cache : folder for drawn charts
     added : sections of plugins, after the suite's own results
     """
@@ -52,6 +54,7 @@ def page(
     settings = [list(group) for _, group in groupby(rows, key=lambda row: row["setting"])]
     curves = [_clean(row) for row in curve(records, board=board).to_dict("records")]
     all_cells: list[Row] = [_clean(row) for row in cells.to_dict("records")]
+    all_detectors: list[Row] = [_clean(row) for row in detectors.to_dict("records")]
     alone = len({(row["dataset"], row["model"]) for row in rows}) == 1
     sections = []
     curved: set[tuple[str, ...]] = set()
@@ -77,6 +80,7 @@ def page(
                 "trades": [t for name, title in _COSTS if leading and (t := _trade(painter, group, name, title))],
                 "sweep": swept,
                 "heat": heat.maps(group, all_cells),
+                "detectors": [row for row in all_detectors if all(row[name] == group[0][name] for name in _THREAT)],
                 "has": _present(group),
             }
         )

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bench.analysis.records import Array, Record, decode_array
+from bench.tasks.outcome import REJECTED
 
 BUDGET_BYTES = 1_300_000  # of base64 text: leaves more than half of 3 MB to the rest of the page
 _PER_CELL = 1
@@ -67,7 +68,7 @@ def strips(records: Iterable[Record]) -> list[Strip]:
             continue
         wrong_first = sorted(
             (p for p in record["pictures"] if isinstance(p, Mapping)),
-            key=lambda p: p.get("answer") == p.get("true_label"),
+            key=lambda p: not _is_wrong(p),
         )
         for picture in wrong_first[:_PER_CELL]:
             strip = _strip(record, picture)
@@ -102,11 +103,15 @@ def _strip(record: Record, picture: Mapping[str, Any]) -> Strip | None:
         threat=record["threat"] | {"targeted": bool(record["threat"].get("targeted", False))},
         number=int(picture.get("image", 0)),
         true_label=str(picture.get("true_label", "")),
-        answer=str(picture.get("answer", "")),
-        fooled=picture.get("answer") != picture.get("true_label"),
+        answer="rejected" if picture.get("answer") == REJECTED else str(picture.get("answer", "")),
+        fooled=_is_wrong(picture),
         amplified=factor,
         images=images,
     )
+
+
+def _is_wrong(picture: Mapping[str, Any]) -> bool:
+    return picture.get("answer") not in (picture.get("true_label"), REJECTED)
 
 
 def _pixels(encoded: Mapping[str, Any]) -> Array:

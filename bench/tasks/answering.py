@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal
 
@@ -15,6 +16,7 @@ from torch import Tensor
 from bench.attack import Threat
 from bench.deployment import Deployment, Draws, Signal
 from bench.errors import ContractViolation
+from bench.tasks.outcome import REJECTED
 
 ROWS = 16  # every call has this many rows: floating point depends on the shape
 
@@ -39,46 +41,83 @@ def streams(domain: Literal["select", "score"], seed: int, digests: Sequence[byt
     return Draws.of(domain, seed, names, draw)
 
 
-def logits(
+@dataclass(frozen=True)
+class Answer:
+    """What a deployment says of images on one draw.
+
+    Attributes
+    ----------
+    logits : float32, (B, K)
+    score : float32, (B,), of its detector, which detects above 0; None where it has none
+    rejected : bool, (B,), images that it refuses to answer; None where it answers all
+    """
+
+    logits: Tensor
+    score: Tensor | None = None
+    rejected: Tensor | None = None
+
+
+def answers(
     deployment: Deployment,
     x: Tensor,
     digests: Sequence[bytes],
     domain: Literal["select", "score"],
     seed: int,
     draws: int,
-) -> Iterator[Tensor]:
-    """Yield what each draw answers, (B, K), from images in an order that a plugin cannot know.
+) -> Iterator[Answer]:
+    """Yield what a deployment says on each draw, of images in an order that a plugin cannot know.
 
     Raises
     ------
-    ContractViolation : logits that are not finite, or a deployment that rejects images
+    ContractViolation : logits or scores that are not finite or of another form
     """
     names = blake2b(b"".join(digests) + str(seed).encode(), digest_size=16).digest()
     order = np.random.Generator(np.random.Philox(key=int.from_bytes(names, "little"))).permutation(len(x))
+    back = torch.from_numpy(np.argsort(order))
     shuffled, shuffled_digests = x[torch.from_numpy(order)], [digests[i] for i in order]
     tensors = {id(tensor): tensor for tensor in (*deployment.parameters(), *deployment.buffers())}
     for draw in range(draws):
         drawn = streams(domain, seed, shuffled_digests, shuffled, draw)
         # Nothing that a stage kept of an earlier draw; weights are shared.
         fresh = copy.deepcopy(deployment, dict(tensors))
-        parts = []
+        parts: dict[str, list[Tensor]] = {}
         for start in range(0, len(x), ROWS):
             part = shuffled[start : start + ROWS]
             padded = torch.cat([part, part[-1:].expand(ROWS - len(part), -1, -1, -1)]) if len(part) < ROWS else part
             keys = [*range(start, start + len(part)), *[start + len(part) - 1] * (ROWS - len(part))]
-            answer = fresh.answer(Signal(padded, drawn[keys]))
-            if "rejected" in answer.side:
-                raise ContractViolation(
-                    "The deployment rejects images; how to score that is not settled yet, and to ignore it would be "
-                    "wrong. Let it answer every image."
-                )
-            parts.append(answer.x[: len(part)])
-        answered = torch.cat(parts)
-        if not bool(torch.isfinite(answered).all()):
+            said = fresh.answer(Signal(padded, drawn[keys]))
+            for name, tensor in {"logits": said.x, **detected(said)}.items():
+                parts.setdefault(name, []).append(tensor[: len(part)])
+        whole = {name: torch.cat(pieces)[back] for name, pieces in parts.items()}
+        if not bool(torch.isfinite(whole["logits"]).all()):
             raise ContractViolation("The deployment answered with logits that are not finite.")
-        yield answered[torch.from_numpy(np.argsort(order))]
+        yield Answer(**whole)
 
 
-def labels(each: Iterator[Tensor]) -> NDArray[np.int16]:
-    """Return the answered labels of logits, int16, (draws, B)."""
-    return np.stack([one.argmax(1).numpy().astype(np.int16) for one in each])
+def detected(said: Signal) -> dict[str, Tensor]:
+    """Return what a detecting deployment says beside its logits, ``score`` and ``rejected``, each where it is there.
+
+    Raises
+    ------
+    ContractViolation : a score that is no finite number an image, or a rejection that is no bool an image or has no
+        score
+    """
+    found = {name: said.side[name] for name in ("score", "rejected") if name in said.side}
+    score, rejected = found.get("score"), found.get("rejected")
+    if score is not None and (score.shape != (len(said),) or not bool(torch.isfinite(score).all())):
+        raise ContractViolation(f"The side tensor score is {tuple(score.shape)}; expected a finite number an image.")
+    if rejected is not None and (rejected.shape != (len(said),) or rejected.dtype != torch.bool or score is None):
+        raise ContractViolation(
+            f"The side tensor rejected is {rejected.dtype} {tuple(rejected.shape)}; expected a bool an image, and a "
+            "score beside it."
+        )
+    return found
+
+
+def labels(each: Iterable[Answer]) -> NDArray[np.int16]:
+    """Return the labels of answers, int16, (draws, B); ``REJECTED`` where an image was refused."""
+    rows = []
+    for answer in each:
+        label = answer.logits.argmax(1)
+        rows.append(label if answer.rejected is None else label.masked_fill(answer.rejected, REJECTED))
+    return torch.stack(rows).numpy().astype(np.int16)

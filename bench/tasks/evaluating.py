@@ -14,7 +14,7 @@ from bench.attack import Threat
 from bench.deployment import Deployment, Draws, Node, Signal
 from bench.deployment.deployment import run_node
 from bench.store import Store
-from bench.tasks.answering import judged_images, labels, logits
+from bench.tasks.answering import answers, judged_images, labels
 from bench.tasks.building import deployment_of, images_of
 from bench.tasks.outcome import Outcome
 
@@ -27,7 +27,9 @@ def evaluate(spec: Mapping[str, Any], store: Store) -> Outcome:
 
     Tensors
     -------
-    select, score : int16, (draws, B); answers on two disjoint domains of draws, the same one where nothing is random
+    select, score : int16, (draws, B); answers on two disjoint domains of draws, the same one where nothing is random;
+        -1 where an image was rejected
+    detector : float32, (draws, B), what a detector said on the score draws; only of detecting deployments
     score_float : the same for x' before it is brought to the 8-bit grid, int16, (1, B); only where nothing is random
     anywhere : the same for x' at the distance found, int16, (draws, B); only of minimum-norm attacks
     distance : float64, (B,), of x' on its grid; inside : uint8, (B,), whether x' counts at this epsilon
@@ -51,22 +53,24 @@ def evaluate(spec: Mapping[str, Any], store: Store) -> Outcome:
         tensors["distance"] = threat.distance(x, realised).numpy()
         tensors["inside"] = inside.numpy().astype(np.uint8)
         judged = torch.where(inside[:, None, None, None], realised, x)
-    scored = list(logits(deployment, judged, digests, "score", seed, draws["score"]))
-    tensors["score"] = labels(iter(scored))
+    scored = list(answers(deployment, judged, digests, "score", seed, draws["score"]))
+    tensors["score"] = labels(scored)
+    if scored[0].score is not None:
+        tensors["detector"] = torch.stack([answer.score for answer in scored if answer.score is not None]).numpy()
     if draws["score"] == 1:
         tensors["select"] = tensors["score"]
         if "craft" in spec:
             free = torch.where(threat.contains(x, found)[:, None, None, None], found, x)
-            tensors["score_float"] = labels(logits(deployment, free, digests, "score", seed, 1))
+            tensors["score_float"] = labels(answers(deployment, free, digests, "score", seed, 1))
     else:
-        tensors["select"] = labels(logits(deployment, judged, digests, "select", seed, draws["select"]))
+        tensors["select"] = labels(answers(deployment, judged, digests, "select", seed, draws["select"]))
     if spec.get("witnessed"):
         meta["strangers"] = _strangers(
-            scored[0], torch.from_numpy(crafted["under_attack"]), torch.from_numpy(crafted["attacked"]) == 1
+            scored[0].logits, torch.from_numpy(crafted["under_attack"]), torch.from_numpy(crafted["attacked"]) == 1
         )
     if spec.get("minimum_norm"):
         # Whether it fools this deployment at the distance found, be that in this ball or not.
-        tensors["anywhere"] = labels(logits(deployment, realised, digests, "select", seed, draws["select"]))
+        tensors["anywhere"] = labels(answers(deployment, realised, digests, "select", seed, draws["select"]))
     if first == 0:
         tensors["defended"] = _before_last(deployment, judged[:PICTURES], digests[:PICTURES], seed)
         tensors["judged"] = judged[:PICTURES].numpy()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+REJECTED: Final = -1  # in place of a label, of an image that a deployment refuses to answer
 
 
 @dataclass(frozen=True)

@@ -63,11 +63,11 @@ def test_a_defense_whose_fit_fails_takes_only_its_own_cells_with_it(command_line
     assert status == {"none": "ok", "toy-fit-fails": "failed", "toy-round": "ok"}
 
 
-def test_what_is_not_settled_yet_is_refused_and_not_scored_wrongly(command_line):
-    command_line(*BASE, "--defenses", "toy-sealed,toy-rejects", "--attacks", "toy-null-00", code=1)
+def test_what_cannot_be_scored_is_refused_and_not_scored_wrongly(command_line):
+    command_line(*BASE, "--defenses", "toy-sealed,toy-rejects-oddly", "--attacks", "toy-null-00", code=1)
     reasons = {r["defense"]["name"]: r["reason"] for r in command_line.records("out") if r["kind"] == "clean"}
     assert "seals ['secret']" in reasons["toy-sealed"]
-    assert "rejects images" in reasons["toy-rejects"]
+    assert "a score beside it" in reasons["toy-rejects-oddly"]
     assert reasons["none"] == ""
 
 

@@ -99,13 +99,37 @@ class Sealed:
 
 
 class Rejects:
-    """Refuses to answer for bright images."""
+    """Detects images that lost their contrast, refuses them if told so; the fit says how often it was called."""
+
+    def __init__(self, *, threshold=0.5, refuses=True):
+        self.threshold, self.refuses = threshold, refuses
+
+    def fit(self, context):
+        return FitResult(public={"threshold": torch.tensor(self.threshold)}, notes={"threshold": self.threshold})
 
     def deploy(self, network, result, shape):
-        return Deployment.chain(Capture(), _Reject(network))
+        return Deployment.chain(Capture(), _Reject(network, self.threshold, self.refuses))
 
 
 class _Reject(Classify):
+    def __init__(self, network, threshold, refuses):
+        super().__init__(network)
+        self.threshold, self.refuses = threshold, refuses
+
+    def forward(self, signal):
+        score = self.threshold - signal.x.flatten(1).amax(1)
+        said = {"score": score, **({"rejected": score > 0} if self.refuses else {})}
+        return signal.replace(self.network(signal.x), **said)
+
+
+class RejectsOddly:
+    """Rejects without a score."""
+
+    def deploy(self, network, result, shape):
+        return Deployment.chain(Capture(), _Oddly(network))
+
+
+class _Oddly(Classify):
     def forward(self, signal):
         return signal.replace(self.network(signal.x), rejected=signal.x.flatten(1).mean(1) > 0.5)
 

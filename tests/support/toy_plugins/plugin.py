@@ -2,6 +2,7 @@
 
 from bench.plugins.entries import Attack, Dataset, Defense, Gate, Model, Settings, ThreatSpec
 from bench.plugins.hookspecs import hookimpl
+from bench.plugins.parameters import Parameter
 
 
 def _attack(name, factory, **more):
@@ -42,10 +43,20 @@ def bench_defenses():
         "toy-secret-noise": "SecretNoise",
         "toy-fit-fails": "FitFails",
         "toy-sealed": "Sealed",
-        "toy-rejects": "Rejects",
+        "toy-rejects-oddly": "RejectsOddly",
     }
     return [
         *[Defense(name=n, factory=f"toy_plugins.defenses:{f}", summary=n, family="toy") for n, f in names.items()],
+        Defense(
+            name="toy-rejects",
+            factory="toy_plugins.defenses:Rejects",
+            summary="a detector",
+            family="toy",
+            parameters=(
+                Parameter(name="threshold", type=float, default=0.5, help="", fits=False),
+                Parameter(name="refuses", type=bool, default=True, help="", fits=False),
+            ),
+        ),
         Defense(
             name="toy-absent",
             factory="no_such_module:Defense",

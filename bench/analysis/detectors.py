@@ -1,0 +1,96 @@
+"""How well detectors detect: shares of clean and attacked images, and the area under the ROC curve.
+
+Shown beside a row, never ranked: what counts is whether an image is answered rightly in the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bench.analysis.groups import Replicate, Row, counts, rows
+from bench.analysis.records import Record, outcome
+from bench.analysis.statistics import Values, estimate
+
+DETECTION_COLUMNS = (
+    "dataset", "model", "norm", "epsilon", "domain", "budget", "defense", "attack", "knowledge",
+    "clean_images", "false_positives", "false_positives_low", "false_positives_high",
+    "images", "detected", "detected_low", "detected_high",
+    "fooling_images", "fooling_detected", "fooling_detected_low", "fooling_detected_high",
+    "auroc", "accuracy",
+)  # fmt: skip
+
+
+def detection(records: Iterable[Record]) -> pd.DataFrame:
+    """Return one row for each attack on each deployment that has a detector, of the first triple of seeds.
+
+    Notes
+    -----
+    ``false_positives`` is the share of all clean images that are detected, ``detected`` that of the x' that were tried
+    and count at this epsilon. ``fooling_detected`` is the share among those x' of an oblivious attacker that the
+    undefended network, which they were made for, answers wrongly: what papers call the detection rate, and no measure
+    of robustness. ``auroc`` is the chance that x' has a higher score than a clean image, ties counted half.
+    ``accuracy`` is that of the final answer under this attack, as in ``cells``.
+    """
+    found = [line for row in rows(list(records)) for line in _lines(row)]
+    frame = pd.DataFrame(found, columns=list(DETECTION_COLUMNS))
+    return frame.sort_values(list(DETECTION_COLUMNS[:9]), kind="stable").reset_index(drop=True)
+
+
+def auroc(clean: Values, attacked: Values) -> float:
+    """Return the chance that a score of an attacked image exceeds that of a clean one, ties counted half."""
+    if not len(clean) or not len(attacked):
+        return float("nan")
+    ordered = np.sort(clean)
+    below = np.searchsorted(ordered, attacked, side="left") + np.searchsorted(ordered, attacked, side="right")
+    return float(below.mean() / (2 * len(clean)))
+
+
+def _lines(row: Row) -> list[dict[str, Any]]:
+    part: Replicate = row.replicates[0]
+    clean = part.clean
+    if clean is None or clean["status"] != "ok" or "detector" not in clean["outcomes"]:
+        return []
+    setting = row.setting
+    names = ("dataset", "model", "norm", "epsilon", "domain", "budget")
+    common = {name: getattr(setting, name) for name in names} | {"defense": row.label}
+    flagged = _share(clean, np.ones(int(clean["samples"]), dtype=bool))
+    common |= {"clean_images": flagged["n"], **_named("false_positives", flagged)}
+    scores = outcome(clean, "detector").astype(np.float64)
+    return [
+        common | _of_attack(record, scores)
+        for record in part.attacks
+        if counts(record) and "detector" in record["outcomes"]
+    ]
+
+
+def _of_attack(record: Record, clean: Values) -> dict[str, Any]:
+    tried = (outcome(record, "attacked") > 0) & (outcome(record, "inside") > 0)
+    detected = _share(record, tried)
+    line = {
+        "attack": record["attack"]["label"],
+        "knowledge": record["knowledge"],
+        "images": detected["n"],
+        **_named("detected", detected),
+        "auroc": auroc(clean, outcome(record, "detector").astype(np.float64)[tried]),
+        "accuracy": float((record.get("aggregates") or {}).get("accuracy", np.nan)),
+    }
+    if "fooling" in record["outcomes"]:
+        fooling = _share(record, tried & (outcome(record, "fooling") > 0))
+        line |= {"fooling_images": fooling["n"], **_named("fooling_detected", fooling)}
+    return line
+
+
+def _share(record: Record, chosen: NDArray[np.bool_]) -> dict[str, float]:
+    """Return the share of the chosen images that are detected, each counted by its share of draws."""
+    draws = int((record.get("draws") or {}).get("score", 1))
+    share = estimate(outcome(record, "detected").astype(np.float64)[chosen] / draws)
+    return {"n": share.n, "": share.value, "_low": share.low, "_high": share.high}
+
+
+def _named(name: str, share: dict[str, float]) -> dict[str, float]:
+    return {name + suffix: share[suffix] for suffix in ("", "_low", "_high")}
