@@ -1,0 +1,66 @@
+"""Thresholds of the detector from its scores on benign images (specification section 4)."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from bench.errors import UsageError
+
+DEVIATIONS: Final = 3.0  # the released code's comment: 2 or 3
+
+
+def joint_quantile(scores: Tensor, fpr: float, *, strict: bool = False) -> Tensor:
+    """Return thresholds that all denoisers together exceed on a share ``fpr`` of images like these.
+
+    Split-conformal: each score is replaced by its rank among the scores of its denoiser, an image by its largest rank
+    R; the q-th smallest R with q = ceil((n + 1) (1 - fpr)) gives the rank at which each denoiser's threshold lies.
+
+    Parameters
+    ----------
+    scores : (n, M), of images that fitted neither a denoiser nor the classifier
+    strict : one rank more, infinity where there is none: the rate holds exactly for any M, not for M = 1 alone
+
+    Returns
+    -------
+    thresholds, (M,)
+
+    Raises
+    ------
+    UsageError : fewer than ceil(1 / fpr) - 1 images
+    """
+    n = _enough(scores, fpr)
+    ordered = scores.sort(dim=0).values
+    ranks = torch.searchsorted(ordered.T.contiguous(), scores.T.contiguous(), right=True)
+    q = int(ranks.amax(dim=0).sort().values[_place(n, fpr)]) + strict
+    return ordered[q - 1].clone() if q <= n else torch.full_like(ordered[0], math.inf)
+
+
+def quantile(scores: Tensor, fpr: float) -> Tensor:
+    """Return each denoiser's own threshold at ``fpr / M``; arguments and errors as ``joint_quantile``."""
+    share = fpr / scores.shape[1]
+    n = _enough(scores, share)
+    return scores.sort(dim=0).values[_place(n, share)].clone()
+
+
+def mean_deviations(scores: Tensor, deviations: float = DEVIATIONS) -> Tensor:
+    """Return mean + k standard deviations (n - 1) of each denoiser's scores: what the released code does."""
+    return scores.mean(dim=0) + deviations * scores.std(dim=0)
+
+
+def _enough(scores: Tensor, fpr: float) -> int:
+    n, needed = len(scores), math.ceil(1 / fpr - 1e-9) - 1
+    if n < needed:
+        raise UsageError(
+            f"A false-positive rate of {fpr:g} needs at least {needed} calibration images; there are {n}. "
+            "Ask for a larger rate or give more images."
+        )
+    return n
+
+
+def _place(n: int, fpr: float) -> int:
+    """Return the index, from 0, of the quantile of split-conformal prediction among n."""
+    return math.ceil((n + 1) * (1 - fpr) - 1e-9) - 1
