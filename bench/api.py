@@ -13,6 +13,8 @@ from bench.planning.specification import KNOWLEDGE, NORMS, RunSpecification, par
 if TYPE_CHECKING:
     import pandas as pd
 
+    from bench.data.cards import FitCard
+    from bench.deployment.defense import Progress
     from bench.execution.run import Run
     from bench.planning.plan import Plan
 
@@ -124,6 +126,41 @@ def plan(*, store: str | Path | None = None, **flags: Any) -> Plan:
     made = Planner(discover(), supposing, specification(**flags)).plan()
     made.settled = not supposing.supposed
     return made
+
+
+def fit(
+    defense: str,
+    out: str | Path,
+    *,
+    store: str | Path | None = None,
+    device: str = "cpu",
+    command: str = "",
+    progress: Progress = lambda share, text: None,
+    **flags: Any,
+) -> FitCard:
+    """Fit one defense on one data set and classifier and write what it learned, with its card, into ``out``.
+
+    Parameters
+    ----------
+    flags : those of ``bench fit``, with underscores
+
+    Raises
+    ------
+    UsageError : several of one are named, the defense learns nothing, or there is no such device
+    """
+    import torch
+
+    from bench.execution.fitting import fit as fit_subject
+    from bench.execution.fitting import subject_of
+    from bench.plugins.registry import discover
+
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(f"Device {device!r} cannot be used: {str(error).splitlines()[0]} Try --device cpu.") from error
+    opened = open_store(store)
+    subject = subject_of(discover(), specification(defenses=defense, attacks="none", hardware="none", **flags), opened)
+    return fit_subject(subject, opened, Path(out), device=device, command=command, progress=progress)
 
 
 def open_store(root: str | Path | None = None) -> Any:

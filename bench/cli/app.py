@@ -17,6 +17,7 @@ VERBS = {
     "plugins": "List all plugins, or show the parameters of one.",
     "explain": "Show what a key stands for and how its task ended.",
     "store": "Show or free the space that results take.",
+    "fit": "Fit a defense and write what it learned, for a plugin to ship.",
     "new": "Write a new plugin package that runs and passes its own test.",
     "check": "Check a plugin against its contract.",
     "completion": "Print the script that completes names in your shell.",

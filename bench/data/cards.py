@@ -1,5 +1,7 @@
 """Cards of weights: how a file of weights was made and what it reaches; read without torch.
 
+A classifier has a ``Card``, what a defense learned has a ``FitCard``.
+
 A card is JSON beside its safetensors file and has the same name: ``NAME.safetensors``, ``NAME.json``.
 """
 
@@ -13,13 +15,14 @@ from dataclasses import dataclass
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from bench.errors import UsageError
-from bench.plugins.entries import Model
+from bench.plugins.entries import Defense, Model
 from bench.plugins.parameters import Value
 
 FORMAT: Final = 1
+_AnyCard = TypeVar("_AnyCard", "Card", "FitCard")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +72,87 @@ class Card:
         return mine == (model, dict(parameters), dataset, split_seed, training_seed)
 
 
+@dataclass(frozen=True, kw_only=True)
+class FitCard:
+    """What is known of a file of what a defense learned.
+
+    Attributes
+    ----------
+    defense, parameters : the defense's entry and those of its parameters that its fit depends on
+    dataset : name of the data set's entry
+    classifier : sha256 of the undefended classifier's weights, hex
+    model : label of the undefended classifier
+    split_seed, held_out_share : they name the pools that it learned from
+    training_seed : of initialisation, order and noise
+    notes : figures of the fit, such as learned thresholds
+    clean_accuracy : share of the official test set, in [0, 1], that the deployment answers rightly; its parameters that
+        the fit does not depend on have their defaults
+    test_images : how many images that is
+    fit_seconds : wall time
+    device : that it was made on
+    command : that makes it again
+    sha256 : of the file, hex
+    versions : of the libraries it was made with
+    weights_path : the file; not written on the card, which stands beside it
+    """
+
+    defense: str
+    parameters: Mapping[str, Value]
+    dataset: str
+    classifier: str
+    model: str
+    split_seed: int
+    held_out_share: float
+    training_seed: int
+    notes: Mapping[str, Any]
+    clean_accuracy: float
+    test_images: int
+    fit_seconds: float
+    device: str
+    command: str
+    sha256: str
+    versions: Mapping[str, str]
+    weights_path: Path
+
+    def fits(
+        self,
+        defense: str,
+        parameters: Mapping[str, Value],
+        dataset: str,
+        classifier: str,
+        split_seed: int,
+        training_seed: int,
+    ) -> bool:
+        """Return whether this is what a run would learn."""
+        mine = (self.defense, dict(self.parameters), self.dataset, self.classifier, self.split_seed, self.training_seed)
+        return mine == (defense, dict(parameters), dataset, classifier, split_seed, training_seed)
+
+
+def find_fit(
+    defense: Defense,
+    parameters: Mapping[str, Value],
+    dataset: str,
+    classifier: str,
+    split_seed: int,
+    training_seed: int,
+) -> FitCard | None:
+    """Return the card of a shipped fit that a run would otherwise make, None where there is none.
+
+    Parameters
+    ----------
+    defense : its ``weights`` name the folder, as "package:folder"
+    parameters : those that the fit depends on
+    dataset : name of the data set's entry
+    classifier : sha256 of the undefended classifier's weights
+    """
+    folder = weights_folder(defense)
+    for path in sorted(folder.glob("*.json")) if folder else ():
+        card = read_fit_card(path)
+        if card.fits(defense.name, parameters, dataset, classifier, split_seed, training_seed):
+            return card
+    return None
+
+
 def find_card(
     model: Model, parameters: Mapping[str, Value], dataset: str, split_seed: int, training_seed: int
 ) -> Card | None:
@@ -92,9 +176,9 @@ def shipped_cards(model: Model) -> Iterator[Card]:
         yield read_card(path)
 
 
-def weights_folder(model: Model) -> Path | None:
+def weights_folder(entry: Model | Defense) -> Path | None:
     """Return the folder that the entry names as "package:folder", None where it names none or it is not there."""
-    package, _, folder = model.weights.partition(":")
+    package, _, folder = entry.weights.partition(":")
     spec = find_spec(package) if package else None
     for location in (spec.submodule_search_locations or ()) if spec else ():
         if (path := Path(location) / folder).is_dir():
@@ -127,18 +211,27 @@ def card_beside(weights: Path, *, split_seed: int) -> Card | None:
 
 
 def read_card(path: Path) -> Card:
-    """Return the card in a file.
+    """Return the card of a classifier in a file.
 
     Raises
     ------
     UsageError : it cannot be read, or is no card
     """
+    return _read(path, Card)
+
+
+def read_fit_card(path: Path) -> FitCard:
+    """Return the card of a defense's fit in a file; raises as ``read_card`` does."""
+    return _read(path, FitCard)
+
+
+def _read(path: Path, kind: type[_AnyCard]) -> _AnyCard:
     try:
         content = json.loads(path.read_text("utf-8"))
         given = content.pop("card")
         if given != FORMAT:
             raise UsageError(f"Card {path} has format {given!r}; expected {FORMAT}. Update the suite.")
-        card = Card(**content, weights_path=path.with_suffix(".safetensors"))
+        card = kind(**content, weights_path=path.with_suffix(".safetensors"))
         if type(card.split_seed) is not int or not isinstance(card.parameters, dict) or type(card.sha256) is not str:
             raise TypeError("a field has the wrong type")
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
@@ -148,7 +241,7 @@ def read_card(path: Path) -> Card:
     return card
 
 
-def write_card(card: Card) -> Path:
+def write_card(card: Card | FitCard) -> Path:
     """Write the card beside its weights and return its path."""
     content: dict[str, Any] = {"card": FORMAT} | {
         field.name: getattr(card, field.name) for field in dataclasses.fields(card) if field.name != "weights_path"

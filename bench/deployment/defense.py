@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from torch import Tensor, nn
@@ -41,6 +42,7 @@ class FitContext:
     recipe : how the undefended classifier was trained
     shape : (C, H, W)
     seed : the training seed
+    scratch : folder for what an interrupted fit goes on from; None where nothing is kept
     """
 
     network: nn.Module
@@ -51,6 +53,11 @@ class FitContext:
     classes: int
     seed: int
     progress: Progress = lambda share, text: None
+    scratch: Path | None = None
+
+    def checkpoint(self, name: str) -> Path | None:
+        """Return the file in which one part of the fitting keeps its state, for ``bench.training.train``."""
+        return self.scratch / f"{name}.safetensors" if self.scratch else None
 
     def part(self, start: float, end: float) -> Progress:
         """Return the progress of one part of the fitting, which says how much of itself is done."""

@@ -77,6 +77,7 @@ class Asking:
                 "samples": count,
             }
             shown = {
+                "shipped": subject.shipped,
                 "published": [list(row) for row in entry.published],
                 "randomised": bool(traits["randomised"]) if traits else None,
                 "differentiable": bool(traits["differentiable"]) if traits else None,

@@ -11,7 +11,7 @@ from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from bench.data.cards import Card, card_beside, file_sha256, find_card
+from bench.data.cards import Card, card_beside, file_sha256, find_card, find_fit
 from bench.errors import PluginFault, UsageError
 from bench.planning.specification import RunSpecification
 from bench.planning.supposition import Knowing
@@ -226,6 +226,7 @@ class Subject:
     Attributes
     ----------
     key : names the fit and the parameters that the fit does not depend on
+    shipped : digest of the shipped fit that stands in for one made here, "" where there is none
     """
 
     model: ModelSubject
@@ -234,6 +235,7 @@ class Subject:
     inspect: Task
     deployment: Mapping[str, Any] = field(repr=False)
     key: str
+    shipped: str
 
     @property
     def entry(self) -> Defense:
@@ -251,19 +253,33 @@ class Subject:
         worn = {p.name: chosen.parameters[p.name] for p in entry.parameters if not p.fits}
         defaults = {p.name: p.default for p in entry.parameters if not p.fits}
         fitted = replace(chosen, parameters={**chosen.parameters, **defaults})
+        shipped = find_fit(
+            entry,
+            {p.name: chosen.parameters[p.name] for p in entry.parameters if p.fits},
+            model.data.entry.name,
+            str(model.asked["digest"]),
+            spec.split_seed,
+            spec.training_seed,
+        )
         fit = make_task(
             "fit",
             f"fit {chosen.label} on {model.data.entry.name}",
-            {"defense": described(fitted), "network": model.network, "data": where},
+            {
+                "defense": described(fitted),
+                "network": model.network,
+                "data": where,
+                "shipped": shipped and {"path": str(shipped.weights_path), "digest": shipped.sha256},
+            },
             {
                 "defense": identity(fitted),
                 "network": model.key,
                 "data": meta["train_fingerprint"],
                 "test": meta["test_fingerprint"],  # pools leave out what stands in the test set
                 **pools,
+                **({"shipped": shipped.sha256} if shipped else {}),
             },
             needs=model.needs,
-            seconds=60.0 if entry.trains else 3.0,
+            seconds=60.0 if entry.trains and not shipped else 3.0,
             timeout_s=24 * 3600.0,
         )
         deployment = {"defense": described(chosen), "network": model.network, "fit": fit.key}
@@ -276,7 +292,7 @@ class Subject:
             needs=(fit.key, *model.needs, model.data.images.key),
             seconds=3.0,
         )
-        return cls(model, chosen, fit, inspect, deployment, name)
+        return cls(model, chosen, fit, inspect, deployment, name, shipped.sha256 if shipped else "")
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -54,9 +54,11 @@ class Defense(Entry):
     baseline : the undefended deployment, with which all are compared and which is part of every run; there is exactly
         one a track
     published : figures its paper gives, for the report: (dataset, attack, text), never used in a computation
+    weights : "package:folder" of shipped fits and their cards (``bench fit``), "" for none
     """
 
     track: Track = "evasion"
+    weights: str = ""
     trains: bool = False
     baseline: bool = False
     published: tuple[tuple[str, str, str], ...] = ()

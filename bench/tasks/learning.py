@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from bench.deployment import Draws, FitContext, FitResult, Signal
+from bench.data.cards import card_path, read_fit_card
+from bench.data.weights import load_weights
+from bench.deployment import Draws, FitContext, FitResult, Pool, Signal
 from bench.errors import ContractViolation
 from bench.store import Store
 from bench.tasks.building import deployment_of, implementation, network_of, pools_of, untrained
 from bench.tasks.outcome import Outcome
 from bench.tasks.progress import report
-from bench.training import Architecture, Recipe, train
+from bench.training import Architecture, Progress, Recipe, train
 
 DRAWS = 16  # an undeclared coin that falls otherwise once in twenty shows on 8 images with probability .998
 
@@ -44,34 +47,48 @@ def train_network(spec: Mapping[str, Any], store: Store) -> Outcome:
 
 
 def fit_defense(spec: Mapping[str, Any], store: Store) -> Outcome:
-    """Return what a defense learned, and the traits that its deployment declares and shows."""
-    defense = implementation(spec["defense"])
-    described = spec["network"]
-    result = FitResult()
-    if hasattr(defense, "fit"):
-        network = network_of(store, described)
-        torch.manual_seed(described["training_seed"])
-        context = FitContext(
-            network=network,
-            new_network=lambda: untrained(described),
-            pools=pools_of(spec["data"]),
-            recipe=recipe_of(described),
-            shape=tuple(described["shape"]),
-            classes=described["classes"],
-            seed=described["training_seed"],
-            progress=report,
-        )
-        result = defense.fit(context)
-        if result.sealed:
-            raise ContractViolation(
-                f"The defense seals {sorted(result.sealed)}. Nothing sealed may reach the store, and nothing else "
-                "keeps it yet. Return all tensors as public."
-            )
-        for name, tensor in result.public.items():
-            if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-                raise ContractViolation(f"What the defense learned is not finite: tensor {name!r}.")
+    """Return what a defense learned, or what is shipped in its place."""
+    if shipped := spec["shipped"]:
+        tensors = load_weights(Path(shipped["path"]), sha256=shipped["digest"])
+        return Outcome(tensors=_arrays(tensors), meta={"notes": read_fit_card(card_path(Path(shipped["path"]))).notes})
+    result = learned(spec, store)
     fitted = _arrays(result.public) or _arrays({"_empty": torch.zeros(1)})
     return Outcome(tensors=fitted, meta={"notes": dict(result.notes)})
+
+
+def learned(spec: Mapping[str, Any], store: Store, *, device: str = "cpu", progress: Progress = report) -> FitResult:
+    """Return what a defense learns from the pools; an interrupted one goes on from what it kept.
+
+    Raises
+    ------
+    ContractViolation : it seals something, or gives a tensor that is not finite
+    """
+    defense, described = implementation(spec["defense"]), spec["network"]
+    if not hasattr(defense, "fit"):
+        return FitResult()
+    network = network_of(store, described).to(device)
+    torch.manual_seed(described["training_seed"])
+    context = FitContext(
+        network=network,
+        new_network=lambda: untrained(described).to(device),
+        pools={name: Pool(pool.x.to(device), pool.y.to(device)) for name, pool in pools_of(spec["data"]).items()},
+        recipe=recipe_of(described),
+        shape=tuple(described["shape"]),
+        classes=described["classes"],
+        seed=described["training_seed"],
+        progress=progress,
+        scratch=store.scratch(spec["key"]),
+    )
+    result: FitResult = defense.fit(context)
+    if result.sealed:
+        raise ContractViolation(
+            f"The defense seals {sorted(result.sealed)}. Nothing sealed may reach the store, and nothing else "
+            "keeps it yet. Return all tensors as public."
+        )
+    for name, tensor in result.public.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise ContractViolation(f"What the defense learned is not finite: tensor {name!r}.")
+    return result
 
 
 def inspect_deployment(spec: Mapping[str, Any], store: Store) -> Outcome:

@@ -9,14 +9,14 @@ from bench.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from bench.training.architecture import Architecture
-    from bench.training.loop import train
+    from bench.training.loop import Loss, Progress, train
 
-__all__ = ["Architecture", "Recipe", "train"]
+__all__ = ["Architecture", "Loss", "Progress", "Recipe", "train"]
+
+_LAZY = {"Architecture": "architecture", "Loss": "loop", "Progress": "loop", "train": "loop"}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "Architecture":
-        return import_module("bench.training.architecture").Architecture
-    if name == "train":
-        return import_module("bench.training.loop").train
+    if name in _LAZY:
+        return getattr(import_module(f"bench.training.{_LAZY[name]}"), name)
     raise AttributeError(f"module 'bench.training' has no attribute {name!r}")

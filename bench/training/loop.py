@@ -22,6 +22,7 @@ from bench.errors import PluginFault, UsageError
 from bench.training.recipe import Recipe
 
 Progress = Callable[[float, str], None]
+Loss = Callable[[nn.Module, Tensor, Tensor, np.random.Generator], Tensor]
 
 
 def train(
@@ -31,6 +32,7 @@ def train(
     recipe: Recipe,
     *,
     seed: int,
+    loss: Loss | None = None,
     checkpoint: Path | None = None,
     progress: Progress = lambda share, text: None,
     rates: Mapping[str, float] = MappingProxyType({}),
@@ -41,9 +43,11 @@ def train(
 
     Parameters
     ----------
-    x : uint8, (N, C, H, W)
+    x : uint8, (N, C, H, W), on the device of the network
     y : int64, (N,)
     seed : of order of images, augmentation and dropout, not of initialisation; epoch e depends on (seed, e) only
+    loss : (network in training mode, images float32 in [0, 1], labels, the epoch's generator) -> what is minimised; the
+        cross-entropy with the recipe's smoothing where it is None
     checkpoint : file that holds the state after each epoch; read at the start where it exists, removed by nobody here;
         one that is damaged is passed over with a line of progress, and training starts anew
     progress : called with the share done, in [0, 1], and one line of text
@@ -56,7 +60,7 @@ def train(
     UsageError : the checkpoint is of another training
     PluginFault : the loss is not finite any more
     """
-    run = _Run(network, recipe, rates, before_step, after_step, images=len(x), seed=seed)
+    run = _Run(network, recipe, loss or _classification(recipe), rates, before_step, after_step, len(x), seed)
     first_epoch = 0
     if checkpoint and checkpoint.exists():
         try:
@@ -66,12 +70,12 @@ def train(
     for epoch in range(first_epoch, recipe.epochs):
         with torch.random.fork_rng(devices=[]):  # dropout draws from torch's generator: an epoch's own stream
             torch.manual_seed(int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0]))
-            loss = run.epoch(x, y, epoch, np.random.Generator(np.random.Philox(key=[seed, epoch])))
-        if not math.isfinite(loss):
-            raise PluginFault(f"Training diverged in epoch {epoch + 1}: the loss is {loss}. Lower the recipe's rate.")
+            mean = run.epoch(x, y, epoch, np.random.Generator(np.random.Philox(key=[seed, epoch])))
+        if not math.isfinite(mean):
+            raise PluginFault(f"Training diverged in epoch {epoch + 1}: the loss is {mean}. Lower the recipe's rate.")
         if checkpoint:
             run.save(checkpoint, epoch + 1)
-        progress((epoch + 1) / recipe.epochs, f"epoch {epoch + 1} of {recipe.epochs}, loss {loss:.4f}")
+        progress((epoch + 1) / recipe.epochs, f"epoch {epoch + 1} of {recipe.epochs}, loss {mean:.4f}")
     return run.finish()
 
 
@@ -82,14 +86,14 @@ class _Run:
         self,
         network: nn.Module,
         recipe: Recipe,
+        loss: Loss,
         rates: Mapping[str, float],
         before_step: Callable[[float], None],
         after_step: Callable[[], None],
-        *,
         images: int,
         seed: int,
     ) -> None:
-        self.recipe = recipe
+        self.recipe, self.loss = recipe, loss
         self.before_step, self.after_step = before_step, after_step
         self.network: nn.Module = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         named = dict(network.named_parameters())
@@ -120,7 +124,7 @@ class _Run:
         recipe = self.recipe
         self.network.train()
         batch = min(recipe.batch, len(x))
-        order = torch.from_numpy(rng.permutation(len(x)))
+        order = torch.from_numpy(rng.permutation(len(x))).to(x.device)
         total = 0.0
         count = len(x) // batch
         for index in range(count):
@@ -134,8 +138,7 @@ class _Run:
                 group["lr"] = self.rate() * group["share"]
             self.before_step(self.step / self.total_steps)
             self.optimiser.zero_grad(set_to_none=True)
-            logits = self.network(images.contiguous(memory_format=torch.channels_last))
-            loss = F.cross_entropy(logits, y[chosen], label_smoothing=recipe.smoothing)
+            loss = self.loss(self.network, images.contiguous(memory_format=torch.channels_last), y[chosen], rng)
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimiser.step()
             self.after_step()
@@ -183,7 +186,8 @@ class _Run:
                     "Remove it to start anew."
                 )
             done = json.loads(metadata["progress"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            device = next(self.network.parameters()).device
+            tensors = {name: file.get_tensor(name).to(device) for name in file.keys()}  # noqa: SIM118 - not a dict
         self.network.load_state_dict(_below(tensors, "network."))
         if self.average is not None:
             self.average = _below(tensors, "average.")
@@ -196,6 +200,13 @@ class _Run:
         return int(done["epochs"])
 
 
+def _classification(recipe: Recipe) -> Loss:
+    def loss(network: nn.Module, x: Tensor, y: Tensor, rng: np.random.Generator) -> Tensor:
+        return F.cross_entropy(network(x), y, label_smoothing=recipe.smoothing)
+
+    return loss
+
+
 def augment(images: Tensor, recipe: Recipe, rng: np.random.Generator) -> Tensor:
     """Return the images, each flipped with probability one half and shifted, as the recipe says.
 
@@ -204,17 +215,18 @@ def augment(images: Tensor, recipe: Recipe, rng: np.random.Generator) -> Tensor:
     images : float32, (B, C, H, W); shifted-in pixels are 0
     """
     count, _, height, width = images.shape
+    device = images.device
     if recipe.flip:
-        flipped = torch.from_numpy(rng.random(count) < 0.5)
+        flipped = torch.from_numpy(rng.random(count) < 0.5).to(device)
         images = torch.where(flipped[:, None, None, None], images.flip(3), images)
     if recipe.shift:
         offsets: NDArray[np.int64] = rng.integers(0, 2 * recipe.shift + 1, size=(2, count))
         padded = F.pad(images, (recipe.shift,) * 4)
-        rows = torch.from_numpy(offsets[0])[:, None] + torch.arange(height)
-        columns = torch.from_numpy(offsets[1])[:, None] + torch.arange(width)
-        images = padded[torch.arange(count)[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(
-            0, 3, 1, 2
-        )
+        rows = torch.from_numpy(offsets[0])[:, None].to(device) + torch.arange(height, device=device)
+        columns = torch.from_numpy(offsets[1])[:, None].to(device) + torch.arange(width, device=device)
+        images = padded[
+            torch.arange(count, device=device)[:, None, None], :, rows[:, :, None], columns[:, None, :]
+        ].permute(0, 3, 1, 2)
     return images
 
 

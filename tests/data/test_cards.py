@@ -8,9 +8,24 @@ from pathlib import Path
 
 import pytest
 
-from bench.data.cards import Card, card_beside, file_sha256, find_card, read_card, shipped_cards, write_card
+from bench.data.cards import (
+    Card,
+    FitCard,
+    card_beside,
+    file_sha256,
+    find_card,
+    find_fit,
+    read_card,
+    read_fit_card,
+    shipped_cards,
+    weights_folder,
+    write_card,
+)
 from bench.errors import UsageError
-from bench.plugins.entries import Model
+from bench.plugins.entries import Defense, Model
+from bench.plugins.parameters import resolve
+from bench_baselines.plugin import bench_defenses as baselines
+from bench_defed.plugin import bench_defenses as defed
 from bench_models.plugin import bench_models
 
 MODELS = {entry.name: entry for entry in bench_models()}
@@ -119,3 +134,83 @@ def test_every_shipped_file_of_weights_has_a_whole_card_and_all_are_small():
         assert card.training_seconds > 0
         assert 0.9 < card.clean_accuracy <= 1
         assert find_card(MODELS[card.model], card.parameters, card.dataset, card.split_seed, card.training_seed) == card
+
+
+FIT = {
+    "defense": "defed",
+    "parameters": {"epochs": 10},
+    "dataset": "mnist",
+    "classifier": "ab" * 32,
+    "split_seed": 0,
+    "training_seed": 0,
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "fits"),
+    [
+        ({}, True),
+        ({"parameters": {"epochs": 9}}, False),
+        ({"dataset": "digits"}, False),
+        ({"classifier": "cd" * 32}, False),
+        ({"split_seed": 1}, False),
+        ({"training_seed": 1}, False),
+    ],
+)
+def test_a_shipped_fit_is_found_by_all_that_names_it(tmp_path, monkeypatch, changed, fits):
+    folder = tmp_path / "fitted_package" / "weights"
+    folder.mkdir(parents=True)
+    monkeypatch.syspath_prepend(tmp_path)
+    (folder / "fit.safetensors").write_bytes(b"weights")
+    card = FitCard(
+        **FIT,
+        model="lenet5",
+        held_out_share=0.02,
+        notes={"sigmas": [40.0]},
+        clean_accuracy=0.5,
+        test_images=10,
+        fit_seconds=1.0,
+        device="cpu, 1 threads",
+        command="bench fit defed",
+        sha256=file_sha256(folder / "fit.safetensors"),
+        versions={"torch": "2"},
+        weights_path=folder / "fit.safetensors",
+    )
+    assert read_fit_card(write_card(card)) == card
+    entry = Defense(name="defed", factory="a:b", summary="", weights="fitted_package:weights")
+    wanted = FIT | changed
+    found = find_fit(entry, *(wanted[n] for n in FIT if n != "defense"))
+    assert (found == card) is fits
+
+
+SHIPPED = [
+    (entry, path)
+    for entry in [*defed(), *baselines()]
+    if (folder := weights_folder(entry))
+    for path in sorted(folder.glob(f"{entry.name}-*.json"))
+]
+
+
+@pytest.mark.parametrize(("entry", "path"), SHIPPED, ids=[path.stem for _, path in SHIPPED])
+def test_every_shipped_fit_is_whole_and_stands_before_a_shipped_classifier(entry, path):
+    card = read_fit_card(path)
+    assert card.sha256 == file_sha256(card.weights_path)
+    assert card.classifier in {c.sha256 for c in shipped_cards(MODELS[card.model])}
+    declared = [p for p in entry.parameters if p.fits]
+    assert dict(resolve(entry.name, declared, card.parameters)) == dict(card.parameters)
+    wanted = (card.parameters, card.dataset, card.classifier, card.split_seed, card.training_seed)
+    assert find_fit(entry, *wanted) == card
+    assert card.fit_seconds > 0
+    assert card.device
+
+
+def test_there_are_the_fits_that_the_documentation_names():
+    names = {path.stem for _, path in SHIPPED}
+    assert {
+        "defed-lenet5-mnist-split0-seed0",
+        "defed-edge-sobel-lenet5-mnist-split0-seed0",
+        "defed-resnet20-cifar10-split0-seed0",
+        *(f"adversarial-training-cleverhans-cnn-mnist-split0-seed{seed}" for seed in range(3)),
+        "adversarial-training-resnet20-cifar10-split0-seed0",
+    } <= names
+    assert sum(path.with_suffix(".safetensors").stat().st_size for _, path in SHIPPED) <= 20 * 1024**2

@@ -6,16 +6,60 @@ from collections.abc import Sequence
 
 from bench.plugins.entries import Defense
 from bench.plugins.hookspecs import hookimpl
+from bench.plugins.parameters import Parameter
 
 
 @hookimpl
 def bench_defenses() -> Sequence[Defense]:
-    """Return the undefended model."""
+    """Return the undefended model, and what anyone would try first."""
     return [
         Defense(
             name="none",
             factory="bench_baselines.undefended:Undefended",
             summary="The undefended model: the image goes to the server over the same 8-bit wire as everybody's.",
             baseline=True,
-        )
+        ),
+        Defense(
+            name="adversarial-training",
+            factory="bench_baselines.adversarial_training:AdversarialTraining",
+            summary="The classifier trained on attacked images: PGD on one channel, FGSM from a random start on three.",
+            source=(
+                "Madry, Makelov, Schmidt, Tsipras, Vladu, 'Towards Deep Learning Models Resistant to Adversarial "
+                "Attacks', ICLR 2018; Wong, Rice, Kolter, 'Fast is better than free: Revisiting adversarial training', "
+                "ICLR 2020"
+            ),
+            trains=True,
+            weights="bench_baselines:weights",
+            parameters=(
+                Parameter(
+                    name="epsilon",
+                    type=float,
+                    default=0.0,
+                    minimum=0.0,
+                    maximum=1.0,
+                    help="Linf radius inside the training; 0 for .3 on one channel (Madry) and 8/255 on three (Wong)",
+                ),
+                Parameter(
+                    name="steps",
+                    type=int,
+                    default=0,
+                    minimum=0,
+                    help="of the attack inside the training; 0 for 40 on one channel (Madry) and 1 on three (Wong)",
+                ),
+                Parameter(
+                    name="step",
+                    type=float,
+                    default=0.0,
+                    minimum=0.0,
+                    help="of one, as a share of epsilon; 0 for 1/30 on one channel (Madry) and 1.25 on three (Wong)",
+                ),
+                Parameter(
+                    name="epochs",
+                    type=int,
+                    default=0,
+                    minimum=0,
+                    help="0 for 10, and 30 where one step is taken (ours)",
+                ),
+            ),
+        ),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ from bench_defed.calibration import joint_quantile, mean_deviations, quantile
 from bench_defed.detector import scores
 from bench_defed.network import BaseNet, Defed, Denoiser
 from bench_defed.stages import Decide, Denoise, Mode
-from bench_defed.training import Schedule, train_denoiser
+from bench_defed.training import RECIPE, train_denoiser
 
 SIGMAS = {1: (40.0, 100.0), 3: (20.0, 60.0)}  # ours; the paper's pair could not be read
 _BATCH = 256
@@ -57,23 +58,26 @@ class Denoising:
         self.sigmas = _sigmas(sigmas)
         self.calibration, self.fpr, self.deviations = calibration, fpr, deviations
         self.strict, self.filtered = strict, filtered
-        self.schedule = Schedule(epochs=epochs, images=images, alpha=alpha)
+        self.recipe, self.images = replace(RECIPE, epochs=epochs), images
 
     def fit(self, context: FitContext) -> FitResult:
         """Return the trained denoisers and the thresholds of the calibration pool."""
         sigmas = self._sigmas(context.shape[0])
         pool, classifier = context.pools["train"], context.network.eval()
+        if self.images:
+            pool = Pool(pool.x[: self.images], pool.y[: self.images])
         public: dict[str, Tensor] = {}
         denoisers = []
         for place, sigma in enumerate(sigmas):
             trained = train_denoiser(
-                self._denoiser(context.shape[0], context.seed + place),
+                self._denoiser(context.shape[0], context.seed + place).to(pool.x.device),
                 classifier,
-                pool.x,
-                pool.y,
-                sigma,
-                self.schedule,
+                pool,
+                self.recipe,
+                sigma=sigma,
+                alpha=self.alpha,
                 seed=context.seed,
+                checkpoint=context.checkpoint(f"denoiser{place}"),
                 progress=context.part(place / len(sigmas), (place + 1) / len(sigmas)),
             )
             denoisers.append(trained)

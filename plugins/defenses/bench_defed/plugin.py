@@ -22,6 +22,7 @@ def bench_defenses() -> Sequence[Defense]:
                 "Against Adversarial Attacks for Secure Internet of Things', IEEE Internet of Things Journal 10(8), "
                 "2023, pp. 6836-6848; code: github.com/lyu-shuo/Defed"
             ),
+            weights="bench_defed:weights",
             parameters=(
                 Parameter(
                     name="network",

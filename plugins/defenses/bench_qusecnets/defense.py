@@ -106,9 +106,10 @@ class ConstantQuantization(_Quantization):
     def fit(self, context: FitContext) -> FitResult:
         """Return the classifier trained behind the quantiser as it is deployed."""
         network, recipe = self.start_of_training(context)
-        codes_of = hard(hard_thresholds(self.thresholds, self.levels), self.levels)
-        softened = self.soft(self.thresholds, self.hardness)
         pool = context.pools["train"]
+        thresholds = self.thresholds.to(pool.x.device)
+        codes_of = hard(hard_thresholds(thresholds, self.levels), self.levels)
+        softened = self.soft(thresholds, self.hardness)
         quantise = softened if self.is_soft else codes_of
         train(Behind(quantise, network), pool.x, pool.y, recipe, seed=context.seed, progress=context.progress)
         development = context.pools["development"]
@@ -171,6 +172,7 @@ class TrainableQuantization(_Quantization):
         initial = uniform_thresholds(self.levels, reference=self.is_reference)
         if self.per_channel:
             initial = initial.repeat(context.shape[0], 1)
+        initial = initial.to(context.pools["train"].x.device)
         layer = TrainableThresholds(initial, self.levels, self.h0)
         steps = ThresholdSteps(
             layer,

@@ -63,6 +63,7 @@ def bench_defenses() -> Sequence[Defense]:
             summary="Constant Quantization: the device sends grey levels, the classifier is trained on them.",
             source=_SOURCE,
             family="qusec",
+            weights="bench_qusecnets:weights",
             trains=True,
             published=_PUBLISHED,
             parameters=(
@@ -90,6 +91,7 @@ def bench_defenses() -> Sequence[Defense]:
             summary="Trainable Quantization: as Constant Quantization, the thresholds learned with the classifier.",
             source=_SOURCE,
             family="qusec",
+            weights="bench_qusecnets:weights",
             trains=True,
             published=_PUBLISHED,
             parameters=(

@@ -77,7 +77,7 @@ def soft_values(x: Tensor, thresholds: Tensor, hardness: float, levels: int) -> 
 
 def effective_levels(thresholds: Tensor, levels: int) -> int:
     """Return how many codes the 256 greys really take; the fewest of all channels."""
-    greys = torch.arange(256, dtype=torch.float32) / 255.0
+    greys = torch.arange(256, dtype=torch.float32, device=thresholds.device) / 255.0
     rows = hard_thresholds(thresholds, levels).reshape(-1, levels - 1)
     return min(len(torch.unique(codes(greys, row))) for row in rows)
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from bench.deployment import Capture, Classify, Deployment, Draws, Node, Signal
+from bench.deployment import Capture, Classify, Deployment, Draws, Node, Pool, Signal
 from bench_defed.network import BaseNet, Defed
 from bench_defed.stages import Decide, Denoise
-from bench_defed.training import Schedule, train_denoiser
+from bench_defed.training import RECIPE, train_denoiser
 
 THRESHOLDS = torch.tensor([0.5, 0.8])
 
@@ -114,10 +116,10 @@ def learned(sigma: float = 40.0, seed: int = 0, alpha: float = 1.0, epochs: int 
     net = train_denoiser(
         Defed(1, "laplacian"),
         judge,
-        x,
-        y,
-        sigma,
-        Schedule(epochs=epochs, batch=16, alpha=alpha),
+        Pool(x, y),
+        replace(RECIPE, epochs=epochs, batch=16),
+        sigma=sigma,
+        alpha=alpha,
         seed=seed,
         progress=lambda share, text: said.append(text),
     )

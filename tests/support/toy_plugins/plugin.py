@@ -58,6 +58,17 @@ def bench_defenses():
             ),
         ),
         Defense(
+            name="toy-learns",
+            factory="toy_plugins.defenses:Learns",
+            summary="learns a number by chance",
+            family="toy",
+            weights="toy_fits:weights",
+            parameters=(
+                Parameter(name="size", type=int, default=1, help=""),
+                Parameter(name="mood", type=str, default="good", help="", fits=False),
+            ),
+        ),
+        Defense(
             name="toy-absent",
             factory="no_such_module:Defense",
             summary="needs what is not installed",
