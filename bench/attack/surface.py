@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.attack.surrogate import Backward
-from bench.deployment import Deployment, Draws, Signal
+from bench.deployment import Deployment, Draws, Node, Signal
+from bench.deployment.deployment import Apply, Cross
 from bench.plugins.entries import Access, Knowledge
 
 
@@ -63,6 +64,44 @@ class GradientTally:
         self.dead_images += int(zero.flatten(1).all(1).sum())
 
 
+@dataclass(frozen=True)
+class Examined:
+    """What an image sets off in a deployment.
+
+    Attributes
+    ----------
+    logits : what is answered, (B, K)
+    views : the logits of every node that gives some, the answer's last, (V, B, K)
+    score : of its detector, (B,), above 0 where it detects; None where it has none
+    refuses : it does not answer what it detects
+    """
+
+    logits: Tensor
+    views: Tensor
+    score: Tensor | None
+    refuses: bool
+
+
+class Watched(Deployment):
+    """A deployment that notes what its nodes give.
+
+    Attributes
+    ----------
+    seen : node -> its signal of the last walk
+    """
+
+    def __init__(self, deployment: Deployment) -> None:
+        super().__init__(deployment.nodes)
+        self.seen: dict[str, Signal] = {}
+
+    def walk(self, signal: Signal, apply: Apply, cross: Cross) -> Signal:
+        def noting(node: Node, inputs: tuple[Signal, ...]) -> Signal:
+            self.seen[node.name] = apply(node, inputs)
+            return self.seen[node.name]
+
+        return super().walk(signal, noting, cross)
+
+
 class Surface:
     """A deployment as one attacker sees it.
 
@@ -78,6 +117,7 @@ class Surface:
     Attributes
     ----------
     queries, gradients : what was spent and what the gradients looked like
+    progress : how far the attack has come, in [0, 1]; one that says so has surrogates that grow harder with it
     """
 
     def __init__(
@@ -97,6 +137,7 @@ class Surface:
         self.knowledge, self.access, self.shape, self.classes = knowledge, access, shape, classes
         self.expectation = expectation
         self.queries, self.gradients = Queries(), GradientTally(starts)
+        self.progress = 1.0
         self._deployment, self._backward = deployment, backward
         self._seed, self._block, self._calls = seed, block, 0
 
@@ -132,6 +173,26 @@ class Surface:
         (gradient,) = torch.autograd.grad(loss, x)
         return gradient
 
+    def examine(self, x: Tensor) -> Examined:
+        """Return all that an image sets off in the deployment, averaged over ``expectation`` draws; differentiable.
+
+        Raises
+        ------
+        PermissionError : the attacker does not know the defense
+        """
+        if self.knowledge != "adaptive":
+            raise PermissionError(f"{self.knowledge} attackers see answers only; use logits")
+        watched = Watched(self._deployment)
+        last = self._signal(x, watched)
+        logits = torch.stack([given.x for given in watched.seen.values() if given.x.shape == last.x.shape])
+        k, score = self.expectation, last.side.get("score")
+        return Examined(
+            logits=last.x.reshape(len(x), k, -1).mean(1),
+            views=logits.reshape(len(logits), len(x), k, -1).mean(2),
+            score=None if score is None else score.reshape(len(x), k).mean(1),
+            refuses="rejected" in last.side,
+        )
+
     def module(self) -> nn.Module:
         """Return the surface as a network from x to logits, for libraries that want one; it counts queries.
 
@@ -140,6 +201,11 @@ class Surface:
         return _SurfaceModule(self)
 
     def _logits(self, x: Tensor) -> Tensor:
+        out = self._signal(x, self._deployment).x
+        return out.reshape(len(x), self.expectation, -1).mean(1) if self.expectation > 1 else out
+
+    def _signal(self, x: Tensor, deployment: Deployment) -> Signal:
+        """Return what the deployment gives for ``expectation`` draws of each image, in this surface's way."""
         x = x.float()
         wanted = torch.is_grad_enabled() and x.requires_grad
         if wanted and self._backward is None:
@@ -152,11 +218,10 @@ class Surface:
             assert self._backward is not None
             self.queries.gradient += len(many)
             x.register_hook(self.gradients.add)  # type: ignore[no-untyped-call]
-            out = self._backward(self._deployment, signal).x
-        else:
-            with torch.no_grad():
-                out = self._deployment(signal).x
-        return out.reshape(len(x), k, -1).mean(1) if k > 1 else out
+            return self._backward(deployment, signal, self.progress)
+        with torch.no_grad():
+            answer: Signal = deployment(signal)
+            return answer
 
     def _draws(self, rows: int) -> Draws:
         self._calls += 1

@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from bench.deployment import Deployment, Join, Node, Signal
+from bench.deployment import Deployment, Join, Node, Signal, Stage
 from bench.deployment.deployment import run_node
 
-Backward = Callable[[Deployment, Signal], Signal]
+Backward = Callable[[Deployment, Signal, float], Signal]  # the last: how far the attack has come, in [0, 1]
 
 
-def as_it_is(deployment: Deployment, signal: Signal) -> Signal:
+def as_it_is(deployment: Deployment, signal: Signal, progress: float = 1.0) -> Signal:
     """Return the deployment's answer with its own derivative."""
     result: Signal = deployment(signal)
     if result.x.requires_grad:
@@ -21,7 +21,7 @@ def as_it_is(deployment: Deployment, signal: Signal) -> Signal:
     return result.replace(result.x + 0.0 * signal.x.flatten(1).sum(1, keepdim=True))
 
 
-def straight_through(deployment: Deployment, signal: Signal) -> Signal:
+def straight_through(deployment: Deployment, signal: Signal, progress: float = 1.0) -> Signal:
     """Return the exact answer; backward, stages without a useful derivative are replaced.
 
     Notes
@@ -36,15 +36,24 @@ def straight_through(deployment: Deployment, signal: Signal) -> Signal:
     """
 
     def apply(node: Node, inputs: tuple[Signal, ...]) -> Signal:
-        exact, stage = run_node(node, inputs), node.stage
-        if isinstance(stage, Join) or (stage.differentiable and "identity" not in stage.surrogates):
-            return exact
-        if exact.x.shape == inputs[0].x.shape:
-            return exact.replace(substitute(exact.x, inputs[0].x))
-        stand_in = next(iter(stage.surrogates.values()), None)
-        return exact if stand_in is None else exact.replace(substitute(exact.x, stand_in(inputs[0], 0.0).x))
+        return usual(node, inputs, run_node(node, inputs))
 
     return deployment.walk(signal, apply, lambda node, leaving: node.stage.cross(leaving))
+
+
+def usual(node: Node, inputs: tuple[Signal, ...], exact: Signal) -> Signal:
+    """Return what a node gives, with the derivative that straight-through gradients take for its own."""
+    name = "" if isinstance(node.stage, Join) else stand_in_for(node.stage, exact, inputs[0])
+    if name == "identity":
+        return exact.replace(substitute(exact.x, inputs[0].x))
+    return exact.replace(substitute(exact.x, node.stage.surrogates[name](inputs[0], 0.0).x)) if name else exact
+
+
+def stand_in_for(stage: Stage, exact: Signal, given: Signal) -> str:
+    """Return the name of what straight-through gradients put in a stage's place, "" for its own derivative."""
+    if stage.differentiable and "identity" not in stage.surrogates:
+        return ""
+    return "identity" if exact.x.shape == given.x.shape else next(iter(stage.surrogates), "")
 
 
 def substitute(exact: Tensor, surrogate: Tensor) -> Tensor:

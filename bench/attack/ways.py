@@ -1,0 +1,148 @@
+"""The ways in which an adaptive attacker gets gradients, by name.
+
+Some rest on what a defense declares, some on nothing that it says, so that a wrong declaration buys it nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import nn
+
+from bench.attack.surrogate import Backward, as_it_is, straight_through, substitute, usual
+from bench.deployment import Deployment, Join, Node, Signal
+from bench.deployment.deployment import INPUT, run_node
+
+OWN, USUAL, IDENTITY, LEARNED = "as-it-is", "straight-through", "identity", "learned"
+_OFFERED = "surrogate:"
+
+
+def ways(traits: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of all ways through a deployment that differ, the usual one first.
+
+    Parameters
+    ----------
+    traits : "differentiable"; "surrogates", the names that its stages offer; "transforms", whether some stage changes
+        an image into another one
+
+    Notes
+    -----
+    An undefended model has one way. What leaves images as they are has no stand-in.
+    """
+    first = OWN if traits["differentiable"] else USUAL
+    if not traits["transforms"]:
+        return (first,)
+    offered = (f"{_OFFERED}{name}" for name in traits["surrogates"] if name != "identity")
+    return (first, *offered, IDENTITY, LEARNED)
+
+
+def backward(way: str, mimics: Mapping[str, nn.Module] | None = None) -> Backward | None:
+    """Return what makes gradients in the way of that name; None for "none".
+
+    Parameters
+    ----------
+    mimics : node -> a network that was taught what it gives for an image, for the way "learned"
+    """
+    if way.startswith(_OFFERED):
+        return _offered(way.removeprefix(_OFFERED))
+    if way == LEARNED:
+        return _learned(mimics or {})
+    return {OWN: as_it_is, USUAL: straight_through, IDENTITY: identity, "none": None}[way]
+
+
+def identity(deployment: Deployment, signal: Signal, progress: float = 1.0) -> Signal:
+    """Return the exact answer; backward, every stage that gives an image of the same shape is taken for the identity.
+
+    References
+    ----------
+    Athalye, Carlini, Wagner, "Obfuscated Gradients Give a False Sense of Security", ICML 2018, section 4.1.
+    """
+
+    def apply(node: Node, inputs: tuple[Signal, ...]) -> Signal:
+        exact = run_node(node, inputs)
+        if isinstance(node.stage, Join) or exact.x.shape != inputs[0].x.shape:
+            return exact
+        return exact.replace(substitute(exact.x, inputs[0].x))
+
+    return _reachable(deployment.walk(signal, apply, _cross), signal)
+
+
+def transforming(deployment: Deployment, given: Mapping[str, Signal], image: Signal) -> tuple[str, ...]:
+    """Return the nodes whose image goes into what is no image any more, and differs from the one that came in.
+
+    Parameters
+    ----------
+    given : node -> what it gave for ``image``
+    """
+    shape = image.x.shape
+    asked = {
+        name
+        for node in deployment.nodes
+        if given[node.name].x.shape != shape
+        for name in node.inputs
+        if name != INPUT and given[name].x.shape == shape
+    }
+    return tuple(node.name for node in deployment.nodes if node.name in asked and _changes(given[node.name], image))
+
+
+def outputs(deployment: Deployment, signal: Signal) -> dict[str, Signal]:
+    """Return what every node gives, borders crossed as tensors."""
+    seen: dict[str, Signal] = {}
+
+    def apply(node: Node, inputs: tuple[Signal, ...]) -> Signal:
+        seen[node.name] = run_node(node, inputs)
+        return seen[node.name]
+
+    deployment.walk(signal, apply, _cross)
+    return seen
+
+
+def offered_names(deployment: Deployment) -> Sequence[str]:
+    """Return the names of all surrogates that stages offer, in the order of the graph."""
+    return tuple(dict.fromkeys(name for node in deployment.nodes for name in node.stage.surrogates))
+
+
+def _offered(name: str) -> Backward:
+    """Return gradients through the surrogate of that name; a stage that has none of it goes the usual way."""
+
+    def through(deployment: Deployment, signal: Signal, progress: float = 1.0) -> Signal:
+        def apply(node: Node, inputs: tuple[Signal, ...]) -> Signal:
+            exact, stand_in = run_node(node, inputs), node.stage.surrogates.get(name)
+            if stand_in is not None and not isinstance(node.stage, Join):
+                return exact.replace(substitute(exact.x, stand_in(inputs[0], progress).x))
+            return usual(node, inputs, exact)
+
+        return _reachable(deployment.walk(signal, apply, _cross), signal)
+
+    return through
+
+
+def _learned(mimics: Mapping[str, nn.Module]) -> Backward:
+    """Return gradients through the networks in place of all that lies between the image and their nodes."""
+
+    def through(deployment: Deployment, signal: Signal, progress: float = 1.0) -> Signal:
+        def apply(node: Node, inputs: tuple[Signal, ...]) -> Signal:
+            exact = run_node(node, inputs)
+            if node.name in mimics:
+                return exact.replace(substitute(exact.x.detach(), mimics[node.name](signal.x)))
+            return exact
+
+        return _reachable(deployment.walk(signal, apply, _cross), signal)
+
+    return through
+
+
+def _reachable(answer: Signal, image: Signal) -> Signal:
+    """Return the answer, with the zero derivative that it has where nothing on the way has another."""
+    return (
+        answer if answer.x.requires_grad else answer.replace(answer.x + 0.0 * image.x.flatten(1).sum(1, keepdim=True))
+    )
+
+
+def _changes(given: Signal, image: Signal) -> bool:
+    return bool((given.x.detach() != image.x.detach()).any())
+
+
+def _cross(node: Node, leaving: Signal) -> Signal:
+    return node.stage.cross(leaving)
