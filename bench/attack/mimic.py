@@ -14,8 +14,8 @@ from bench.deployment import Deployment, Draws, Signal
 
 _WIDTH = 32
 _BATCH = 64
-_EPOCHS = 4
-_RATE = 2e-3
+_EPOCHS = 8
+_RATE = 5e-3
 _HELD_OUT = 8  # one batch in so many is kept to look at
 
 
