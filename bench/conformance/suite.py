@@ -43,7 +43,8 @@ def _checks_of(entry: Entry, values: Mapping[str, Value], named: frozenset[str])
     if isinstance(entry, Defense):
         from bench.conformance.defense import check_defense
 
-        return check_defense(entry, values)
+        small = {name: value for name, value in entry.checked_with if name not in named}
+        return check_defense(entry, resolve(repr(entry.name), entry.parameters, {**values, **small}))
     if isinstance(entry, Attack):
         from bench.conformance.attack import check_attack
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.plugins.parameters import Parameter
+from bench.plugins.parameters import Parameter, Value
 
 Track = Literal["evasion", "protection"]
 Norm = Literal["linf", "l2", "l1", "l0"]
@@ -55,10 +55,13 @@ class Defense(Entry):
         one a track
     published : figures its paper gives, for the report: (dataset, attack, text), never used in a computation
     weights : "package:folder" of shipped fits and their cards (``bench fit``), "" for none
+    checked_with : parameters that ``bench check`` uses in place of the defaults, where a whole fit would take minutes:
+        a contract is kept by a poor fit as well as by a good one
     """
 
     track: Track = "evasion"
     weights: str = ""
+    checked_with: tuple[tuple[str, Value], ...] = ()
     trains: bool = False
     baseline: bool = False
     published: tuple[tuple[str, str, str], ...] = ()

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from bench_defed.operators import Blur, Laplacian, Sobel
 
-EDGES: Final[Mapping[str, Callable[[], nn.Module]]] = {"laplacian": Laplacian, "sobel": Sobel}
+EDGES: Final[Mapping[str, Callable[[int], nn.Module]]] = {"laplacian": Laplacian, "sobel": Sobel}
 _SHRINKS_BY: Final = 4  # two halvings
 
 
@@ -65,7 +65,7 @@ class EdgeBlock(nn.Module):
 
     def __init__(self, channels: int, edges: str, layer: Callable[[int, int], nn.Module]) -> None:
         super().__init__()
-        operators = [Blur(), *([EDGES[edges]()] if edges != "none" else []), nn.Identity()]
+        operators = [Blur(channels), *([EDGES[edges](channels)] if edges != "none" else []), nn.Identity()]
         self.views = nn.ModuleList(nn.Sequential(operator, layer(channels, channels)) for operator in operators)
         self.mix = nn.Conv2d(channels, channels, 1)
 
@@ -80,8 +80,10 @@ class Denoiser(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the restored image, (B, C, H, W), not clamped."""
-        height, width = x.shape[-2:]
+        height, width = (int(side) for side in x.shape[-2:])  # constants of an exported network
         missing = (0, -width % _SHRINKS_BY, 0, -height % _SHRINKS_BY)
+        if not any(missing):
+            return self.restored(x)
         return self.restored(functional.pad(x, missing, mode="replicate"))[..., :height, :width]
 
     def restored(self, x: Tensor) -> Tensor:

@@ -20,41 +20,55 @@ class _Filters(nn.Module):
 
     Parameters
     ----------
-    border : torch's name; ``reflect`` is SciPy's ``mirror``, ``replicate`` its ``nearest``
+    channels : C
+    border : "reflect" (SciPy's ``mirror``) or "replicate" (its ``nearest``)
     """
 
     kernels: Tensor
 
-    def __init__(self, kernels: Sequence[Sequence[Sequence[float]]], border: str) -> None:
+    def __init__(self, channels: int, kernels: Sequence[Sequence[Sequence[float]]], border: str) -> None:
         super().__init__()
-        self.border = border
-        self.register_buffer("kernels", torch.tensor(kernels, dtype=torch.float64)[:, None], persistent=False)
+        self.channels = channels
+        self.beyond = 1 if border == "reflect" else 0
+        each = torch.tensor(kernels, dtype=torch.float64)[:, None].repeat(channels, 1, 1, 1)
+        self.register_buffer("kernels", each, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        channels = x.shape[1]
-        padded = functional.pad(x, (1, 1, 1, 1), mode=self.border)
-        return functional.conv2d(padded, self.kernels.to(x.dtype).repeat(channels, 1, 1, 1), groups=channels)
+        return functional.conv2d(
+            _framed(_framed(x, self.beyond, 2), self.beyond, 3), self.kernels.to(x.dtype), groups=self.channels
+        )
+
+
+def _framed(x: Tensor, beyond: int, dim: int) -> Tensor:
+    """Return ``x`` with one more row or column at either end: the end itself, or the one ``beyond`` it.
+
+    Notes
+    -----
+    The same as torch's padding, which the ONNX exporter loses the shape at.
+    """
+    size = x.shape[dim]
+    return torch.cat([x.narrow(dim, beyond, 1), x, x.narrow(dim, size - 1 - beyond, 1)], dim)
 
 
 class Blur(_Filters):
     """Gaussian of 3x3, sigma 1."""
 
-    def __init__(self) -> None:
-        super().__init__([[[a * b for b in _GAUSSIAN] for a in _GAUSSIAN]], "reflect")
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, [[[a * b for b in _GAUSSIAN] for a in _GAUSSIAN]], "reflect")
 
 
 class Laplacian(_Filters):
     """Sum of the eight neighbours less eight times the middle; not normalised."""
 
-    def __init__(self) -> None:
-        super().__init__([_LAPLACIAN], "reflect")
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, [_LAPLACIAN], "reflect")
 
 
 class Sobel(_Filters):
     """Length of the gradient, sqrt(gx^2 + gy^2 + 1e-6); not normalised."""
 
-    def __init__(self) -> None:
-        super().__init__([_SOBEL, list(zip(*_SOBEL, strict=True))], "replicate")
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, [_SOBEL, list(zip(*_SOBEL, strict=True))], "replicate")
 
     def forward(self, x: Tensor) -> Tensor:
         both = super().forward(x)

@@ -37,7 +37,7 @@ VECTORS = {
 def applied(operator: type[nn.Module], maps: np.ndarray) -> np.ndarray:
     """Apply an operator in float64 to maps, (H, W) or (C, H, W)."""
     x = torch.from_numpy(maps.astype(np.float64)).reshape(1, -1, *maps.shape[-2:])
-    return operator().double()(x).numpy().reshape(maps.shape)
+    return operator(x.shape[1]).double()(x).numpy().reshape(maps.shape)
 
 
 @pytest.mark.parametrize("operator", VECTORS)
@@ -71,7 +71,7 @@ def test_the_wrong_borders_are_far_off():
 @pytest.mark.parametrize(("operator", "value"), [(Blur, 1.0), (Laplacian, 0.0), (Sobel, 1e-3)])
 def test_on_a_flat_map_value_and_gradient_are_finite(operator, value):
     x = torch.ones(1, 2, 6, 6, dtype=torch.float64, requires_grad=True)
-    found = operator().double()(x)
+    found = operator(x.shape[1]).double()(x)
     np.testing.assert_allclose(found.detach(), value, atol=1e-12)
     (gradient,) = torch.autograd.grad(found.sum(), x)
     assert gradient.isfinite().all()
