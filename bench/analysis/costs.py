@@ -67,12 +67,12 @@ def on_leaderboard(records: Sequence[Record]) -> dict[tuple[Any, ...], Measured]
     cost = [r for r in current(records) if r["kind"] == "cost" and r["status"] == "ok"]
     if not cost:
         return {}
-    tally = Counter(_machine(record) for record in cost)
+    tally = Counter(machine_of(record) for record in cost)
     chosen = min(tally, key=lambda machine: (-tally[machine], machine))
     return {
         (place_of(record), record["defense"]["label"]): _summary(record)
         for record in cost
-        if _machine(record) == chosen
+        if machine_of(record) == chosen
     }
 
 
@@ -80,29 +80,34 @@ def _hardware(record: Record) -> str:
     return str((record.get("hardware") or {}).get("label", ""))
 
 
-def _machine(record: Record) -> tuple[str, str]:
+def machine_of(record: Record) -> tuple[str, str]:
+    """Return what tells apart the machines that cost was measured on: the profile and what it found there."""
     return (_hardware(record), json.dumps((record.get("hardware") or {}).get("machine"), sort_keys=True))
 
 
-def _summary(record: Record) -> Measured:
+def figures(record: Record) -> dict[str, Measured | None]:
+    """Return the figure of a cost record that stands in each cost column of the leaderboard."""
     items = list(record["measurements"])
-    ratio = pick(items, "latency_ratio", placement=("total", "device"))
-    uplink = pick(items, "uplink_bytes", statistic=("mean", "total"), placement=("device", "total"))
-    tail = pick(items, "uplink_bytes", statistic=("p95",), placement=("device", "total"))
-    energy = pick(items, "energy_mj", statistic=("gross", "mean"), placement=("total", "device"))
     return {
-        "latency_ratio": _value(ratio),
+        "latency_ratio": pick(items, "latency_ratio", placement=("total", "device")),
+        "device_ms": pick(items, "latency_ms", statistic=("p50",), placement=("device",)),
+        "server_ms": pick(items, "latency_ms", statistic=("p50",), placement=("server",)),
+        "uplink_bytes": pick(items, "uplink_bytes", statistic=("mean", "total"), placement=("device", "total")),
+        "uplink_bytes_p95": pick(items, "uplink_bytes", statistic=("p95",), placement=("device", "total")),
+        "model_bytes": pick(items, "model_bytes", placement=("total", "server", "device")),
+        "macs": pick(items, "macs", placement=("total", "server", "device")),
+        "peak_bytes": pick(items, "peak_rss_bytes", placement=("total", "device", "server")),
+        "energy_mj": pick(items, "energy_mj", statistic=("gross", "mean"), placement=("total", "device")),
+    }
+
+
+def _summary(record: Record) -> Measured:
+    found = figures(record)
+    ratio, uplink, energy = found["latency_ratio"], found["uplink_bytes"], found["energy_mj"]
+    return {name: _value(item) for name, item in found.items()} | {
         "latency_ratio_low": _value(ratio, "low"),
         "latency_ratio_high": _value(ratio, "high"),
-        "device_ms": _value(pick(items, "latency_ms", statistic=("p50",), placement=("device",))),
-        "server_ms": _value(pick(items, "latency_ms", statistic=("p50",), placement=("server",))),
-        "uplink_bytes": _value(uplink),
-        "uplink_bytes_p95": _value(tail),
         "uplink_format": str(uplink.get("variant") or "") if uplink else "",
-        "model_bytes": _value(pick(items, "model_bytes", placement=("total", "server", "device"))),
-        "macs": _value(pick(items, "macs", placement=("total", "server", "device"))),
-        "peak_bytes": _value(pick(items, "peak_rss_bytes", placement=("total", "device", "server"))),
-        "energy_mj": _value(energy),
         "energy_provenance": str(energy["provenance"]) if energy else "",
         "hardware": _hardware(record),
     }
