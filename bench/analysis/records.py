@@ -58,12 +58,14 @@ _OPTIONAL: Final[Mapping[str, Mapping[str, type]]] = {
 _PER_IMAGE: Final = (
     "clean_correct", "selected", "scored", "distance", "attacked", "inside", "fooling", "detector", "detected",
 )  # fmt: skip
+_COUNTED_IN: Final = {"selected": "select", "scored": "score", "detected": "score"}  # which draws
 _OF_MEASUREMENT: Final[Mapping[str, type]] = {"runtime": str, "variant": str, "source": str, "n": int, "flags": list}
 
 _MAX_VALUES: Final = 1 << 24  # of one array; ten times the largest test set in use
 _MAX_TEXT: Final = 20_000
 _MAX_LINE: Final = 1 << 26
 _MAX_ITEMS: Final = 10_000
+_MAX_INTEGER: Final = 1 << 63
 
 
 def encode_array(array: Array) -> dict[str, object]:
@@ -116,6 +118,8 @@ def _need(holder: Mapping[str, Any], name: str, kind: type | tuple[type, ...], p
         raise _InvalidError(f"{where} has the wrong type ({type(value).__name__})")
     if isinstance(value, float) and not math.isfinite(value):
         raise _InvalidError(f"{where} is not finite")
+    if isinstance(value, int) and abs(value) >= _MAX_INTEGER:
+        raise _InvalidError(f"{where} is too large an integer")
     return value
 
 
@@ -155,14 +159,18 @@ def _arrays(record: Mapping[str, Any]) -> None:
     for name in wanted:
         if name not in outcomes:
             raise _InvalidError(f"outcomes.{name} is missing")
+    draws = record.get("draws") or {"select": 1, "score": 1}
     for name in _PER_IMAGE:
         if name in outcomes:
             try:
-                shape = decode_array(outcomes[name]).shape
+                array = decode_array(outcomes[name])
             except ValueError as error:
                 raise _InvalidError(f"outcomes.{name}: {error}") from None
-            if shape != (samples,):
-                raise _InvalidError(f"outcomes.{name} has shape {shape}; expected ({samples},)")
+            if array.shape != (samples,):
+                raise _InvalidError(f"outcomes.{name} has shape {array.shape}; expected ({samples},)")
+            most = draws[_COUNTED_IN[name]] if name in _COUNTED_IN else math.inf if name == "distance" else 1
+            if name != "detector" and not np.all((array >= 0) & (array <= most)):
+                raise _InvalidError(f"outcomes.{name} has a value that is none of 0 to {most}")
 
 
 def _optional(holder: Mapping[str, Any], fields: Mapping[str, type], path: str) -> None:

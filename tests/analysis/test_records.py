@@ -93,6 +93,8 @@ def _without(record: dict[str, Any], *path: str) -> dict[str, Any]:
         ({"threat": {"norm": "linf", "epsilon": "wide", "domain": "uint8"}}, "threat.epsilon has the wrong type"),
         ({"threat": {"norm": "linf", "epsilon": -1, "domain": "uint8"}}, "threat.epsilon is negative"),
         ({"threat": {"norm": "linf", "epsilon": float("nan"), "domain": "uint8"}}, "threat.epsilon is not finite"),
+        ({"threat": {"norm": "linf", "epsilon": 10**400, "domain": "uint8"}}, "threat.epsilon is too large"),
+        ({"seeds": {"split": 0, "training": 0, "attack": 1 << 63}}, "seeds.attack is too large"),
         ({"samples": 3}, "expected (3,)"),
         ({"samples": True}, "samples has the wrong type"),
         ({"samples": 0}, "samples is 0"),
@@ -115,6 +117,26 @@ def test_a_wrong_field_is_named(made: Any, change: dict[str, Any], complaint: st
         validate(record | change, "their.jsonl, line 3,")
     assert "their.jsonl, line 3, is not a valid record" in str(caught.value)
     assert complaint in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("scored", np.full(8, 2, dtype=np.uint8)),
+        ("selected", np.full(8, 255, dtype=np.uint8)),
+        ("scored", np.full(8, np.nan, dtype=np.float32)),
+        ("scored", np.full(8, -1, dtype=np.int32)),
+        ("distance", np.full(8, np.nan, dtype=np.float32)),
+        ("attacked", np.full(8, 7, dtype=np.uint8)),
+    ],
+)
+def test_outcomes_that_no_run_can_have_are_refused(made: Any, name: str, values: np.ndarray) -> None:
+    record = made.attack_record("none", "pgd", np.ones(8))
+    record["outcomes"][name] = encode_array(values)
+    with pytest.raises(UsageError, match=rf"outcomes\.{name} has a value"):
+        validate(record, "x")
+    drawn = made.attack_record("none", "pgd", np.full(8, 32), selected=np.full(8, 16))
+    validate(drawn | {"draws": {"select": 16, "score": 32}}, "x")
 
 
 def test_a_failed_record_needs_no_outcomes(made: Any) -> None:
