@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bench.analysis import leaderboard
-    from bench.api import plan, report, run
+    from bench.api import diff, plan, report, run
     from bench.deployment import Deployment, Stage
     from bench.plugins.entries import Attack, Dataset, Defense, Hardware, Model
     from bench.plugins.hookspecs import hookimpl
@@ -20,6 +20,7 @@ _WHERE = {
     "Hardware": "bench.plugins.entries",
     "Model": "bench.plugins.entries",
     "Stage": "bench.deployment",
+    "diff": "bench.api",
     "hookimpl": "bench.plugins.hookspecs",
     "leaderboard": "bench.analysis",
     "plan": "bench.api",
@@ -34,6 +35,7 @@ __all__ = [
     "Hardware",
     "Model",
     "Stage",
+    "diff",
     "hookimpl",
     "leaderboard",
     "plan",

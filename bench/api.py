@@ -182,6 +182,37 @@ def report(sources: Sequence[str | Path], out: str | Path, *, html: bool = True,
     return write(load(sources), Path(out), html=html, command=command or " ".join(sys.argv))
 
 
+def diff(before: str | Path, after: str | Path) -> pd.DataFrame:
+    """Return what moved between two runs, by how much, and whether it is noise.
+
+    Parameters
+    ----------
+    before, after : A and B: a store, a report's folder or a file of records each
+
+    Returns
+    -------
+    DataFrame : one row a figure of a defense in a setting; the columns are described in docs/reference/records.md
+
+    Raises
+    ------
+    UsageError : one of them has no records, or records that cannot be read
+
+    Examples
+    --------
+    >>> import bench
+    >>> moved = bench.diff("reports/before", "reports/after")  # doctest: +SKIP
+    >>> moved[moved["verdict"] == "lower"]  # doctest: +SKIP
+    """
+    from bench.analysis.differences import differences
+
+    sides = []
+    for source in (before, after):
+        sides.append(load([source]))
+        if not sides[-1]:
+            raise UsageError(f"No records in {source}. Name a report's folder, a records.jsonl or a store.")
+    return differences(*sides)
+
+
 def load(sources: Sequence[str | Path]) -> list[dict[str, Any]]:
     """Return the merged records of stores, report folders and record files, validated as a stranger's."""
     from bench.analysis.records import merge

@@ -98,8 +98,8 @@ def judge(bound: Bound, lines: Sequence[Line]) -> Judgement:
     -----
     A line breaks it where the figure went the bad way by the amount or more and chance is a poor explanation: the 95 %
     interval of the paired difference leaves 0 out, and p is below .05 also when corrected by Holm over all lines that
-    the bound is asked of. So a CI that changes nothing fails by chance in at most 5 % of its runs, however many
-    defenses it compares.
+    the bound is asked of. So a CI that changes nothing fails a bound by chance in about 5 % of its runs at most,
+    however many defenses it compares.
 
     Raises
     ------

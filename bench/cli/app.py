@@ -14,6 +14,7 @@ VERBS = {
     "plan": "Show what a run would consist of; executes nothing.",
     "status": "Show what the store holds and what of a run is missing.",
     "report": "Write a report again from records; several stores or files merge.",
+    "diff": "Show what moved between two runs, by how much, and whether it is noise.",
     "plugins": "List all plugins, or show the parameters of one.",
     "explain": "Show what a key stands for and how its task ended.",
     "store": "Show or free the space that results take.",

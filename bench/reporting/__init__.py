@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from bench.analysis.records import Record
 
-__all__ = ["prepare", "show", "write"]
+__all__ = ["prepare", "show", "show_differences", "write"]
 
 
 def prepare(out: Path) -> None:
@@ -55,3 +57,10 @@ def show(records: Iterable[Record]) -> None:
     from bench.reporting import terminal
 
     terminal.show(list(records))
+
+
+def show_differences(frame: pd.DataFrame) -> None:
+    """Print what moved between two comparisons, a frame of ``bench.analysis.differences``."""
+    from bench.reporting import differences
+
+    differences.show(frame)

@@ -19,6 +19,7 @@ from bench.reporting.wording import rows_of
 if TYPE_CHECKING:
     import pandas as pd
 
+_ADVICE = "Choose another folder with --out; finished cells are in the store, nothing is computed again."
 _FORMULA = ("=", "+", "@", "\t", "\r")  # what spreadsheets execute when a cell begins with it
 
 
@@ -43,16 +44,16 @@ def write(records: list[Record], out: Path, *, html: bool, command: str, cache: 
     records = merge(records)
     board, every, detectors = leaderboard(records), cells(records), detection(records)
     texts = {
-        "leaderboard.csv": _csv(board),
-        "leaderboard.json": _json(board),
+        "leaderboard.csv": as_csv(board),
+        "leaderboard.json": as_json(board),
         "leaderboard.md": _board_markdown(board),
-        "cells.csv": _csv(every),
-        "cells.json": _json(every),
+        "cells.csv": as_csv(every),
+        "cells.json": as_json(every),
         "cells.md": _cells_markdown(every),
         "records.jsonl": "".join(_line(record) for record in records),
     }
     if len(detectors):
-        texts["detection.csv"] = _csv(detectors)
+        texts["detection.csv"] = as_csv(detectors)
     if html:
         from bench.reporting.html import page
         from bench.reporting.sections import installed, render
@@ -66,8 +67,13 @@ def write(records: list[Record], out: Path, *, html: bool, command: str, cache: 
     return written
 
 
-def write_whole(path: Path, text: str) -> Path:
-    """Write a file so that readers see the old one or the new one, never a part."""
+def write_whole(path: Path, text: str, *, advice: str = "") -> Path:
+    """Write a file so that readers see the old one or the new one, never a part.
+
+    Parameters
+    ----------
+    advice : what to do where it cannot be written, for the error
+    """
     temporary = ""
     try:
         with tempfile.NamedTemporaryFile(
@@ -82,18 +88,16 @@ def write_whole(path: Path, text: str) -> Path:
     except OSError as error:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
-        raise _unwritable(path, error) from None
+        raise _unwritable(path, error, advice) from None
     return path
 
 
-def _unwritable(path: Path, error: OSError) -> UsageError:
-    return UsageError(
-        f"Cannot write the report to {path}: {error.strerror or error}. "
-        "Choose another folder with --out; finished cells are in the store, nothing is computed again."
-    )
+def _unwritable(path: Path, error: OSError, advice: str = "") -> UsageError:
+    return UsageError(f"Cannot write the report to {path}: {error.strerror or error}. {advice or _ADVICE}")
 
 
-def _csv(frame: pd.DataFrame) -> str:
+def as_csv(frame: pd.DataFrame) -> str:
+    """Return a frame as CSV in which no cell is a formula."""
     safe = frame.copy()
     for name in safe.columns:
         if not _is_number(safe[name]):
@@ -105,7 +109,8 @@ def _is_number(column: pd.Series[Any]) -> bool:
     return column.dtype.kind in "biuf"
 
 
-def _json(frame: pd.DataFrame) -> str:
+def as_json(frame: pd.DataFrame) -> str:
+    """Return a frame as a JSON list of rows; what is not a finite number is null."""
     rows = [{str(name): _scalar(value) for name, value in row.items()} for row in frame.to_dict("records")]
     return json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 

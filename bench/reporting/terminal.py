@@ -16,12 +16,15 @@ from bench.reporting import wording
 PIPED_WIDTH = 120  # nobody wants lines broken at 80 in a file
 
 
+def screen() -> Console:
+    """Return the terminal, or what stands for it where output is piped."""
+    console = Console()
+    return console if console.is_terminal else Console(width=max(console.width, PIPED_WIDTH))
+
+
 def show(records: list[Record], console: Console | None = None) -> None:
     """Print one table a setting, the headline first; narrow terminals get fewer columns, never cut numbers."""
-    if console is None:
-        console = Console()
-        if not console.is_terminal:
-            console = Console(width=max(console.width, PIPED_WIDTH))
+    console = console or screen()
     board = leaderboard(records)
     if not len(board):
         console.print("Nothing was evaluated.")
