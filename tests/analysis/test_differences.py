@@ -92,6 +92,16 @@ def test_a_planted_drop_is_found_with_exactly_its_size_and_its_attack(pair: tupl
     assert back["changed"] == "attacks only in A: square (black-box)"
 
 
+def test_of_two_attacks_that_explain_a_fall_the_new_one_is_named(pair: tuple[Records, Records], made: Any) -> None:
+    before, after = pair
+    fewer = np.repeat([0, 1], 100)
+    fewer[100:114] = 0
+    rescored(after[1], fewer)
+    after.append(made.attack_record(DEFENSE, "square", fewer, knowledge="black-box"))
+    assert line(differences(before, after), "robust_accuracy")["attack"] == "square"
+    assert line(differences(before, after), "adaptive")["attack"] == "pgd"
+
+
 def test_what_clean_images_lose_is_not_laid_to_an_attack(pair: tuple[Records, Records]) -> None:
     before, after = pair
     right = np.ones(200)
