@@ -31,7 +31,10 @@ def page() -> str:
 
 
 def _sections(command: click.Command, path: str) -> list[str]:
-    context = click.Context(command, info_name=path, max_content_width=100, terminal_width=100, color=False)
+    names = app.bench.context_settings["help_option_names"]  # as each verb inherits them
+    context = click.Context(
+        command, info_name=path, max_content_width=100, terminal_width=100, color=False, help_option_names=names
+    )
     text = "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
     parts = [f"## {path}\n\n```text\n{text}\n```\n"]
     if isinstance(command, click.Group):

@@ -16,6 +16,7 @@ VERBS = {
     "report": "Write a report again from records; several stores or files merge.",
     "diff": "Show what moved between two runs, by how much, and whether it is noise.",
     "plugins": "List all plugins, or show the parameters of one.",
+    "cite": "Print what to cite for a plugin, plain and as BibTeX.",
     "explain": "Show what a key stands for and how its task ended.",
     "store": "Show or free the space that results take.",
     "fit": "Fit a defense and write what it learned, for a plugin to ship.",

@@ -15,7 +15,10 @@ BASE = ("--datasets", "toy", "--norm", "linf", "--hardware", "none", "--samples"
 TINY = (*BASE, "--defenses", "none", "--attacks", "toy-step")
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("plugins",), ("run", "--help"), ("plugins", "superiot")])
+@pytest.mark.parametrize(
+    "arguments",
+    [("--help",), ("plugins",), ("run", "--help"), ("diff", "--help"), ("plugins", "superiot"), ("cite", "superiot")],
+)
 def test_listing_and_help_import_neither_torch_nor_art_nor_pandas(arguments):
     code = (
         "import sys\nfrom bench.cli import main\n"

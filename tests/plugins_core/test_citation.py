@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from bench.plugins.citation import cite
+from bench.plugins.registry import discover
+
+QUSEC = "Khalid, Ali, Shafique, 'QuSecNets: A Defense, 2nd of 2018', IOLTS 2019, pp. 182-187; arXiv 1811.01437"
+
+
+@pytest.mark.parametrize(
+    ("source", "authors", "title", "year", "arxiv"),
+    [
+        (QUSEC, ("Khalid", "Ali", "Shafique"), "QuSecNets: A Defense, 2nd of 2018", "2019", "1811.01437"),
+        ("Goodfellow et al., ICLR 2015, arXiv 1412.6572", ("Goodfellow", "others"), "", "2015", "1412.6572"),
+        ("Croce and Hein, ICML 2020, arXiv 2003.01690", ("Croce", "Hein"), "", "2020", "2003.01690"),
+        ("Xiao, Rasul, Vollgraf, Fashion-MNIST, arXiv:1708.07747, 2017", ("Xiao", "Rasul", "Vollgraf"), "Fashion-MNIST",
+         "2017", "1708.07747"),
+        ("Qiu, Lu, 'Toward', IEEE IoT Journal 8(5):3180-2010, 2021", ("Qiu", "Lu"), "Toward", "2021", ""),
+        ("cleverhans v2.1.0, utils_keras.cnn_model", (), "", "", ""),
+        ("MLPerf inference rules (early stopping), MLPerf Tiny (median of windows)", (), "", "", ""),
+        ("Nobody, arXiv 2003.01690", ("Nobody",), "", "", "2003.01690"),
+        ("", (), "", "", ""),
+    ],
+)  # fmt: skip
+def test_a_source_is_taken_apart_as_far_as_it_tells(source, authors, title, year, arxiv):
+    found = cite(source)
+    assert (found.authors, found.title, found.year, found.arxiv) == (authors, title, year, arxiv)
+    assert found.source == source
+
+
+def test_a_doi_ends_before_the_sentence_does():
+    assert cite("A et al., 2020, doi 10.1109/JIOT.2022.1234567.").doi == "10.1109/JIOT.2022.1234567"
+
+
+def test_bibtex_has_what_is_known_and_the_whole_line():
+    entry = cite("Carlini and Wagner, S&P 2017, arXiv 1608.04644").bibtex("cw-l2")
+    assert entry.splitlines() == [
+        "@misc{cw-l2,",
+        "  author = {Carlini and Wagner},",
+        "  year = {2017},",
+        "  eprint = {1608.04644},",
+        "  archivePrefix = {arXiv},",
+        r"  note = {Carlini and Wagner, S\&P 2017, arXiv 1608.04644},",
+        "}",
+    ]
+
+
+def test_what_a_source_says_cannot_leave_its_field():
+    entry = cite("A et al., } \\input{x} % 50_%, 2020").bibtex("a")
+    assert entry.count("\n  ") == 4
+    unescaped = re.sub(r"\\[{}%_&#$]", "", entry.replace(r"\textbackslash{}", ""))
+    assert unescaped.count("{") == unescaped.count("}")
+    assert "%" not in unescaped
+
+
+def test_every_first_party_source_that_names_authors_gives_them():
+    found = [
+        found.entry for kind in ("defense", "attack", "model", "dataset") for found in discover().of(kind).values()
+    ]
+    told = [cite(entry.source) for entry in found if entry.source]
+    assert len(told) > 30
+    named = [citation for citation in told if re.search(r"et al\.| and |'", citation.source.split(",")[0])]
+    assert named
+    assert all(citation.authors for citation in named if "'s" not in citation.source)
