@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bench.analysis.paired import conditional, paired_difference, resampled, tango, timed_difference
 
@@ -92,6 +94,15 @@ def test_intervals_of_shares_hold_the_truth_and_noise_is_no_change(kind: str, n:
     assert held / repeats >= 0.92  # nominal 95 %; 300 repeats know it to 2.5 points
     if truth == 0:
         assert alarms / repeats <= 0.05
+
+
+@given(st.integers(0, 200), st.integers(0, 200), st.integers(1, 2000))
+def test_the_other_way_round_every_sign_turns(gained: int, lost: int, rest: int) -> None:
+    before, after = outcomes(gained, lost, gained + lost + rest)
+    there, back = paired_difference(before, after), paired_difference(after, before)
+    assert (there.value, there.p) == (-back.value, back.p)
+    assert (there.low, there.high) == pytest.approx((-back.high, -back.low), abs=1e-9)
+    assert -1 <= there.low <= there.value <= there.high <= 1
 
 
 def test_shares_are_resampled_and_outcomes_are_not() -> None:
