@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from bench.analysis.frames import cells
     from bench.analysis.ranking import leaderboard
     from bench.analysis.records import load, merge
+    from bench.analysis.scrutiny import verdicts
     from bench.analysis.sweep import curve
 
-__all__ = ["cells", "curve", "detection", "leaderboard", "load", "measurements", "merge"]
+__all__ = ["cells", "curve", "detection", "leaderboard", "load", "measurements", "merge", "verdicts"]
 
 _HOME = {
     "cells": "frames",
@@ -27,6 +28,7 @@ _HOME = {
     "load": "records",
     "measurements": "costs",
     "merge": "records",
+    "verdicts": "scrutiny",
 }
 
 

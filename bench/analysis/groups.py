@@ -49,12 +49,14 @@ class Replicate:
     ----------
     attacks : every attack record of the setting, whatever its status, controls included
     elsewhere : minimum-norm records of the same threat at other radii
+    probes : attacks that were run for a gate's sake, under the same norm at radii of their own
     """
 
     seeds: Seeds
     clean: Record | None = None
     attacks: list[Record] = field(default_factory=list)
     elsewhere: list[Record] = field(default_factory=list)
+    probes: list[Record] = field(default_factory=list)
 
     def clean_candidate(self) -> Candidate | None:
         """Return the clean images, None where they were not judged."""
@@ -102,7 +104,7 @@ class Row:
 
 def counts(record: Record) -> bool:
     """Return whether an attack record may lower a number."""
-    return record["status"] == "ok" and not record["attack"].get("control", False)
+    return record["status"] == "ok" and not record["attack"].get("control", False) and not record.get("probe")
 
 
 def place_of(record: Record) -> tuple[str, str, str, str]:
@@ -138,7 +140,7 @@ def rows(records: Iterable[Record]) -> list[Row]:
     """
     evasion = [r for r in current(records) if r["kind"] in ("clean", "attack")]
     attacks = [r for r in evasion if r["kind"] == "attack"]
-    settings = {setting_of(record) for record in attacks}
+    settings = {setting_of(record) for record in attacks if not record.get("probe")}
     for record in evasion:
         if not any(setting.place == place_of(record) for setting in settings):
             settings.add(Setting(*place_of(record), "", 0.0, "", False, str(record.get("budget", ""))))
@@ -167,6 +169,9 @@ def _rows_of(setting: Setting, evasion: list[Record]) -> list[Row]:
         part = parts[label, seeds]
         if threat is None:
             part.clean = _better_clean(setting, part.clean, record)
+        elif record.get("probe"):
+            if _same_but_epsilon(threat, setting):
+                part.probes.append(record)
         elif threat == setting:
             part.attacks.append(record)
             row.headline = row.headline or bool(record.get("headline", False))
@@ -177,6 +182,7 @@ def _rows_of(setting: Setting, evasion: list[Record]) -> list[Row]:
         row.replicates = sorted(attacked or row.replicates, key=lambda part: part.seeds)
         for part in row.replicates:
             part.attacks.sort(key=lambda r: (r["attack"]["label"], r["knowledge"], r["cell_id"]))
+            part.probes.sort(key=lambda r: (r["probe"], r["attack"]["label"], r["cell_id"]))
             part.elsewhere.sort(key=lambda r: (abs(r["threat"]["epsilon"] - setting.epsilon), r["cell_id"]))
     return list(by_defense.values())
 

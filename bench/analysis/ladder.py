@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from bench.analysis.gates.verdict import Verdict
 from bench.analysis.groups import Row, counts
 from bench.analysis.records import Record
 
@@ -19,6 +20,7 @@ CORE: Final[Mapping[str, tuple[str, ...]]] = {
     "l1": (),  # what follows gradients or squares there is weak by construction; see what the ART plugin withholds
     "l0": (),
 }
+LADDER: Final = "ladder"  # the gate whose failure has words of its own
 LEVELS: Final[Mapping[str, tuple[str, ...]]] = {
     "fgsm": ("white-box", "adaptive"),
     "pgd-ce": ("adaptive",),
@@ -58,35 +60,54 @@ class Standing:
         return "; ".join([*parts, *self.holes])
 
 
-def standing(row: Row) -> Standing:
+def standing(row: Row, verdicts: Sequence[Verdict] = ()) -> Standing:
     """Return whether a row is ranked, and if not, why.
+
+    Parameters
+    ----------
+    verdicts : of the gates of rows; what bars no ranking is a warning there already
 
     Notes
     -----
-    A rung is there when, under every triple of seeds, a cell of that mark ended well at one of the levels asked for.
-    A cell of the core that failed or timed out is a hole even where another level of the same mark ended well: its
-    number could only have been lower. Skipped cells are holes where the rung is not there without them. Of a defense
-    that could not be fitted or run at all, the reason is all there is to say.
+    Of a defense that could not be fitted or run at all, the reason is all there is to say.
     """
     if absent := next((r for r in row.records if r["kind"] == "clean" and r["status"] != "ok"), None):
         return Standing("incomplete", (), "", (f"{absent['status']}: {absent['reason']}",), adaptive=False)
     failed = failed_gates(row.records)
+    failed += [(v.name, v.evidence.rstrip(".")) for v in verdicts if v.outcome == "fail" and v.name != LADDER]
     gates = sorted({name.upper() for name, _ in failed})
     evidence = min(failed)[1] + (f" (and {len(failed) - 1} more)" if len(failed) > 1 else "") if failed else ""
-    holes = [hole for part in row.replicates for hole in _holes(row.setting.norm, part.attacks)]
-    if not CORE.get(row.setting.norm):
-        holes.append("no ladder is fixed for this norm")
-    if any(part.clean_candidate() is None for part in row.replicates):
-        holes.append("no clean accuracy")
-    adaptive = all(any(counts(r) and r["knowledge"] == "adaptive" for r in part.attacks) for part in row.replicates)
+    missing, adaptive = holes(row), adaptive_everywhere(row)
     status: Status = "ranked"
     if gates:
         status = "not ranked"
     elif not adaptive:
         status = "no adaptive attack"
-    elif holes:
+    elif missing:
         status = "incomplete"
-    return Standing(status, tuple(gates), evidence, tuple(dict.fromkeys(holes)), adaptive)
+    return Standing(status, tuple(gates), evidence, missing, adaptive)
+
+
+def adaptive_everywhere(row: Row) -> bool:
+    """Return whether an attack that knows the defense gave a number under every triple of seeds."""
+    return all(any(counts(r) and r["knowledge"] == "adaptive" for r in part.attacks) for part in row.replicates)
+
+
+def holes(row: Row) -> tuple[str, ...]:
+    """Return what is missing of a row's ladder, one clause each.
+
+    Notes
+    -----
+    A rung is there when, under every triple of seeds, a cell of that mark ended well at one of the levels asked for.
+    A cell of the core that failed or timed out is a hole even where another level of the same mark ended well: its
+    number could only have been lower. Skipped cells are holes where the rung is not there without them.
+    """
+    missing = [hole for part in row.replicates for hole in _holes(row.setting.norm, part.attacks)]
+    if not CORE.get(row.setting.norm):
+        missing.append("no ladder is fixed for this norm")
+    if any(part.clean_candidate() is None for part in row.replicates):
+        missing.append("no clean accuracy")
+    return tuple(dict.fromkeys(missing))
 
 
 def failed_gates(records: Iterable[Record]) -> list[tuple[str, str]]:

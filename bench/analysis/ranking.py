@@ -13,9 +13,12 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.costs import on_leaderboard
+from bench.analysis.gates.evidence import RowEvidence
+from bench.analysis.gates.verdict import Verdict
 from bench.analysis.groups import Row, Setting, pooled, rows
 from bench.analysis.ladder import Standing, standing
 from bench.analysis.records import KNOWLEDGE, Record
+from bench.analysis.scrutiny import asked_rows, badge, row_verdicts
 from bench.analysis.statistics import Estimate, Values, estimate, rank_intervals
 from bench.analysis.worst_case import QUERIES, Candidate, worst_case, wrong_within
 
@@ -31,8 +34,8 @@ COLUMNS = (
     "seed_spread", "clean_accuracy", "clean_low", "clean_high", "oblivious", "black_box", "white_box", "adaptive",
     "oblivious_samples", "black_box_samples", "white_box_samples", "adaptive_samples",
     "oblivious_is_transfer", "strongest_attack", "strongest_knowledge", "strongest_share", "attacks", "randomised",
-    *(f"wrong_in_{k}" for k in QUERIES), *(f"clean_wrong_in_{k}" for k in QUERIES), "gates", *_COSTS, "published",
-    "setting",
+    *(f"wrong_in_{k}" for k in QUERIES), *(f"clean_wrong_in_{k}" for k in QUERIES), "gates", "warnings",
+    "worst_gate", *_COSTS, "published", "setting",
 )  # fmt: skip
 
 
@@ -42,6 +45,7 @@ class Judged:
 
     Attributes
     ----------
+    verdicts : of the gates of rows
     shares : of each attacked image, correct under the worst case, mean over seeds, float64, (n,)
     levels : knowledge -> the same for its attacks alone, mean over the images that they were tried on, and how many
     spread : standard deviation of the robust accuracy over triples of seeds; NaN for one
@@ -49,6 +53,7 @@ class Judged:
 
     row: Row
     standing: Standing
+    verdicts: list[Verdict]
     shares: Values
     clean: Values
     levels: dict[str, tuple[float, int]]
@@ -57,8 +62,8 @@ class Judged:
     attacks: int
 
 
-def judge(row: Row) -> Judged:
-    """Return the numbers of a row.
+def judge(evidence: RowEvidence) -> Judged:
+    """Return the numbers of a row, and what its gates say.
 
     Notes
     -----
@@ -66,10 +71,11 @@ def judge(row: Row) -> Judged:
     are transfers from another network: they may lower its number like any attack, and are never ranked alone, since a
     row without an adaptive attack has no rank.
     """
+    row, given = evidence.row, row_verdicts(evidence)
     parts = [(part, clean) for part in row.replicates if (clean := part.clean_candidate()) is not None]
     if not parts:
         nothing: Values = np.zeros(0)
-        return Judged(row, standing(row), nothing, nothing, {}, math.nan, ("", "", math.nan), 0)
+        return Judged(row, standing(row, given), given, nothing, nothing, {}, math.nan, ("", "", math.nan), 0)
     everything, names, levels = [], [], {}
     for part, clean in parts:
         attacks = part.candidates(row.setting, clean.scored)
@@ -87,7 +93,8 @@ def judge(row: Row) -> Judged:
     means = [float(shares.mean()) for shares in everything]
     return Judged(
         row=row,
-        standing=standing(row),
+        standing=standing(row, given),
+        verdicts=given,
         shares=pooled(everything),
         clean=pooled([clean.scored for _, clean in parts]),
         levels=levels,
@@ -115,8 +122,9 @@ def leaderboard(records: Iterable[Record]) -> pd.DataFrame:
     records = list(records)
     costs = on_leaderboard(records)
     lines: list[dict[str, Any]] = []
-    for number, (setting, group) in enumerate(groupby(rows(records), key=lambda row: row.setting)):
-        judged = [judge(row) for row in group]
+    asked = asked_rows(rows(records))
+    for number, (setting, group) in enumerate(groupby(asked, key=lambda evidence: evidence.row.setting)):
+        judged = [judge(evidence) for evidence in group]
         ranked = {j.row.label: j.shares for j in judged if j.standing.status == "ranked"}
         ranks = rank_intervals(ranked)
         found = [_line(j, setting, ranks.get(j.row.label), costs, number) for j in judged]
@@ -137,6 +145,7 @@ def _line(
     attacked = bool(judged.attacks)
     robust = estimate(judged.shares) if len(judged.shares) and attacked else _NOTHING
     clean = estimate(judged.clean) if len(judged.clean) else _NOTHING
+    worst_gate, warnings = badge(row, judged.verdicts)
     line: dict[str, Any] = {
         "dataset": setting.dataset,
         "model": setting.model,
@@ -170,6 +179,8 @@ def _line(
         "attacks": judged.attacks,
         "randomised": any(part.randomised for part in row.replicates),
         "gates": ", ".join(judged.standing.gates),
+        "warnings": ", ".join(warnings),
+        "worst_gate": worst_gate,
         "published": published(defense, setting.dataset),
         "setting": number,
     }

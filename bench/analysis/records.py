@@ -33,8 +33,10 @@ _DTYPES: Final = frozenset({"bool", "uint8", "int32", "int64", "float32", "float
 # What may be missing or null, but not of another type: owner -> field -> type. "" is the record itself.
 _OPTIONAL: Final[Mapping[str, Mapping[str, type]]] = {
     "": {
-        **dict.fromkeys(("reason", "budget", "track"), str),
-        **dict.fromkeys(("draws", "aggregates", "attack", "threat", "provenance", "hardware", "notes"), dict),
+        **dict.fromkeys(("reason", "budget", "track", "probe"), str),
+        **dict.fromkeys(
+            ("draws", "aggregates", "evidence", "attack", "threat", "provenance", "hardware", "notes"), dict
+        ),
         "samples": int,
         "headline": bool,
         "gates": list,
@@ -43,12 +45,9 @@ _OPTIONAL: Final[Mapping[str, Mapping[str, type]]] = {
     "dataset": {"version": str, "fingerprint": str},
     "model": {"version": str, "weights": str, "digest": str},
     "defense": {
-        "family": str,
-        "distribution": str,
-        "trains": bool,
-        "randomised": bool,
+        **dict.fromkeys(("family", "distribution", "shipped"), str),
+        **dict.fromkeys(("trains", "baseline", "randomised"), bool),
         "published": list,
-        "shipped": str,
     },
     "attack": {"distribution": str, "core": str, "minimum_norm": bool, "control": bool},
     "threat": {"targeted": bool},

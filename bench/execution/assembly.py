@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.analysis.gates import ball, consistency, determinism, gradients
 from bench.analysis.records import encode_array
 from bench.execution.executor import Finished
 from bench.execution.judging import Judges
@@ -36,7 +35,7 @@ class Assembler:
     Parameters
     ----------
     command : as the user typed it, or the call
-    judges : the gates of plugins
+    judges : the gates of records
     """
 
     store: Store
@@ -71,7 +70,7 @@ class Assembler:
             seconds = meta["seconds"]
         else:
             seconds = self._outcomes(cell, record)
-            record["gates"] += [verdict.as_dict() for verdict in self.judges.verdicts(record)]
+            record["gates"] = [verdict.as_dict() for verdict in self.judges.verdicts(record)]
         record["provenance"] = {
             "versions": dict(versions()),
             "machine": {**machine(), "python": platform.python_version(), "system": sys.platform},
@@ -99,15 +98,14 @@ class Assembler:
             said = np.concatenate([a.tensors["detector"] for a in answered], axis=1)[:, :count]
             outcomes |= {"detector": said.mean(0), "detected": (said > 0).sum(0).astype(np.uint8)}
             aggregates["detected"] = float((said > 0).mean())
-        gates = []
+        evidence: dict[str, Any] = {}
         traits = record["defense"]
         notes: dict[str, Any] = {
             "fit": self.store.meta(cell.fit).get("notes", {}),
             "deployed": self.store.meta(cell.inspect).get("facts", {}),
         }
         if cell.kind == "clean":
-            difference = self._difference(cell)
-            gates.append(determinism(bool(traits["randomised"]), difference > 1e-5, difference))
+            evidence["difference"] = self._difference(cell)
         else:
             crafted = [self.store.read(key) for key in cell.crafts]
             seconds += sum(float(c.meta["seconds"]) for c in crafted)
@@ -127,24 +125,17 @@ class Assembler:
                 "gradient": sum(c.meta["gradient"] for c in crafted),
                 "seconds": seconds,
             }
-            tally = {
-                name: sum(c.meta["tally"][name] for c in crafted)
-                for name in crafted[0].meta["tally"]
-                if name != "starts"
-            }
-            if tally["values"]:
-                gates.append(gradients(tally, cell.asked["knowledge"]))
+            evidence["gradients"] = _summed([c.meta["tally"] for c in crafted], without="starts")
+            evidence["attacked"] = sum(int(c.tensors["attacked"].sum()) for c in crafted)
             if all("strangers" in a.meta for a in answered):
-                strangers = sum(a.meta["strangers"] for a in answered)
-                gates.append(consistency(strangers, sum(int(c.tensors["attacked"].sum()) for c in crafted)))
-            gates.append(ball([], []))  # an image outside fails its task, so none can be here
+                evidence["strangers"] = sum(a.meta["strangers"] for a in answered)
             notes["attack"] = _together([c.meta["notes"] for c in crafted])
             record["pictures"] = self._pictures(cell, answered[0], y, outcomes)
         record |= {
             "outcomes": {name: encode_array(array) for name, array in outcomes.items()},
             "draws": {"select": len(select), "score": len(score)},
             "aggregates": aggregates,
-            "gates": [verdict.as_dict() for verdict in gates],
+            "evidence": evidence,
             "notes": notes,
         }
         return seconds
@@ -196,7 +187,7 @@ class Assembler:
 
     def _pictures(self, cell: Cell, first: Any, y: Array, outcomes: Mapping[str, Array]) -> list[dict[str, Any]]:
         """Return the first images of the block: clean, adversarial and as the classifier saw them."""
-        if not cell.asked["attack"]["core"]:
+        if not cell.asked["attack"]["core"] or cell.asked.get("probe"):
             return []
         clean = self.store.read(cell.images).tensors["x"]
         shown = []
@@ -237,6 +228,11 @@ def _together(notes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             counted = isinstance(value, int) and not isinstance(value, bool)
             found[name] = found.get(name, 0) + value if counted else found.get(name, value)
     return found
+
+
+def _summed(tallies: Sequence[Mapping[str, int]], *, without: str = "") -> dict[str, int]:
+    """Return the counts of all blocks."""
+    return {name: sum(tally[name] for tally in tallies) for name in tallies[0] if name != without}
 
 
 def _bytes(image: Array) -> Array:

@@ -1,4 +1,4 @@
-"""The gates of plugins, asked about finished records."""
+"""The gates of records, asked about each one that is made."""
 
 from __future__ import annotations
 
@@ -7,48 +7,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bench.analysis.gates import GateOutcome, Verdict
-from bench.plugins.containment import built, contained
-from bench.plugins.entries import Gate
-from bench.plugins.registry import Found, Registry
+from bench.analysis.gates.asking import Judge
+from bench.analysis.gates.verdict import Verdict
+from bench.plugins.registry import Registry
 
 
-@dataclass
+@dataclass(frozen=True)
 class Judges:
-    """What plugins have to say of a record; one that fails harms no other and says so in its own line.
+    """What gates have to say of a record, the suite's own first."""
 
-    Attributes
-    ----------
-    gates : entry, its ``judge(record) -> Verdict``, and why there is none
-    """
-
-    gates: list[tuple[Found, Any, str]]
+    judges: tuple[Judge, ...]
 
     @classmethod
     def of(cls, registry: Registry) -> Judges:
-        """Return the gates of all plugins."""
-        gates = []
-        for found in registry.of("gate").values():
-            judge, fault = (None, found.unavailable) if found.unavailable else contained(lambda f=found: built(f))  # type: ignore[misc]
-            gates.append((found, judge, fault))
-        return cls(gates)
+        """Return the gates of records of all plugins."""
+        return cls(Judge.of(registry, "cell", "clean", "attack"))
 
     def verdicts(self, record: Mapping[str, Any]) -> list[Verdict]:
-        """Return each gate's verdict on a record, under the name of its entry."""
-        return [self._verdict(found, judge, fault, record) for found, judge, fault in self.gates]
-
-    def _verdict(self, found: Found, judge: Any, fault: str, record: Mapping[str, Any]) -> Verdict:
-        entry = found.entry
-        assert isinstance(entry, Gate)
-        given: Any = None
-        if not fault:
-            own = copy.deepcopy(dict(record))
-            given, fault = contained(lambda: judge(own))
-        if not fault and not isinstance(given, Verdict):
-            fault = f"judge gave {type(given).__name__}; expected a Verdict."
-        if not fault and given.outcome not in ("pass", "warn", "fail", "n/a"):
-            fault = f"judge gave the outcome {given.outcome!r}."
-        if fault:
-            return Verdict(entry.name, "n/a", f"This gate could not judge: {fault}")
-        outcome: GateOutcome = "warn" if given.outcome == "fail" and not entry.bars_ranking else given.outcome
-        return Verdict(entry.name, outcome, str(given.evidence)[:2000])
+        """Return each gate's verdict on a record; each is given a copy of its own."""
+        return [
+            judge.verdict(copy.deepcopy(dict(record)))
+            for judge in self.judges
+            if judge.entry.scope in ("cell", record["kind"])
+        ]

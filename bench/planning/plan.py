@@ -21,7 +21,7 @@ from bench.planning.specification import RunSpecification
 from bench.planning.subjects import DataSubject, ModelSubject, Subject, identity
 from bench.planning.supposition import Knowing
 from bench.planning.task import Task
-from bench.plugins.entries import Dataset, Defense
+from bench.plugins.entries import Dataset, Defense, Gate
 from bench.plugins.registry import Registry
 from bench.plugins.selection import Chosen, choose, select
 
@@ -66,10 +66,14 @@ class Planner:
     ) -> None:
         self.registry, self.store, self.spec = registry, store, spec
         self.selection = Selection.of(registry, spec)
-        # What plugins' gates say stands in the records.
+        offered = [found for found in registry.of("gate").values() if isinstance(found.entry, Gate)]
+        # What gates say of a record stands in it; gates of rows are asked by every report anew.
         self.gates = [
-            identity(choose(found, "gate", {})) for found in registry.of("gate").values() if not found.unavailable
+            identity(choose(found, "gate", {}))
+            for found in offered
+            if not found.unavailable and found.entry.scope != "row"  # type: ignore[attr-defined]
         ]
+        self.probes = [(found.entry.name, probe) for found in offered for probe in found.entry.probes]  # type: ignore[attr-defined]
         self.failures = failures if failures is not None else {}
         root = spec.data_dir or Path("data")
         for chosen in self.selection.datasets:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import metadata
+from typing import Final
+
+SUITE: Final = "edge-defense-bench"
 
 
 def offered(group: str) -> list[metadata.EntryPoint]:
@@ -14,7 +17,7 @@ def offered(group: str) -> list[metadata.EntryPoint]:
 
     def order(point: metadata.EntryPoint) -> tuple[bool, str, str]:
         distribution, _ = origin(point)
-        return (distribution != "edge-defense-bench", distribution, point.name)
+        return (distribution != SUITE, distribution, point.name)
 
     return sorted(metadata.entry_points(group=group), key=order)
 
@@ -23,6 +26,12 @@ def origin(point: metadata.EntryPoint) -> tuple[str, str]:
     """Return the name and the version of the distribution that an entry point comes from."""
     found = point.dist
     return (found.name, found.version) if found is not None else ("", "")
+
+
+@cache
+def itself() -> tuple[str, str]:
+    """Return the name and the version of the distribution that the core comes from."""
+    return SUITE, metadata.version(SUITE)
 
 
 @cache

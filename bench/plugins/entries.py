@@ -7,6 +7,7 @@ returns the object named in each class below (protocols: ``bench.deployment``, `
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +18,7 @@ Norm = Literal["linf", "l2", "l1", "l0"]
 Access = Literal["gradient", "score", "decision", "none"]
 Knowledge = Literal["oblivious", "black-box", "white-box", "adaptive"]
 BudgetName = Literal["quick", "standard"]
+GateScope = Literal["cell", "clean", "attack", "row"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,20 +171,44 @@ class Hardware(Entry):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gate(Entry):
-    """A check of a number; its factory returns ``judge(record) -> Verdict`` (``bench.analysis.gates``).
+class Probe:
+    """An attack that is run for a gate's sake: its cell is marked as a probe, and is never part of a worst case.
 
     Attributes
     ----------
+    core : mark of the ladder whose attack is run, such as "pgd-ce"
+    level : knowledge at which it is run
+    reach : its radius in units of the threat's; infinity for the whole box, so that every image can be reached
+    samples : images at most
+    """
+
+    core: str
+    level: Knowledge = "adaptive"
+    reach: float = math.inf
+    samples: int = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate(Entry):
+    """A check of a number; its factory returns ``judge(evidence) -> Verdict`` (``bench.analysis.gates``).
+
+    Attributes
+    ----------
+    scope : what ``judge`` is given. "clean" and "attack": a record of that kind that ended well, as
+        ``docs/reference/records.md`` has it; "cell": both; "row": a ``bench.analysis.gates.evidence.RowEvidence``, all
+        attacks on one defense in one setting, each by itself
     bars_ranking : a "fail" keeps the row from being ranked; else it is shown as a warning
+    probes : cells that the planner adds; a row's gate finds them in its evidence
 
     Notes
     -----
-    ``judge`` is asked about every clean and attack record that ended well, as ``docs/reference/records.md`` has them,
-    in the process of the command: keep it quick. One that raises or hangs is shown as such.
+    ``judge`` is asked in the process of the command: keep it quick. One that raises or hangs is shown as such. Verdicts
+    on records stand in the record; verdicts on rows are given anew by every report.
     """
 
+    scope: GateScope = "cell"
     bars_ranking: bool = True
+    probes: tuple[Probe, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

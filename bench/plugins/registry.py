@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import logging
 import os
@@ -19,13 +20,14 @@ import pluggy
 
 from bench.errors import UnknownName, UsageError
 from bench.plugins import hookspecs
-from bench.plugins.distributions import offered, origin, unmet
+from bench.plugins.distributions import itself, offered, origin, unmet
 from bench.plugins.entries import Attack, Dataset, Defense, Entry, Gate, Hardware, Model, NotOffered, ReportSection
 from bench.plugins.parameters import Parameter
 
 Kind = Literal["defense", "attack", "model", "dataset", "hardware", "gate", "report-section"]
 
 API_VERSIONS: Final = frozenset({"1"})
+OWN: Final = ("bench.analysis.gates.own",)  # of the core itself: by the same door, and always there
 ONLY_VARIABLE: Final = "BENCH_PLUGINS"
 PATIENCE_S: Final = 20.0
 
@@ -156,6 +158,8 @@ def discover(extra: Sequence[object] = ()) -> Registry:
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     only = _only()
+    for module in OWN:
+        _load(registry, manager, module, itself(), partial(importlib.import_module, module))
     for point in offered(hookspecs.PROJECT):
         if only is None or point.name in only:
             _load(registry, manager, point.name, origin(point), point.load)

@@ -89,6 +89,7 @@ def base(
             "trains": told.get("trains", False),
             "randomised": told.get("randomised", False),
             "differentiable": True,
+            "baseline": defense == "none",
             "published": told.get("published", []),
         },
         "budget": "standard",

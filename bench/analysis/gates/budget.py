@@ -1,0 +1,59 @@
+"""Gate ``budget``: accuracy does not still fall when the attacks may try longer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from bench.analysis.gates.evidence import Raw, RowEvidence, fewer, raw, told
+from bench.analysis.gates.verdict import Verdict
+from bench.analysis.groups import counts
+
+FALL = 0.02  # ours: 2 points
+
+
+def gate() -> Callable[[RowEvidence], Verdict]:
+    """Return the judge of a row."""
+    return budget
+
+
+def budget(evidence: RowEvidence) -> Verdict:
+    """Judge whether an attack of the ladder that was run under two budgets leaves as many under the larger one.
+
+    Notes
+    -----
+    Compared are runs of one attack at one knowledge and radius that spent more and less an image: two budgets, or two
+    numbers of steps. Where the longer one leaves over 2 points fewer, the shorter one had not converged, and nothing
+    says that the longer one has. It warns.
+    """
+    groups: dict[tuple[str, str], dict[float, Raw]] = {}
+    for row in evidence.family:
+        if row.setting.epsilon == evidence.row.setting.epsilon:
+            for attack in raw(r for part in row.replicates for r in part.attacks if counts(r) and _ladder(r)):
+                name = (str(attack.record["attack"]["name"]), attack.knowledge)
+                groups.setdefault(name, {})[_spent(attack)] = attack
+    pairs = [
+        (found[less], found[more])
+        for found in groups.values()
+        for less, more in zip(sorted(found), sorted(found)[1:], strict=False)
+    ]
+    if not pairs:
+        return Verdict("budget", "n/a", "No attack of the ladder was run under two budgets.")
+    falling = [(less, more) for less, more in pairs if fewer(more.left, less.left, pairs=len(pairs), margin=FALL)]
+    if not falling:
+        return Verdict("budget", "pass", f"{len(pairs)} attacks leave as many under the larger of two budgets.")
+    found = told(
+        f"{more.name} leaves {less.accuracy:.1%} after {_spent(less):,.0f} evaluations an image, "
+        f"{more.accuracy:.1%} after {_spent(more):,.0f}"
+        for less, more in falling
+    )
+    return Verdict("budget", "warn", f"Not converged: {found}.")
+
+
+def _ladder(record: dict[str, Any]) -> bool:
+    return bool(record["attack"].get("core")) and record["knowledge"] != "oblivious"
+
+
+def _spent(attack: Raw) -> float:
+    """Return how many forward evaluations it took an image."""
+    return float((attack.record.get("aggregates") or {}).get("forward", 0)) / max(1, len(attack.left))

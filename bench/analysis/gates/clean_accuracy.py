@@ -1,0 +1,40 @@
+"""Gate ``clean-accuracy``: what a defense costs on clean images, and that it is not better than it can be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from bench.analysis.gates.evidence import RowEvidence, clean_shares
+from bench.analysis.gates.verdict import Verdict
+
+COST = 0.05  # this project's list of gates: more than 5 points are a price to be named
+ERRORS = 3.0  # ours: so many standard errors above the undefended network are no luck
+
+
+def gate() -> Callable[[RowEvidence], Verdict]:
+    """Return the judge of a row."""
+    return clean_accuracy
+
+
+def clean_accuracy(evidence: RowEvidence) -> Verdict:
+    """Judge clean accuracy against that of the undefended twin on the same images.
+
+    Notes
+    -----
+    More than 5 points below warns: the defense has paid before any attack came. More than 3 standard errors of the
+    paired difference above warns too: a step before the same network adds no information, so labels may have leaked.
+    """
+    own = evidence.clean
+    other = clean_shares(evidence.twin) if evidence.twin is not None else None
+    if own is None or other is None or evidence.row is evidence.twin:
+        return Verdict("clean-accuracy", "n/a", "There is no undefended twin to compare with.")
+    n = min(len(own), len(other))
+    difference = own[:n] - other[:n]
+    mean, error = float(difference.mean()), float(difference.std(ddof=1)) / math.sqrt(n) if n > 1 else math.inf
+    text = f"{own[:n].mean():.1%} of {n} images are right, {other[:n].mean():.1%} without the defense"
+    if mean < -COST:
+        return Verdict("clean-accuracy", "warn", text + ".")
+    if mean > ERRORS * error:
+        return Verdict("clean-accuracy", "warn", f"Suspicious: {text}.")
+    return Verdict("clean-accuracy", "pass", text + ".")

@@ -1,0 +1,128 @@
+"""What a gate of a row is given: every attack by itself, before any pooling."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bench.analysis.groups import Row, counts, pooled
+from bench.analysis.records import Record
+from bench.analysis.statistics import Values, compare
+from bench.analysis.worst_case import attack_candidate
+
+MARGIN = 0.01  # ours: a point; what is smaller is not worth a sentence, however many images show it
+ALPHA = 0.05
+ITERATED = ("pgd-ce", "apgd-dlr", "square")  # marks of the ladder that search: more room can only help them
+
+
+@dataclass(frozen=True)
+class Raw:
+    """One attack at one knowledge, as it did alone.
+
+    Attributes
+    ----------
+    record : of its first triple of seeds
+    left : of each image, share of right answers to this attack's x', mean over seeds, float64, (m,)
+    """
+
+    record: Record
+    left: Values
+
+    @property
+    def accuracy(self) -> float:
+        """Return the share of images that it leaves right."""
+        return float(self.left.mean())
+
+    @property
+    def name(self) -> str:
+        """Return the attack in words."""
+        return f"{self.record['attack']['label']} ({self.record['knowledge']})"
+
+    @property
+    def core(self) -> str:
+        """Return its place on the ladder, "" for none."""
+        return str(self.record["attack"].get("core") or "")
+
+    @property
+    def knowledge(self) -> str:
+        """Return what the attacker knows."""
+        return str(self.record["knowledge"])
+
+    @property
+    def follows_gradients(self) -> bool:
+        """Whether it differentiates the deployment itself."""
+        return self.record["attack"].get("access") == "gradient" and self.knowledge in ("white-box", "adaptive")
+
+
+@dataclass(frozen=True)
+class RowEvidence:
+    """A row, and what it is to be seen beside.
+
+    Attributes
+    ----------
+    row : one defense in one setting
+    family : the same defense under the same kind of threat, at every radius and budget; the row itself among them
+    twin : the undefended row of the same setting, None where it was not run
+    """
+
+    row: Row
+    family: tuple[Row, ...]
+    twin: Row | None
+
+    @property
+    def raw(self) -> list[Raw]:
+        """Return every attack that ended well, controls left out."""
+        return raw(record for part in self.row.replicates for record in part.attacks if counts(record))
+
+    @property
+    def controls(self) -> list[Raw]:
+        """Return every control that ended well."""
+        return raw(
+            record
+            for part in self.row.replicates
+            for record in part.attacks
+            if record["status"] == "ok" and record["attack"].get("control", False)
+        )
+
+    @property
+    def clean(self) -> Values | None:
+        """Return the share of right clean answers of each image, float64, (n,), mean over seeds."""
+        return clean_shares(self.row)
+
+    @property
+    def randomised(self) -> bool:
+        """Whether the deployment draws."""
+        return any(part.randomised for part in self.row.replicates)
+
+
+def raw(records: Iterable[Record]) -> list[Raw]:
+    """Return attacks by themselves, equal ones of several seeds as one."""
+    groups: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        groups.setdefault((str(record["attack"]["label"]), str(record["knowledge"])), []).append(record)
+    return [Raw(same[0], pooled([attack_candidate(one).scored for one in same])) for same in groups.values()]
+
+
+def clean_shares(row: Row) -> Values | None:
+    """Return the share of right clean answers of each image, None where there are none."""
+    found = [candidate.scored for part in row.replicates if (candidate := part.clean_candidate()) is not None]
+    return pooled(found) if found else None
+
+
+def fewer(first: Values, second: Values, *, pairs: int = 1, margin: float = MARGIN) -> bool:
+    """Return whether the first leaves fewer images right than the second, by more than a margin and chance.
+
+    Parameters
+    ----------
+    first, second : of the same images, float64, (m,); the first of each count where one has more
+    pairs : comparisons that the gate makes; the level is divided by them (Bonferroni)
+    """
+    n = min(len(first), len(second))
+    difference = float(second[:n].mean() - first[:n].mean()) if n else 0.0
+    return difference > margin and compare(first, second) < ALPHA / max(1, pairs)
+
+
+def told(pairs: Iterable[str], limit: int = 3) -> str:
+    """Return some findings as one clause."""
+    found = list(pairs)
+    return "; ".join(found[:limit]) + (f"; and {len(found) - limit} more" if len(found) > limit else "")

@@ -1,0 +1,59 @@
+"""Gate ``monotone``: an attack leaves no more images right where it may change more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bench.analysis.gates.evidence import ITERATED, Raw, RowEvidence, fewer, raw, told
+from bench.analysis.gates.verdict import Verdict
+from bench.analysis.groups import Row, counts
+
+
+def gate() -> Callable[[RowEvidence], Verdict]:
+    """Return the judge of a row."""
+    return monotone
+
+
+def monotone(evidence: RowEvidence) -> Verdict:
+    """Judge whether each attack leaves no more images right here than at the next smaller radius that was run.
+
+    Notes
+    -----
+    Whatever lies in the smaller ball lies in this one too: an attack that does worse with more room was led astray, and
+    this row's number is too high. At adaptive knowledge, of an attack that searches, that fails; of any other it warns.
+    One single step is left out: it overshoots where the ball is large, which is no fault of the deployment. So are
+    minimum-norm attacks, whose one result is judged at every radius.
+    """
+    smaller = [
+        row
+        for row in evidence.family
+        if row.setting.budget == evidence.row.setting.budget and row.setting.epsilon < evidence.row.setting.epsilon
+    ]
+    if not smaller:
+        return Verdict("monotone", "n/a", "No smaller radius was run.")
+    below = max(smaller, key=lambda row: row.setting.epsilon)
+    here, there = _searching(evidence.row), _searching(below)
+    pairs = [(here[name], there[name]) for name in here if name in there]
+    if not pairs:
+        return Verdict("monotone", "n/a", "No attack was run at two radii.")
+    astray = [(now, before) for now, before in pairs if fewer(before.left, now.left, pairs=len(pairs))]
+    radii = f"{below.setting.epsilon:.4g} and {evidence.row.setting.epsilon:.4g}"
+    if not astray:
+        return Verdict("monotone", "pass", f"{len(pairs)} attacks leave no more at the larger of radii {radii}.")
+    decisive = any(now.core in ITERATED and now.knowledge == "adaptive" for now, _ in astray)
+    found = told(f"{now.name} leaves {before.accuracy:.1%}, then {now.accuracy:.1%}" for now, before in astray)
+    return Verdict("monotone", "fail" if decisive else "warn", f"At radii {radii}: {found}.")
+
+
+def _searching(row: Row) -> dict[str, Raw]:
+    """Return the attacks on the deployment itself that may be expected to use all the room they get."""
+    chosen = (
+        record
+        for part in row.replicates
+        for record in part.attacks
+        if counts(record)
+        and record["knowledge"] != "oblivious"
+        and record["attack"].get("core") != "fgsm"
+        and not record["attack"].get("minimum_norm", False)
+    )
+    return {attack.name: attack for attack in raw(chosen)}

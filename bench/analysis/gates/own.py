@@ -1,0 +1,39 @@
+"""The suite's own gates, as entries; imports none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.plugins.entries import Gate, GateScope, Probe
+from bench.plugins.hookspecs import hookimpl
+
+
+def _gate(name: str, scope: GateScope, summary: str, *probes: Probe) -> Gate:
+    module = name.replace("-", "_")
+    return Gate(
+        name=name, factory=f"bench.analysis.gates.{module}:gate", summary=summary, scope=scope, probes=tuple(probes)
+    )
+
+
+@hookimpl
+def bench_gates() -> Sequence[Gate]:
+    """Return the gates of clean records, of attack records and of rows."""
+    return [
+        _gate("determinism", "clean", "The deployment is as random as it declares."),
+        _gate("gradients", "attack", "The gradients that came back are finite and not masked."),
+        _gate("ball", "attack", "Every adversarial image is finite, in the ball and in the box."),
+        _gate("consistency", "attack", "The deployment answers under attack as it does when it is judged."),
+        _gate("monotone", "row", "No attack leaves more images right at a larger radius."),
+        _gate("unbounded", "row", "An attack that may change everything leaves 1 % at most.", Probe(core="pgd-ce")),
+        _gate("iterative", "row", "Many steps are no weaker than one."),
+        _gate("black-box", "row", "Queries and transfer do not beat gradients."),
+        _gate("adaptive", "row", "White-box attacks do not beat adaptive ones by more than 5 points."),
+        _gate("noise", "row", "Noise of the same size is harmless, and weaker than every attack."),
+        _gate("null", "row", "An attack that does nothing breaks nothing."),
+        _gate("clean-accuracy", "row", "Clean accuracy is within 5 points of the twin's, and not suspiciously above."),
+        _gate("sample-size", "row", "A difference of 5 points would show."),
+        _gate("seeds", "row", "What draws was run under three seeds or more."),
+        _gate("ladder", "row", "The fixed core of attacks is whole, and one attack is adaptive."),
+        _gate("errors", "row", "No attack failed, was stopped, or lost images."),
+        _gate("budget", "row", "Accuracy does not still fall when attacks may try longer."),
+    ]

@@ -1,0 +1,40 @@
+"""Gate ``unbounded``: an attack that may change everything succeeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bench.analysis.gates.evidence import RowEvidence, raw
+from bench.analysis.gates.verdict import Verdict
+
+LEFT = 0.01  # evaluation.md of this project: an unbounded attack leaves at most 1 %
+
+
+def gate() -> Callable[[RowEvidence], Verdict]:
+    """Return the judge of a row."""
+    return unbounded
+
+
+def unbounded(evidence: RowEvidence) -> Verdict:
+    """Judge whether the probe, an attack whose ball holds the whole box, leaves at most 1 % of the images right.
+
+    Notes
+    -----
+    With no bound an image of another class is always within reach; an attack that does not find one would not find a
+    near one either. A probe that failed or was stopped fails too: else a deployment could crash its way past.
+
+    References
+    ----------
+    Carlini et al. 2019, "On Evaluating Adversarial Robustness", arXiv 1902.06705, section 5.2; the 1 % are ours.
+    """
+    probes = [record for part in evidence.row.replicates for record in part.probes if record["probe"] == "unbounded"]
+    broken = next((record for record in probes if record["status"] in ("failed", "timed-out")), None)
+    if broken is not None:
+        return Verdict("unbounded", "fail", f"The probe {broken['status'].replace('-', ' ')}: {broken['reason']}")
+    found = raw(record for record in probes if record["status"] == "ok")
+    if not found:
+        return Verdict("unbounded", "n/a", "No probe was run.")
+    probe = max(found, key=lambda attack: attack.accuracy)
+    images = f"{len(probe.left)} images" if len(probe.left) != 1 else "1 image"
+    text = f"{probe.name} in the whole box leaves {probe.accuracy:.1%} of {images} right"
+    return Verdict("unbounded", "pass" if probe.accuracy <= LEFT else "fail", text + ".")

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.analysis.gates.clean_accuracy import clean_accuracy
+
+N = 400
+
+
+@pytest.mark.parametrize(
+    ("own", "twin", "outcome", "word"),
+    [
+        (0.96, 1.0, "pass", "96.0%"),
+        (0.94, 1.0, "warn", "94.0%"),
+        (0.0, 1.0, "warn", "0.0%"),  # a detector that rejects everything
+        (0.96, 0.955, "pass", "95.5%"),
+        (0.99, 0.95, "warn", "Suspicious"),
+    ],
+)
+def test_a_price_and_a_gift_are_both_named(
+    made: Any, row_of: Any, own: float, twin: float, outcome: str, word: str
+) -> None:
+    records = []
+    for defense, share in (("none", twin), ("median[size=3]", own)):
+        right = (np.arange(N) < share * N).astype(np.uint8)
+        records += [made.clean_record(defense, right), made.attack_record(defense, "pgd", np.zeros(N))]
+    verdict = clean_accuracy(row_of(records))
+    assert verdict.outcome == outcome
+    assert word in verdict.evidence
+    assert clean_accuracy(row_of(records, "none")).outcome == "n/a"

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.analysis.gates.monotone import monotone
+
+N = 400
+
+
+def left(share: float) -> np.ndarray:
+    return (np.arange(N) < share * N).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("attack", "knowledge", "small", "large", "outcome"),
+    [
+        ("pgd", "adaptive", 0.6, 0.3, "pass"),
+        ("pgd", "adaptive", 0.3, 0.3075, "pass"),  # within a point
+        ("pgd", "adaptive", 0.3, 0.6, "fail"),
+        ("pgd", "white-box", 0.3, 0.6, "warn"),
+        ("bim", "adaptive", 0.3, 0.6, "warn"),
+        ("fgsm", "adaptive", 0.3, 0.6, "n/a"),  # one step overshoots, which is no fault
+        ("pgd", "oblivious", 0.3, 0.6, "n/a"),
+    ],
+)
+def test_an_attack_that_does_worse_with_more_room_trips_it(
+    made: Any, row_of: Any, attack: str, knowledge: str, small: float, large: float, outcome: str
+) -> None:
+    records = [made.clean_record("none", np.ones(N))]
+    for epsilon, share in ((0.1, small), (0.3, large)):
+        records.append(made.attack_record("none", attack, left(share), knowledge=knowledge, epsilon=epsilon))
+    assert monotone(row_of(records, "none", 0.3)).outcome == outcome
+    # The number at the smaller radius is not the one that is too high.
+    assert monotone(row_of(records, "none", 0.1)).outcome == "n/a"

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.analysis.gates.unbounded import unbounded
+
+N = 200
+
+
+def probe(made: Any, right: int) -> dict[str, Any]:
+    found = (np.arange(N) < right).astype(np.uint8)
+    return made.attack_record("none", "pgd", found, epsilon=1.0) | {"probe": "unbounded"}
+
+
+@pytest.mark.parametrize(("right", "outcome"), [(0, "pass"), (2, "pass"), (3, "fail"), (N, "fail")])
+def test_an_attack_on_everything_that_leaves_more_than_one_in_a_hundred_fails(
+    made: Any, row_of: Any, right: int, outcome: str
+) -> None:
+    records = [
+        made.clean_record("none", np.ones(N)),
+        made.attack_record("none", "pgd", np.ones(N)),
+        probe(made, right),
+    ]
+    verdict = unbounded(row_of(records, "none"))
+    assert verdict.outcome == outcome
+    assert f"{right / N:.1%}" in verdict.evidence
+
+
+def test_without_a_probe_there_is_nothing_to_say(made: Any, row_of: Any) -> None:
+    records = [made.clean_record("none", np.ones(N)), made.attack_record("none", "pgd", np.zeros(N))]
+    assert unbounded(row_of(records, "none")).outcome == "n/a"
+
+
+def test_a_probe_that_crashed_is_no_pass(made: Any, row_of: Any) -> None:
+    crashed = probe(made, 0) | {"status": "failed", "reason": "it broke", "run_key": "f" * 32, "cell_id": "f" * 32}
+    del crashed["outcomes"]
+    records = [made.clean_record("none", np.ones(N)), made.attack_record("none", "pgd", np.zeros(N)), crashed]
+    assert unbounded(row_of(records, "none")).outcome == "fail"
+
+
+def test_a_probe_is_no_part_of_a_worst_case_and_has_no_row_of_its_own(made: Any) -> None:
+    from bench.analysis import leaderboard
+
+    records = [made.clean_record("none", np.ones(N)), made.attack_record("none", "pgd", np.ones(N)), probe(made, 0)]
+    (row,) = leaderboard(records).to_dict("records")
+    assert row["robust_accuracy"] == 1.0
+    assert row["epsilon"] == 0.3
