@@ -18,8 +18,8 @@ CELL_COLUMNS = (
     "dataset", "model", "defense", "family", "kind", "attack", "knowledge", "norm", "epsilon", "domain", "budget",
     "status", "reason", "samples", "accuracy", "accuracy_low", "accuracy_high", "accuracy_float",
     "success_rate", "median_distance",
-    "transfer", "control", "core", "minimum_norm", "counts", "forward_per_image", "gradient_per_image", "seconds",
-    "gates", "notes", "seed_split", "seed_training", "seed_attack", "hardware", "headline", "finished",
+    "transfer", "control", "probe", "core", "minimum_norm", "counts", "forward_per_image", "gradient_per_image",
+    "seconds", "gates", "notes", "seed_split", "seed_training", "seed_attack", "hardware", "headline", "finished",
     "cell_id", "run_key",
 )  # fmt: skip
 
@@ -34,7 +34,8 @@ def cells(records: Iterable[Record]) -> pd.DataFrame:
     -----
     ``accuracy`` is the share of all images of the cell that are right under this attack alone, images that are wrong
     when clean counted as wrong; ``success_rate`` is the share of the cleanly right ones that it turns. ``counts`` says
-    whether the cell may lower the worst case: it ended well and is no control. ``transfer`` marks oblivious attacks on
+    whether the cell may lower the worst case: it ended well and is neither a control nor a
+    probe of a gate. ``transfer`` marks oblivious attacks on
     a defense that trains the classifier: its twin is another network. ``accuracy_float`` is the accuracy before what
     the attack found was brought to the 8-bit grid, for deterministic deployments; ``notes`` is what the attack says.
     """
@@ -92,6 +93,7 @@ def _cell(record: Record, clean: Record | None) -> dict[str, Any]:
         "median_distance": math.nan,
         "transfer": knowledge == "oblivious" and bool(defense.get("trains", False)),
         "control": bool(attack.get("control", False)),
+        "probe": str(record.get("probe") or ""),
         "core": attack.get("core", ""),
         "minimum_norm": bool(attack.get("minimum_norm", False)),
         "counts": record["kind"] == "attack" and counts(record),

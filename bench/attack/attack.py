@@ -30,6 +30,10 @@ class Batch:
     draws: Draws
     seed: int
 
+    def first(self, count: int) -> Batch:
+        """Return the first images alone."""
+        return Batch(self.x[:count], self.y[:count], self.draws[:count], self.seed)
+
 
 @dataclass(frozen=True)
 class AttackResult:

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.attack.path import Path
 from bench.attack.surrogate import Backward
 from bench.deployment import Deployment, Draws, Node, Signal
 from bench.deployment.deployment import Apply, Cross
@@ -113,6 +114,7 @@ class Surface:
     expectation : draws averaged per query (EOT); 1 for one draw as a user would see it
     starts : images that are attacked; see ``GradientTally``
     seed, block : name the attacker's draws, together with the number of the call and of the row
+    path : follows the images through the queries
 
     Attributes
     ----------
@@ -133,12 +135,13 @@ class Surface:
         starts: int = 1 << 30,
         seed: int = 0,
         block: bytes = b"",
+        path: Path | None = None,
     ) -> None:
         self.knowledge, self.access, self.shape, self.classes = knowledge, access, shape, classes
         self.expectation = expectation
         self.queries, self.gradients = Queries(), GradientTally(starts)
         self.progress = 1.0
-        self._deployment, self._backward = deployment, backward
+        self._deployment, self._backward, self._path = deployment, backward, path
         self._seed, self._block, self._calls = seed, block, 0
 
     @property
@@ -218,10 +221,13 @@ class Surface:
             assert self._backward is not None
             self.queries.gradient += len(many)
             x.register_hook(self.gradients.add)  # type: ignore[no-untyped-call]
-            return self._backward(deployment, signal, self.progress)
-        with torch.no_grad():
-            answer: Signal = deployment(signal)
-            return answer
+            answer = self._backward(deployment, signal, self.progress)
+        else:
+            with torch.no_grad():
+                answer = deployment(signal)
+        if self._path is not None:
+            self._path.add(x.detach(), answer.x.detach().reshape(len(x), k, -1).mean(1), step=wanted)
+        return answer
 
     def _draws(self, rows: int) -> Draws:
         self._calls += 1

@@ -15,11 +15,12 @@ from torch import Tensor
 
 from bench.attack.surrogate import straight_through
 from bench.conformance import workbench
-from bench.conformance.derivative import TOLERANCE, slope
 from bench.conformance.result import Check, Doubtful, Failed, NotApplicable
 from bench.deployment import Deployment, Node, Signal, Stage
 from bench.deployment.deployment import run_node
 from bench.deployment.export import Exported, export
+from bench.deployment.passage import trace
+from bench.deployment.slope import TOLERANCE, slope
 from bench.deployment.subgraph import Subgraph, subgraphs
 
 DRAWS = 16
@@ -36,7 +37,7 @@ def _row(given: Signal, row: int) -> Signal:
 
 def check_range(deployment: Deployment) -> str:
     """What crosses a border in the default coding, 8 bit a value of [0, 1], fits into it."""
-    _, leaving = workbench.trace(deployment, _given())
+    _, leaving = trace(deployment, _given())
     widest = []
     for node, outgoing in leaving:
         if type(node.stage).encode is not Stage.encode:
@@ -67,7 +68,7 @@ def check_randomness(deployment: Deployment) -> str:
         raise Failed(
             "The same image and draws gave two answers; draw from signal.draws, never from a global generator."
         )
-    passages, _ = workbench.trace(deployment, _given())
+    passages, _ = trace(deployment, _given())
     seen: list[Node] = []
     unseen: list[Node] = []
     for passage in passages:
@@ -87,7 +88,7 @@ def check_randomness(deployment: Deployment) -> str:
 
 def check_derivative(deployment: Deployment) -> str:
     """Where a stage declares a derivative, autograd's agrees with finite differences."""
-    passages, _ = workbench.trace(deployment, _given())
+    passages, _ = trace(deployment, _given())
     found = []
     for passage in passages:
         if not passage.node.stage.differentiable or not passage.inputs[0].x.is_floating_point():
@@ -109,7 +110,7 @@ def check_derivative(deployment: Deployment) -> str:
 
 def check_surrogates(deployment: Deployment) -> str:
     """Every surrogate keeps the shape and has a finite derivative that is not zero."""
-    passages, _ = workbench.trace(deployment, _given())
+    passages, _ = trace(deployment, _given())
     tried = []
     for passage in passages:
         for name, surrogate in passage.node.stage.surrogates.items():
@@ -158,7 +159,7 @@ def _expect_gradient(owner: str, output: Tensor, x: Tensor) -> None:
 
 def check_wire(deployment: Deployment) -> str:
     """What is decoded from the bytes equals what ``cross`` gives, in every format, from nothing but the bytes."""
-    _, leaving = workbench.trace(deployment, _given())
+    _, leaving = trace(deployment, _given())
     if not leaving:
         raise NotApplicable("Nothing leaves its placement.")
     sizes = []
@@ -226,7 +227,7 @@ def check_export(deployment: Deployment) -> str:
 def _arriving(deployment: Deployment, subgraph: Subgraph, example: Signal) -> dict[str, Signal]:
     """Return the signals of a subgraph's inputs, as they arrive."""
     members = {node.name for node in subgraph.nodes}
-    passages, _ = workbench.trace(deployment, example)
+    passages, _ = trace(deployment, example)
     return {
         name: arrived
         for passage in passages

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -11,8 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.data import PoolName
-from bench.deployment import Deployment, Draws, Node, Pool, Signal
-from bench.deployment.deployment import run_node
+from bench.deployment import Draws, Pool, Signal
 from bench.training import Recipe, train
 
 Shape = tuple[int, int, int]
@@ -91,31 +89,3 @@ def held_out(count: int = 8, shape: Shape = DIGITS) -> tuple[Tensor, Tensor]:
 def signal(x: Tensor, draw: int = 0) -> Signal:
     """Return the signal of a batch whose streams are named by the rows."""
     return Signal(x, Draws.of("probe", 0, [f"row {row}".encode() for row in range(len(x))], draw))
-
-
-@dataclass(frozen=True)
-class Passage:
-    """What went in and out of one node, and what left its placement."""
-
-    node: Node
-    inputs: tuple[Signal, ...]
-    output: Signal
-
-
-@torch.no_grad()
-def trace(deployment: Deployment, given: Signal) -> tuple[list[Passage], list[tuple[Node, Signal]]]:
-    """Return what passed each node, and (node, signal) for each signal that left a placement."""
-    passages: list[Passage] = []
-    leaving: list[tuple[Node, Signal]] = []
-
-    def apply(node: Node, inputs: tuple[Signal, ...]) -> Signal:
-        output = run_node(node, inputs)
-        passages.append(Passage(node, inputs, output))
-        return output
-
-    def cross(node: Node, outgoing: Signal) -> Signal:
-        leaving.append((node, outgoing))
-        return node.stage.cross(outgoing)
-
-    deployment.walk(given, apply, cross)
-    return passages, leaving

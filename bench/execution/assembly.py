@@ -105,7 +105,10 @@ class Assembler:
             "deployed": self.store.meta(cell.inspect).get("facts", {}),
         }
         if cell.kind == "clean":
-            evidence["difference"] = self._difference(cell)
+            inspected = self.store.meta(cell.inspect)
+            evidence |= {name: inspected[name] for name in ("difference", "derivatives", "surrogates")}
+            if "detector" in answered[0].tensors:
+                evidence["rejected"] = float((score == REJECTED).mean())
         else:
             crafted = [self.store.read(key) for key in cell.crafts]
             seconds += sum(float(c.meta["seconds"]) for c in crafted)
@@ -127,6 +130,8 @@ class Assembler:
             }
             evidence["gradients"] = _summed([c.meta["tally"] for c in crafted], without="starts")
             evidence["attacked"] = sum(int(c.tensors["attacked"].sum()) for c in crafted)
+            evidence["path"] = _summed([c.meta["path"] for c in crafted])
+            evidence["repeated"] = _summed([c.meta["repeated"] for c in crafted])
             if all("strangers" in a.meta for a in answered):
                 evidence["strangers"] = sum(a.meta["strangers"] for a in answered)
             notes["attack"] = _together([c.meta["notes"] for c in crafted])
@@ -181,10 +186,6 @@ class Assembler:
             self._labels[cell.labels] = self.store.read(cell.labels).tensors["y"]
         return self._labels[cell.labels]
 
-    def _difference(self, cell: Cell) -> float:
-        inspected = self.store.meta(cell.inspect)
-        return float(inspected["difference"])
-
     def _pictures(self, cell: Cell, first: Any, y: Array, outcomes: Mapping[str, Array]) -> list[dict[str, Any]]:
         """Return the first images of the block: clean, adversarial and as the classifier saw them."""
         if not cell.asked["attack"]["core"] or cell.asked.get("probe"):
@@ -230,7 +231,7 @@ def _together(notes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _summed(tallies: Sequence[Mapping[str, int]], *, without: str = "") -> dict[str, int]:
+def _summed(tallies: Sequence[Mapping[str, Any]], *, without: str = "") -> dict[str, Any]:
     """Return the counts of all blocks."""
     return {name: sum(tally[name] for tally in tallies) for name in tallies[0] if name != without}
 

@@ -45,7 +45,12 @@ class Asking:
         return self._cell(
             "attack",
             self._subject(subject, traits, assault.seed, count),
-            named={"attack": self._attack(assault), "knowledge": assault.level, "threat": assault.point.as_dict()},
+            named={
+                "attack": self._attack(assault),
+                "knowledge": assault.level,
+                "threat": assault.point.as_dict(),
+                **({"probe": assault.probe} if assault.probe else {}),
+            },
             # How many draws an adaptive attacker averages over is asked, and is shown with the attack's surface.
             hidden={"expectation": self.spec.expectation} if assault.level == "adaptive" else {},
             shown={"headline": assault.point.headline},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -43,12 +44,14 @@ class Assault:
     Attributes
     ----------
     level : of knowledge
+    probe : the gate for whose sake it is run, "" for an attack that counts
     """
 
     chosen: Chosen
     level: str
     point: ThreatPoint
     seed: int
+    probe: str = ""
 
     @property
     def entry(self) -> Attack:
@@ -82,6 +85,15 @@ def threat_points(entry: Dataset, spec: RunSpecification) -> list[ThreatPoint]:
             for e in radii
         ]
     return points
+
+
+def reached(point: ThreatPoint, reach: float, shape: Sequence[int]) -> ThreatPoint:
+    """Return the threat of a probe: its radius ``reach`` times the point's, but no more than the whole box has."""
+    pixels = math.prod(shape)
+    box = {"linf": 1.0, "l2": math.sqrt(pixels)}.get(point.norm, float(pixels))
+    return ThreatPoint(
+        norm=point.norm, epsilon=min(reach * point.epsilon if point.epsilon else box, box), headline=False
+    )
 
 
 def levels(attack: Attack, subject: Subject, spec: RunSpecification) -> Iterator[Knowledge]:

@@ -55,6 +55,8 @@ class Cell:
                 asked["knowledge"],
                 f"{asked['threat']['norm']} {asked['threat']['epsilon']:.4g}",
             ]
+            if "probe" in asked:
+                parts.append(f"probe of the gate {asked['probe']}")
         if self.kind == "cost":
             parts.append(asked["hardware"]["label"])
         return " · ".join(parts)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.planning.asking import Asking
-from bench.planning.attacks import Assault, ThreatPoint, attacks_under, excuse, levels, threat_points
+from bench.planning.attacks import Assault, ThreatPoint, attacks_under, excuse, levels, reached, threat_points
 from bench.planning.subjects import Inspected, Subject
 from bench.planning.task import Task
 from bench.planning.work import Work
@@ -56,6 +56,7 @@ class Grid:
                 for seed in self.spec.seeds:
                     self._clean(work, judged, seed)
                     self._attacks(work, judged, seed)
+                    self._probes(work, judged, seed)
                 self._costs(work, judged)
         for subject, reason in self.absent:
             self._unanswered(subject, "skipped", reason)
@@ -104,6 +105,21 @@ class Grid:
                     for assault in self._assaults(chosen, judged, point, seed):
                         self._skip(judged, assault, reason)
 
+    def _probes(self, work: Work, judged: Inspected, seed: int) -> None:
+        """Add what gates want tried: each at one radius a norm, by the attacks of the ladder that were selected."""
+        tried: set[tuple[object, ...]] = set()
+        for point in threat_points(self.data.entry, self.spec):
+            for gate, probe in self.planner.probes:
+                aim = reached(point, probe.reach, self.meta["shape"])
+                for chosen in attacks_under(self.selection.attacks, point.norm):
+                    entry = chosen.found.entry
+                    assert isinstance(entry, Attack)
+                    which = (gate, chosen.label, probe.level, aim)
+                    wanted = entry.core == probe.core and probe.level in levels(entry, judged.subject, self.spec)
+                    if wanted and which not in tried and not excuse(chosen, len(self.meta["class_names"])):
+                        tried.add(which)
+                        self._attack(work, judged, Assault(chosen, probe.level, aim, seed, gate), probe.samples)
+
     def _assaults(self, chosen: Chosen, judged: Inspected, point: ThreatPoint, seed: int) -> Iterator[Assault]:
         entry = chosen.found.entry
         assert isinstance(entry, Attack)
@@ -114,9 +130,9 @@ class Grid:
         cell = self.asking.attack(judged.subject, judged.traits, assault, 0, status="skipped", reason=reason)
         self.plan.cells.append(cell)
 
-    def _attack(self, work: Work, judged: Inspected, assault: Assault) -> None:
+    def _attack(self, work: Work, judged: Inspected, assault: Assault, most: int = 0) -> None:
         settings = assault.entry.settings(self.spec.budget)
-        count = min(self.count, settings.samples or self.count)
+        count = min(self.count, settings.samples or self.count, most or self.count)
         clean = self._added(work.clean(judged, assault.seed, count))
         pairs = work.attack(judged, assault, settings, count)
         self._added([task for pair in pairs for task in pair])

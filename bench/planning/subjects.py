@@ -22,6 +22,8 @@ from bench.store.code import code_digest
 from bench.store.keys import environment_class, key, versions
 from bench.tasks import FUNCTIONS
 
+PROBED = 8 / 255  # radius at which surrogates are looked at where a data set lists no threat in Linf
+
 
 def make_task(kind: Kind, label: str, spec: Mapping[str, Any], preimage: Mapping[str, Any], **more: Any) -> Task:
     """Return a task whose key covers ``preimage``, the code of its kind, the libraries and the environment class."""
@@ -284,11 +286,13 @@ class Subject:
         )
         deployment = {"defense": described(chosen), "network": model.network, "fit": fit.key}
         name = key({"fit": fit.key, "worn": worn}) if worn else fit.key
+        headline = next((t for t in model.data.entry.threats if t.norm == "linf"), None)
+        radius = headline.epsilons[0] if headline else PROBED
         inspect = make_task(
             "inspect",
             f"inspect {chosen.label}",
-            {"deployment": deployment, "images": model.data.images.key},
-            {"fit": name, "data": meta["test_fingerprint"]},
+            {"deployment": deployment, "images": model.data.images.key, "radius": radius},
+            {"fit": name, "data": meta["test_fingerprint"], "radius": radius},
             needs=(fit.key, *model.needs, model.data.images.key),
             seconds=3.0,
         )

@@ -14,6 +14,7 @@ from bench.plugins.entries import Settings
 from bench.plugins.selection import Chosen
 
 TIMED_IMAGES = 1000
+REPEATED = 2  # images on which an attack of the ladder is run again, for the gate that asks whether it repeats
 
 
 class Work:
@@ -101,6 +102,7 @@ class Work:
         chosen, entry, subject = assault.chosen, assault.entry, attacked.subject
         seen = surface(entry, assault.level, attacked.traits, self.spec)
         parameters = {**dict(chosen.parameters), **{k: v for k, v in settings.parameters if k not in chosen.given}}
+        repeat = REPEATED if entry.core and block[0] == 0 else 0
         return make_task(
             "craft",
             f"{chosen.label} on {subject.chosen.label} ({seen['knowledge']}), images {block[0]}-{block[1] - 1}",
@@ -114,6 +116,7 @@ class Work:
                 "answers": attacked.answer_seed(assault.seed),
                 "standing": standing and {"key": standing.key, "first": standing.spec["block"][0]},
                 "minimum_norm": entry.minimum_norm,
+                "repeat": repeat,
                 "images": self.data.images.key,
                 "labels": self.data.labels.key,
             },
@@ -126,6 +129,7 @@ class Work:
                 "seed": assault.seed,
                 "data": self.fingerprint,
                 "attacked": "standing" if standing else "all",
+                "repeat": repeat,
             },
             needs=(
                 *subject.needs,

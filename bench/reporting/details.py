@@ -78,23 +78,52 @@ def _told(value: object) -> str:
     return wording.plain(value)
 
 
-def gates(records: Iterable[Record]) -> list[dict[str, Any]]:
-    """Return every verdict of a gate that is no plain pass, worst first, and one line of counts for the passes."""
+def by_row(verdicts: Iterable[Row]) -> dict[tuple[int, str], list[dict[str, str]]]:
+    """Return what gates say of each row of the leaderboard, equal words of several cells in one line, worst first.
+
+    Returns
+    -------
+    dict : (number of the setting, defense) -> lines of outcome, gate, evidence and where
+    """
+    found: dict[tuple[int, str], dict[tuple[str, str, str], list[str]]] = {}
+    for verdict in verdicts:
+        lines = found.setdefault((verdict["setting"], verdict["defense"]), {})
+        said = (verdict["outcome"], verdict["gate"], verdict["evidence"])
+        lines.setdefault(said, []).append(verdict["where"])
+    return {
+        row: [
+            {"outcome": outcome, "gate": gate, "evidence": evidence, "where": ", ".join(_unique(where))}
+            for (outcome, gate, evidence), where in lines.items()
+        ]
+        for row, lines in found.items()
+    }
+
+
+def gates(records: Iterable[Record], verdicts: Iterable[Row]) -> list[dict[str, Any]]:
+    """Return every verdict of a gate that is no plain pass, worst first, and one line of counts for the passes.
+
+    Parameters
+    ----------
+    verdicts : rows of the frame of verdicts; those on rows are taken from there, those on every cell from the records
+    """
     order = {"fail": 0, "warn": 1, "pass": 2, "n/a": 3}
     groups: dict[tuple[int, str, str, str], list[str]] = {}
+
+    def say(gate: Mapping[str, Any], defense: str, where: str) -> None:
+        plain = gate["outcome"] in ("pass", "n/a")
+        evidence = "" if plain else wording.plain(gate["evidence"])
+        key = (order[gate["outcome"]], wording.plain(gate["gate"]), wording.plain(defense), evidence)
+        groups.setdefault(key, []).append(wording.plain(where))
+
     for record in records:
         attack = (record.get("attack") or {}).get("label", "")
-        where = f"{attack} ({record['knowledge']})" if attack else record["kind"]
+        where = f"{attack} ({record['knowledge']})" if attack else str(record["kind"])
+        where += f", probe of {record['probe']}" if record.get("probe") else ""
         for gate in record.get("gates") or []:
-            plain = gate["outcome"] in ("pass", "n/a")
-            evidence = "" if plain else wording.plain(gate["evidence"])
-            key = (
-                order[gate["outcome"]],
-                wording.plain(gate["name"]),
-                wording.plain(record["defense"]["label"]),
-                evidence,
-            )
-            groups.setdefault(key, []).append(wording.plain(where))
+            say({**gate, "gate": gate["name"]}, str(record["defense"]["label"]), where)
+    for verdict in verdicts:
+        if verdict["where"] == "row":
+            say(verdict, verdict["defense"], wording.ball(verdict) if verdict["norm"] else "no attack")
     names = {number: outcome for outcome, number in order.items()}
     found = [
         {

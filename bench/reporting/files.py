@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.analysis import cells, detection, leaderboard
+from bench.analysis import cells, detection, leaderboard, verdicts
 from bench.analysis.records import Record, merge
 from bench.errors import UsageError
 from bench.reporting import wording
@@ -42,7 +42,7 @@ def write(records: list[Record], out: Path, *, html: bool, command: str, cache: 
     """Write everything; see ``bench.reporting.write``."""
     prepare(out)
     records = merge(records)
-    board, every, detectors = leaderboard(records), cells(records), detection(records)
+    board, every, detectors, judged = leaderboard(records), cells(records), detection(records), verdicts(records)
     texts = {
         "leaderboard.csv": as_csv(board),
         "leaderboard.json": as_json(board),
@@ -50,6 +50,7 @@ def write(records: list[Record], out: Path, *, html: bool, command: str, cache: 
         "cells.csv": as_csv(every),
         "cells.json": as_json(every),
         "cells.md": _cells_markdown(every),
+        "gates.csv": _csv(judged),
         "records.jsonl": "".join(_line(record) for record in records),
     }
     if len(detectors):
@@ -59,7 +60,7 @@ def write(records: list[Record], out: Path, *, html: bool, command: str, cache: 
         from bench.reporting.sections import installed, render
 
         added = render(installed(), board, every)
-        texts["index.html"] = page(records, board, every, detectors, command=command, cache=cache, added=added)
+        texts["index.html"] = page(records, board, every, detectors, judged, command=command, cache=cache, added=added)
     names = {"records.jsonl": "records", "index.html": "html"}
     written = {}
     for name, text in texts.items():

@@ -36,6 +36,7 @@ def page(
     board: pd.DataFrame,
     cells: pd.DataFrame,
     detectors: pd.DataFrame,
+    judged: pd.DataFrame,
     *,
     command: str = "",
     cache: Path | None = None,
@@ -45,7 +46,7 @@ def page(
 
     Parameters
     ----------
-    board, cells, detectors : frames of ``bench.analysis.leaderboard``, ``cells`` and ``detection``
+    board, cells, detectors, judged : frames of ``bench.analysis``: leaderboard, cells, detection, verdicts
     cache : folder for drawn charts
     added : sections of plugins, after the suite's own results
     """
@@ -55,6 +56,8 @@ def page(
     curves = [_clean(row) for row in curve(records, board=board).to_dict("records")]
     all_cells: list[Row] = [_clean(row) for row in cells.to_dict("records")]
     all_detectors: list[Row] = [_clean(row) for row in detectors.to_dict("records")]
+    told: list[Row] = [_clean(row) for row in judged.to_dict("records")]
+    evidence = details.by_row(told)
     alone = len({(row["dataset"], row["model"]) for row in rows}) == 1
     sections = []
     curved: set[tuple[str, ...]] = set()
@@ -82,6 +85,7 @@ def page(
                 "heat": heat.maps(group, all_cells),
                 "detectors": [row for row in all_detectors if all(row[name] == group[0][name] for name in _THREAT)],
                 "has": _present(group),
+                "evidence": evidence,
             }
         )
     html: str = (
@@ -93,7 +97,7 @@ def page(
             added=added,
             learned=details.learned(records),
             gaps=details.gaps(all_cells),
-            gates=details.gates(records),
+            gates=details.gates(records, told),
             figures=[_clean(row) for row in measurements(records).to_dict("records")],
             provenance=details.provenance(records),
             totals=details.totals(all_cells),

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from bench.attack import Attack, Batch, Surface, Threat
+from bench.attack.path import Path
 from bench.attack.surrogate import as_it_is, straight_through
 from bench.deployment import Draws, Signal
 from bench.errors import ContractViolation
@@ -26,7 +27,9 @@ def craft(spec: Mapping[str, Any], store: Store) -> Outcome:
     """Return x' for each image of a block, (B, C, H, W), checked: finite, in the box, in the ball.
 
     With it goes what the deployment answers to x' in this process, ``under_attack``, (B, K), on the draws that will
-    judge it: evaluation must get the same answers where neither labels nor an attack are about.
+    judge it: evaluation must get the same answers where neither labels nor an attack are about. What the attack met on
+    its way is evidence for gates (``Path``), and so is whether it finds the same again: the first ``repeat`` images are
+    attacked twice more.
 
     Raises
     ------
@@ -42,22 +45,30 @@ def craft(spec: Mapping[str, Any], store: Store) -> Outcome:
     block = blake2b(b"".join(digests), digest_size=8).digest()
     name = spec["attack"]["name"]
     deployment = deployment_of(store, spec["deployment"])
-    surface = Surface(
-        deployment,
-        knowledge=described["knowledge"],
-        access=described["access"],
-        shape=tuple(spec["deployment"]["network"]["shape"]),
-        classes=spec["deployment"]["network"]["classes"],
-        backward=BACKWARDS[described["backward"]],
-        expectation=described["expectation"],
-        starts=int(tried.sum()),
-        seed=spec["seed"],
-        block=name.encode() + block,
-    )
-    seed = int.from_bytes(blake2b(f"{name}/{spec['seed']}".encode() + block, digest_size=4).digest(), "little")
     rows = torch.nonzero(tried).flatten()
+    path = Path(x[rows], y[rows], threat)
+
+    def seen(starts: int, path: Path | None) -> Surface:
+        return Surface(
+            deployment,
+            knowledge=described["knowledge"],
+            access=described["access"],
+            shape=tuple(spec["deployment"]["network"]["shape"]),
+            classes=spec["deployment"]["network"]["classes"],
+            backward=BACKWARDS[described["backward"]],
+            expectation=described["expectation"],
+            starts=starts,
+            seed=spec["seed"],
+            block=name.encode() + block,
+            path=path,
+        )
+
+    surface = seen(len(rows), path)
+    seed = int.from_bytes(blake2b(f"{name}/{spec['seed']}".encode() + block, digest_size=4).digest(), "little")
     x_adv, under_attack = x.clone(), torch.zeros(len(x), surface.classes)
     notes: Mapping[str, object] = {}
+    returned: torch.Tensor | None = None
+    repeated = {"images": 0, "differ": 0}
     if len(rows):
         attack: Attack = implementation(spec["attack"])
         own = [digests[i] for i in rows.tolist()]
@@ -69,7 +80,15 @@ def craft(spec: Mapping[str, Any], store: Store) -> Outcome:
         realised, inside = judged_images(threat, x[rows], x_adv[rows])
         judged = torch.where(inside[:, None, None, None], realised, x[rows])
         with torch.no_grad():
+            if not (deployment.randomised or spec["minimum_norm"]):
+                returned = deployment(Signal(x_adv[rows], streams("score", spec["answers"], own, x_adv[rows], 0))).x
             under_attack[rows] = deployment(Signal(judged, streams("score", spec["answers"], own, judged, 0))).x
+        few = batch.first(spec["repeat"])
+        if len(few.x):
+            twice = [
+                implementation(spec["attack"]).run(seen(len(few.x), None), few, threat).x_adv.detach() for _ in range(2)
+            ]
+            repeated = {"images": len(few.x), "differ": int((twice[0] != twice[1]).flatten(1).any(1).sum())}
     tally = asdict(surface.gradients)
     if tally["nonfinite"]:
         raise ContractViolation(
@@ -86,6 +105,8 @@ def craft(spec: Mapping[str, Any], store: Store) -> Outcome:
             "forward": surface.queries.forward,
             "gradient": surface.queries.gradient,
             "tally": tally,
+            "path": path.evidence(returned),
+            "repeated": repeated,
             "notes": _plain(notes),
         },
     )

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from bench.attack.fidelity import fidelity
 from bench.data.cards import card_path, read_fit_card
 from bench.data.weights import load_weights
 from bench.deployment import Draws, FitContext, FitResult, Pool, Signal
+from bench.deployment.passage import Passage, trace
+from bench.deployment.slope import slope
 from bench.errors import ContractViolation
 from bench.store import Store
 from bench.tasks.building import deployment_of, implementation, network_of, pools_of, untrained
@@ -19,6 +24,7 @@ from bench.tasks.progress import report
 from bench.training import Architecture, Progress, Recipe, train
 
 DRAWS = 16  # an undeclared coin that falls otherwise once in twenty shows on 8 images with probability .998
+LOOKED_AT = 4  # images on which derivatives and surrogates are compared with what the stages do
 
 
 def recipe_of(described: Mapping[str, Any]) -> Recipe:
@@ -92,7 +98,13 @@ def learned(spec: Mapping[str, Any], store: Store, *, device: str = "cpu", progr
 
 
 def inspect_deployment(spec: Mapping[str, Any], store: Store) -> Outcome:
-    """Return the traits of a fitted deployment: what it declares, and what runs on other draws show."""
+    """Return the traits of a fitted deployment: what it declares, and what is seen of that.
+
+    Notes
+    -----
+    Runs on other draws show whether it is random; finite differences, whether its stages' derivatives are true; changes
+    of ``radius``, whether its surrogates move as the stages do.
+    """
     deployment = deployment_of(store, spec["deployment"])
     stored = store.read(spec["images"])
     count = min(8, len(stored.tensors["x"]))
@@ -104,15 +116,24 @@ def inspect_deployment(spec: Mapping[str, Any], store: Store) -> Outcome:
         raise ContractViolation(f"The deployment gave logits {tuple(answers[0].shape)}; expected {(count, classes)}.")
     if not bool(torch.isfinite(answers[0]).all()):
         raise ContractViolation("The deployment gave logits that are not finite on clean images.")
+    passages, _ = trace(deployment, Signal(x[:LOOKED_AT], Draws.of("probe", 0, names[:LOOKED_AT])))
     return Outcome(
         meta={
             "randomised": deployment.randomised,
             "differentiable": deployment.differentiable,
             "placements": list(deployment.placements),
             "difference": max(float((answers[0] - other).abs().max()) for other in answers[1:]),
+            "derivatives": {p.node.name: _derivative(p) for p in passages if p.node.stage.differentiable},
+            "surrogates": {p.node.name: found for p in passages if (found := fidelity(p, spec["radius"]))},
             "facts": {name: value for node in deployment.nodes for name, value in node.stage.facts.items()},
         }
     )
+
+
+def _derivative(passage: Passage) -> dict[str, Any]:
+    """Return how a declared derivative compares with finite differences; figures that are none as None."""
+    seen = asdict(slope(passage))
+    return {name: None if isinstance(value, float) and not isfinite(value) else value for name, value in seen.items()}
 
 
 def _arrays(tensors: Mapping[str, torch.Tensor]) -> dict[str, Any]:

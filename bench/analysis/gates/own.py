@@ -20,9 +20,15 @@ def bench_gates() -> Sequence[Gate]:
     """Return the gates of clean records, of attack records and of rows."""
     return [
         _gate("determinism", "clean", "The deployment is as random as it declares."),
+        _gate("derivative", "clean", "Stages that declare a derivative have the one that autograd gives."),
+        _gate("surrogates", "clean", "What stands in for a stage on the way back moves as the stage does."),
+        _gate("false-positives", "clean", "A deployment that may refuse refuses 5 % of clean images at most."),
         _gate("gradients", "attack", "The gradients that came back are finite and not masked."),
         _gate("ball", "attack", "Every adversarial image is finite, in the ball and in the box."),
         _gate("consistency", "attack", "The deployment answers under attack as it does when it is judged."),
+        _gate("convergence", "attack", "The attack had done what it could when it stopped."),
+        _gate("best-seen", "attack", "The attack returns the successes that it passed through."),
+        _gate("repeatable", "attack", "The attack finds the same again under the same seed."),
         _gate("monotone", "row", "No attack leaves more images right at a larger radius."),
         _gate("unbounded", "row", "An attack that may change everything leaves 1 % at most.", Probe(core="pgd-ce")),
         _gate("iterative", "row", "Many steps are no weaker than one."),

@@ -16,7 +16,7 @@ def gate() -> Callable[[RowEvidence], Verdict]:
 
 
 def unbounded(evidence: RowEvidence) -> Verdict:
-    """Judge whether the probe, an attack whose ball holds the whole box, leaves at most 1 % of the images right.
+    """Judge whether the best probe, an attack whose ball holds the whole box, leaves at most 1 % of the images right.
 
     Notes
     -----
@@ -34,7 +34,7 @@ def unbounded(evidence: RowEvidence) -> Verdict:
     found = raw(record for record in probes if record["status"] == "ok")
     if not found:
         return Verdict("unbounded", "n/a", "No probe was run.")
-    probe = max(found, key=lambda attack: attack.accuracy)
+    probe = min(found, key=lambda attack: attack.accuracy)
     images = f"{len(probe.left)} images" if len(probe.left) != 1 else "1 image"
     text = f"{probe.name} in the whole box leaves {probe.accuracy:.1%} of {images} right"
     return Verdict("unbounded", "pass" if probe.accuracy <= LEFT else "fail", text + ".")

@@ -56,3 +56,46 @@ class Grows:
         kept = []
         while True:
             kept.append(torch.zeros(1 << 28))  # a GiB
+
+
+class Steps:
+    """Steps along the gradient's sign; ``pace`` is one step as a share of epsilon."""
+
+    def __init__(self, *, count=20, pace=0.25):
+        self.count, self.pace = count, pace
+
+    def run(self, surface, batch, threat):
+        x = batch.x
+        for _ in range(self.count):
+            moved = x + self.pace * threat.epsilon * surface.loss_gradient(x, batch.y).sign()
+            x = torch.minimum(torch.maximum(moved, batch.x - threat.epsilon), batch.x + threat.epsilon).clamp(0, 1)
+        return AttackResult(x)
+
+
+def stops_early():
+    return Steps(count=5, pace=0.1)
+
+
+class Idle:
+    """Asks for gradients, and returns its input."""
+
+    def run(self, surface, batch, threat):
+        surface.loss_gradient(batch.x, batch.y)
+        return AttackResult(batch.x)
+
+
+class Forgets:
+    """Passes through what it looks for, and comes back without."""
+
+    def run(self, surface, batch, threat):
+        surface.predict(Steps().run(surface, batch, threat).x_adv)
+        return AttackResult(batch.x)
+
+
+class Clocked:
+    """Draws from the clock."""
+
+    def run(self, surface, batch, threat):
+        generator = torch.Generator().manual_seed(time.time_ns())
+        sign = torch.rand(batch.x.shape, generator=generator).sub(0.5).sign()
+        return AttackResult((batch.x + threat.epsilon * sign).clamp(0, 1))

@@ -80,6 +80,31 @@ class _Round(Stage):
         return torch.round(x.detach() * 3) / 3
 
 
+class Shattered:
+    """Rounds to four levels, and says that it has a derivative."""
+
+    def deploy(self, network, result, shape):
+        stage = _Round()
+        stage.differentiable = True
+        stage.transform = lambda x: torch.round(x * 3) / 3
+        return Deployment.chain(stage, Classify(network))
+
+
+class Turned:
+    """Turns black into white, without a derivative: the identity moves the other way."""
+
+    def deploy(self, network, result, shape):
+        return Deployment.chain(_Turn(), Classify(network))
+
+
+class _Turn(Stage):
+    placement = "device"
+    differentiable = False
+
+    def transform(self, x):
+        return 1.0 - torch.round(x.detach() * 255.0) / 255.0
+
+
 class NaNGradient:
     """Right forward, NaN backward."""
 

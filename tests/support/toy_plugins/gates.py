@@ -17,3 +17,11 @@ def broken():
         raise KeyError("what it looked for")
 
     return judge
+
+
+def of_rows():
+    def judge(evidence):
+        names = ", ".join(attack.name for attack in evidence.raw)
+        return Verdict("row", "fail" if evidence.row.defense["name"] == "toy-round" else "pass", f"Raw: {names}.")
+
+    return judge

@@ -36,6 +36,8 @@ def bench_defenses():
         "toy-noise": "Noise",
         "toy-nan-gradient": "NaNGradient",
         "toy-round": "Rounding",
+        "toy-shattered": "Shattered",
+        "toy-turned": "Turned",
         "toy-cheat-labels": "LabelCheat",
         "toy-cheat-rows": "RowCheat",
         "toy-cheat-memory": "MemoryCheat",
@@ -84,6 +86,13 @@ def bench_attacks():
     return [
         *[_attack(f"toy-null-{i:02}", "Null") for i in range(30)],
         _attack("toy-step", "Step", access="gradient", core="fgsm"),
+        _attack("toy-steps", "Steps", access="gradient", core="pgd-ce"),
+        _attack("toy-steps-too", "Steps", access="gradient", core="apgd-dlr"),
+        _attack("toy-early", "stops_early", access="gradient", core="pgd-ce"),
+        _attack("toy-idle", "Idle", access="gradient", core="pgd-ce"),
+        _attack("toy-forgets", "Forgets", access="gradient", core="apgd-dlr"),
+        _attack("toy-clocked", "Clocked", core="square"),
+        _attack("toy-signs", "Null", core="square"),
         _attack("toy-raise", "Raises"),
         _attack("toy-hang", "Hangs", quick=short, standard=short),
         _attack("toy-die", "Dies"),
@@ -99,5 +108,8 @@ def bench_gates():
     return [
         Gate(name="toy-gate", factory="toy_plugins.gates:of_round", summary="Fails the rounding defense."),
         Gate(name="toy-gate-mild", factory="toy_plugins.gates:of_round", summary="Bars nothing.", bars_ranking=False),
+        Gate(
+            name="toy-gate-row", factory="toy_plugins.gates:of_rows", summary="Rows.", scope="row", bars_ranking=False
+        ),
         Gate(name="toy-gate-raises", factory="toy_plugins.gates:broken", summary="Breaks where it is asked."),
     ]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench.conformance.workbench import Passage
-from bench.deployment import Signal
 from bench.deployment.deployment import run_node
+from bench.deployment.passage import Passage
+from bench.deployment.signal import Signal
 
 # In pixels. The short step keeps the order of neighbouring pixels, the long one stands above a deep net's rounding in
 # float32; a true derivative agrees with one of them, a wrong one with none.
