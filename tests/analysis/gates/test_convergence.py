@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import pytest
+
+from bench.analysis.gates.convergence import convergence
+
+LEVEL = {
+    "blocks": 1,
+    "steps": 20,
+    "followed": 20,
+    "images": 100,
+    "standing": 50,
+    "first": 50.0,
+    "late": 11.0,
+    "last": 10.0,
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "knowledge", "outcome"),
+    [
+        ({}, "adaptive", "pass"),
+        ({"late": 17.0}, "adaptive", "warn"),  # 7 of 40
+        ({"late": 20.0}, "adaptive", "fail"),  # a quarter: the pace of the start
+        ({"late": 20.0}, "white-box", "warn"),
+        ({"first": 10.0, "late": 10.0}, "adaptive", "warn"),  # it never moved
+        ({"standing": 2, "late": 20.0}, "adaptive", "pass"),  # next to nothing is left to break
+        ({"steps": 3, "followed": 3}, "adaptive", "n/a"),
+        ({"followed": 9}, "adaptive", "n/a"),
+        ({"steps": 0, "followed": 0}, "black-box", "n/a"),
+    ],
+)
+def test_an_attack_that_still_moves_at_its_end_has_not_converged(
+    change: dict[str, float], knowledge: str, outcome: str
+) -> None:
+    assert convergence({**LEVEL, **change}, knowledge).outcome == outcome
