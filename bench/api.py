@@ -220,6 +220,31 @@ def load(sources: Sequence[str | Path]) -> list[dict[str, Any]]:
     return merge(*(_records_of(Path(source)) for source in sources))
 
 
+def verdicts(store: Any, records: Sequence[dict[str, Any]]) -> dict[str, list[tuple[str, dict[str, str]]]]:
+    """Return what gates say of records, and of the rows that they stand in with all else that the store has.
+
+    Returns
+    -------
+    dict : run key -> (where, verdict), the worst first; where is "cell" or "row"
+    """
+    from bench.analysis.gates.verdict import SEVERITY
+    from bench.analysis.groups import rows
+    from bench.analysis.scrutiny import asked_rows, row_verdicts
+
+    found: dict[str, list[tuple[str, dict[str, str]]]] = {
+        record["run_key"]: [("cell", gate) for gate in record.get("gates") or []] for record in records
+    }
+    for evidence in asked_rows(rows(store.records())):
+        inside = [r["run_key"] for r in evidence.row.records if r["run_key"] in found and r["kind"] == "attack"]
+        if inside:
+            said = [("row", verdict.as_dict()) for verdict in row_verdicts(evidence)]
+            for run_key in inside:
+                found[run_key] += said
+    for said in found.values():
+        said.sort(key=lambda one: SEVERITY.index(one[1]["outcome"]))
+    return found
+
+
 def _records_of(source: Path) -> list[dict[str, Any]]:
     from bench.analysis.records import load as load_records
     from bench.analysis.records import validate

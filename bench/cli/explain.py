@@ -7,24 +7,33 @@ import click
 from bench.cli.options import JSON, STORE, echo_json, folder
 from bench.errors import ExitCode
 
+_COLOURS = {"fail": "red", "warn": "yellow", "pass": "green"}
+
 
 @click.command(epilog="\b\nExample:\n  bench explain 3f2a9c\n")
 @click.argument("key")
 @STORE
 @JSON
 def command(*, key: str, store: str | None, as_json: bool) -> int:
-    """Show what a key (or its first digits) stands for: everything that would change it, and how it ended."""
+    """Show what a key (or its first digits) stands for: all that would change it, how it ended, what gates say."""
     from bench import api
+    from bench.reporting.wording import plain
 
     opened = api.open_store(folder(store))
     records = [r for r in opened.records() if r["run_key"].startswith(key) or r["cell_id"].startswith(key)]
     tasks = {} if records else {name: opened.preimage(name) for name in [opened.complete(key)]}
     if as_json:
-        echo_json({"records": records, "tasks": tasks})
+        found = api.verdicts(opened, records) if records else {}
+        told = {run: [{"where": where, **verdict} for where, verdict in said] for run, said in found.items()}
+        echo_json({"records": records, "tasks": tasks, "gates": told})
         return ExitCode.DONE
+    verdicts = api.verdicts(opened, records) if records else {}
     for record in records:
         click.secho(f"cell {record['cell_id']} run {record['run_key']}: {record['status']}", bold=True)
-        echo_json({k: v for k, v in record.items() if k not in {"outcomes", "pictures", "measurements"}})
+        for where, verdict in verdicts.get(record["run_key"], []):
+            mark = click.style(f"{verdict['outcome']:4}", fg=_COLOURS.get(verdict["outcome"]))
+            click.echo(f"  {mark}  {plain(verdict['name'])} ({where}): {plain(verdict['evidence'])}")
+        echo_json({k: v for k, v in record.items() if k not in {"outcomes", "pictures", "measurements", "gates"}})
     for name, preimage in tasks.items():
         ended = opened.failure(name)
         state = f"{ended['status']}: {ended['reason']}" if ended else "done" if opened.has(name) else "not there"

@@ -60,6 +60,8 @@ def test_plan_run_status_explain_and_report_tell_one_story(command_line):
     record = command_line.records("out")[-1]
     told = json.loads(command_line("explain", record["run_key"][:12], "--json").stdout)
     assert told["records"][0]["cell_id"] == record["cell_id"]
+    said = {(gate["where"], gate["name"]) for gate in told["gates"][record["run_key"]]}
+    assert {("cell", "ball"), ("row", "ladder")} <= said
     task = json.loads(command_line("explain", record["provenance"]["objects"][-1], "--json").stdout)
     assert next(iter(task["tasks"].values()))["kind"] == "evaluate"
 

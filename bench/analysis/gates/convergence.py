@@ -44,7 +44,7 @@ def convergence(path: Mapping[str, float], knowledge: str) -> Verdict:
     if 2 * followed < steps:
         return Verdict("convergence", "n/a", f"Only {followed:,.0f} of {steps:,.0f} steps could be followed.")
     if each < FEWEST:
-        return Verdict("convergence", "n/a", f"{each:.3g} steps are too few to tell.")
+        return Verdict("convergence", "n/a", f"Too few steps to tell: {each:.3g}.")
     standing, images = path["standing"], path["images"]
     text = f"After {each:.0f} steps {standing:,.0f} of {images:,.0f} images stand"
     if standing <= SETTLED * images:
