@@ -21,7 +21,7 @@ DETECTION_COLUMNS = (
     "clean_images", "false_positives", "false_positives_low", "false_positives_high",
     "images", "detected", "detected_low", "detected_high",
     "fooling_images", "fooling_detected", "fooling_detected_low", "fooling_detected_high",
-    "auroc", "accuracy",
+    "auroc", "detected_at_5", "detected_at_1", "accuracy",
 )  # fmt: skip
 
 
@@ -34,6 +34,9 @@ def detection(records: Iterable[Record]) -> pd.DataFrame:
     and count at this epsilon. ``fooling_detected`` is the share among those x' of an oblivious attacker that the
     undefended network, which they were made for, answers wrongly: what papers call the detection rate, and no measure
     of robustness. ``auroc`` is the chance that x' has a higher score than a clean image, ties counted half.
+    ``detected_at_5`` and ``detected_at_1`` are the share detected if the threshold were moved to where 5 and 1 % of
+    these clean images are: points of the ROC curve, which compare detectors of different thresholds. The calibrated
+    threshold, which no test image has moved, gives the other columns.
     ``accuracy`` is that of the final answer under this attack, as in ``cells``.
     """
     found = [line for row in rows(list(records)) for line in _lines(row)]
@@ -48,6 +51,20 @@ def auroc(clean: Values, attacked: Values) -> float:
     ordered = np.sort(clean)
     below = np.searchsorted(ordered, attacked, side="left") + np.searchsorted(ordered, attacked, side="right")
     return float(below.mean() / (2 * len(clean)))
+
+
+def detected_at(rate: float, clean: Values, attacked: Values) -> float:
+    """Return the share of attacked images whose score exceeds all but ``rate`` of the clean ones.
+
+    Notes
+    -----
+    The threshold is the highest clean score that at most ``rate`` of the clean scores exceed; detection is above it.
+    """
+    if not len(clean) or not len(attacked):
+        return float("nan")
+    allowed = int(np.floor(rate * len(clean) + 1e-9))
+    threshold = np.sort(clean)[len(clean) - 1 - allowed]
+    return float((attacked > threshold).mean())
 
 
 def _lines(row: Row) -> list[dict[str, Any]]:
@@ -71,12 +88,15 @@ def _lines(row: Row) -> list[dict[str, Any]]:
 def _of_attack(record: Record, clean: Values) -> dict[str, Any]:
     tried = (outcome(record, "attacked") > 0) & (outcome(record, "inside") > 0)
     detected = _share(record, tried)
+    scores = outcome(record, "detector").astype(np.float64)[tried]
     line = {
         "attack": record["attack"]["label"],
         "knowledge": record["knowledge"],
         "images": detected["n"],
         **_named("detected", detected),
-        "auroc": auroc(clean, outcome(record, "detector").astype(np.float64)[tried]),
+        "auroc": auroc(clean, scores),
+        "detected_at_5": detected_at(0.05, clean, scores),
+        "detected_at_1": detected_at(0.01, clean, scores),
         "accuracy": float((record.get("aggregates") or {}).get("accuracy", np.nan)),
     }
     if "fooling" in record["outcomes"]:

@@ -19,7 +19,7 @@ from bench.analysis.groups import Row, Setting, pooled, rows
 from bench.analysis.ladder import Standing, standing
 from bench.analysis.records import KNOWLEDGE, Record
 from bench.analysis.scrutiny import asked_rows, badge, row_verdicts
-from bench.analysis.statistics import Estimate, Values, estimate, rank_intervals
+from bench.analysis.statistics import Estimate, Values, detectable_difference, estimate, rank_intervals
 from bench.analysis.worst_case import QUERIES, Candidate, worst_case, wrong_within
 
 _NOTHING = Estimate(math.nan, math.nan, math.nan, 0)
@@ -30,7 +30,8 @@ _COSTS = (
 )  # fmt: skip
 COLUMNS = (
     "dataset", "model", "norm", "epsilon", "domain", "targeted", "budget", "headline", "rank", "rank_low", "rank_high",
-    "defense", "family", "status", "reasons", "samples", "seeds", "robust_accuracy", "robust_low", "robust_high",
+    "defense", "family", "status", "reasons", "samples", "detectable_difference", "seeds",
+    "robust_accuracy", "robust_low", "robust_high",
     "seed_spread", "clean_accuracy", "clean_low", "clean_high", "oblivious", "black_box", "white_box", "adaptive",
     "oblivious_samples", "black_box_samples", "white_box_samples", "adaptive_samples",
     "oblivious_is_transfer", "strongest_attack", "strongest_knowledge", "strongest_share", "attacks", "randomised",
@@ -128,10 +129,18 @@ def leaderboard(records: Iterable[Record]) -> pd.DataFrame:
         ranked = {j.row.label: j.shares for j in judged if j.standing.status == "ranked"}
         ranks = rank_intervals(ranked)
         found = [_line(j, setting, ranks.get(j.row.label), costs, number) for j in judged]
+        smallest = _resolution(list(ranked.values()) or [j.shares for j in judged if len(j.shares)])
+        found = [{**line, "detectable_difference": smallest} for line in found]
         found.sort(key=lambda line: (line["status"] != "ranked", -_or(line["robust_accuracy"], -1.0), line["defense"]))
         lines += found
     frame = pd.DataFrame(lines, columns=list(COLUMNS))
     return frame.astype({"rank_low": "Int64", "rank_high": "Int64"})
+
+
+def _resolution(compared: list[Values]) -> float:
+    """Return the smallest difference of accuracy that would show between any two of these rows, after Holm."""
+    images = min((len(shares) for shares in compared), default=0)
+    return detectable_difference(images, len(compared) * (len(compared) - 1) // 2)
 
 
 def _line(

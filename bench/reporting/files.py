@@ -193,6 +193,8 @@ def _board_markdown(board: pd.DataFrame) -> str:
                 ]
             )
         parts.append(_table(titles, rows))
+        if told := wording.resolution(rows_of(group)[0]):
+            parts.append(f"Of these rows {told}.\n")
     parts.append(
         "Robust accuracy is the share of all images answered correctly under the worst attack on each image; "
         "intervals are 95 %. Only rows with the whole ladder of attacks, adaptive ones included, are ranked.\n"

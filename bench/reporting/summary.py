@@ -7,7 +7,6 @@ from typing import Any
 
 from markupsafe import Markup
 
-from bench.analysis.statistics import detectable_difference
 from bench.reporting import wording
 
 Row = Mapping[str, Any]
@@ -114,9 +113,8 @@ def _resolution(rows: Sequence[Row]) -> Markup:
     ranked = _ranked(rows)
     if len(ranked) < 2:
         return Markup("")
-    pairs = len(ranked) * (len(ranked) - 1) // 2
     images = min(row["samples"] for row in ranked)
-    points = 100 * detectable_difference(images, pairs)
+    points = 100 * ranked[0]["detectable_difference"]
     return Markup(
         "With {} images, differences under about {} points may not show; what cannot be told apart shares ranks."
     ).format(f"{images:,}", f"{points:.1f}")

@@ -110,6 +110,12 @@ def count(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+def resolution(row: Mapping[str, Any]) -> str:
+    """Return which differences between rows of a leaderboard may not show, "" where that is not known."""
+    smallest = row["detectable_difference"]
+    return "" if is_missing(smallest) else f"differences under {100 * smallest:.1f} points may not show"
+
+
 def listed(names: list[str], last: str = "and") -> str:
     """Return "a, b and c"."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}" if names else ""

@@ -308,3 +308,28 @@ def test_published_figures_in_a_row_share_their_condition() -> None:
     ]
     said = published({"published": claims}, "mnist[split=1]")
     assert said == "clean 99 %; fgsm: 60 % (100 images); pgd: 30 % (50 images); bim: 20 %"
+
+
+def test_the_smallest_difference_that_would_show_is_that_of_the_ranked_pairs(made: Any) -> None:
+    from bench.analysis.statistics import detectable_difference
+
+    names = ("none", "median[size=3]", "jpeg[quality=50]")
+    records = [record for name in names for record in ladder(made, name, first(150))]
+    assert row(records)["detectable_difference"] == pytest.approx(detectable_difference(N, 3))
+
+
+def test_the_worst_gate_and_the_warnings_stand_in_the_row(made: Any) -> None:
+    records = ladder(made, "none", first(150))
+    found = row(records)
+    assert (found["worst_gate"], found["warnings"]) == ("warn", "sample-size")
+    records[1]["gates"] = [{"name": "gradients", "outcome": "fail", "evidence": "no gradient"}]
+    assert row(records)["worst_gate"] == "fail"
+
+
+def test_a_gate_of_rows_that_fails_bars_the_ranking(made: Any) -> None:
+    records = [r for r in ladder(made, "none", first(150)) if (r.get("attack") or {}).get("label") != "pgd"]
+    records += [made.attack_record("none", "pgd", first(190)), made.attack_record("none", "fgsm", first(150))]
+    found = row(records)
+    assert found["status"] == "not ranked: ITERATIVE"
+    assert "fgsm (adaptive) leaves 75.0%" in found["reasons"]
+    assert found["rank"] == ""
