@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bench.attack.ways import outputs, transforming
+from bench.attack.ways import transforming
 from bench.deployment import Deployment, Draws, Signal
+from bench.deployment.passage import trace
 
 _WIDTH = 32
 _BATCH = 64
@@ -53,8 +54,8 @@ def learn(deployment: Deployment, x: Tensor, *, epsilon: float, seed: int) -> tu
         over images that were held out, in [-1, 1]
     """
     first = x[:_BATCH].float() / 255.0
-    with torch.no_grad():
-        nodes = transforming(deployment, outputs(deployment, _signal(first, seed, 0)), _signal(first, seed, 0))
+    given = _signal(first, seed, 0)
+    nodes = transforming(trace(deployment, given)[0], given)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         mimics = {node: Mimic(x.shape[1]) for node in nodes}
@@ -65,9 +66,8 @@ def learn(deployment: Deployment, x: Tensor, *, epsilon: float, seed: int) -> tu
     held_out = x[: max(_BATCH, len(x) // _HELD_OUT)]
     taught = x[len(held_out) :] if len(x) > 2 * len(held_out) else x
     for step, noisy in enumerate(_noisy(taught, epsilon, seed)):
-        with torch.no_grad():
-            given = outputs(deployment, _signal(noisy, seed, step + 1))
-        losses = [functional.mse_loss(mimic(noisy), given[node].x) for node, mimic in mimics.items()]
+        true = _images(deployment, _signal(noisy, seed, step + 1))
+        losses = [functional.mse_loss(mimic(noisy), true[node]) for node, mimic in mimics.items()]
         optimiser.zero_grad(set_to_none=True)
         torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
         optimiser.step()
@@ -105,12 +105,16 @@ def _fidelity(
 ) -> dict[str, float]:
     rng = np.random.Generator(np.random.Philox(key=[seed, 2]))
     moved = (x + torch.from_numpy(rng.choice([-epsilon, epsilon], size=x.shape).astype(np.float32))).clamp(0.0, 1.0)
-    before, after = outputs(deployment, _signal(x, seed, 0)), outputs(deployment, _signal(moved, seed, 0))
+    before, after = _images(deployment, _signal(x, seed, 0)), _images(deployment, _signal(moved, seed, 0))
     found = {}
     for node, mimic in mimics.items():
-        true, foretold = (after[node].x - before[node].x).flatten(1), (mimic(moved) - mimic(x)).flatten(1)
+        true, foretold = (after[node] - before[node]).flatten(1), (mimic(moved) - mimic(x)).flatten(1)
         found[node] = float(functional.cosine_similarity(true, foretold, dim=1).mean())
     return found
+
+
+def _images(deployment: Deployment, signal: Signal) -> dict[str, Tensor]:
+    return {passage.node.name: passage.output.x for passage in trace(deployment, signal)[0]}
 
 
 def _signal(x: Tensor, seed: int, draw: int) -> Signal:

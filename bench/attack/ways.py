@@ -12,7 +12,8 @@ from torch import nn
 
 from bench.attack.surrogate import Backward, as_it_is, straight_through, substitute, usual
 from bench.deployment import Deployment, Join, Node, Signal
-from bench.deployment.deployment import INPUT, run_node
+from bench.deployment.deployment import run_node
+from bench.deployment.passage import Passage
 
 OWN, USUAL, IDENTITY, LEARNED = "as-it-is", "straight-through", "identity", "learned"
 _OFFERED = "surrogate:"
@@ -23,8 +24,8 @@ def ways(traits: Mapping[str, Any]) -> tuple[str, ...]:
 
     Parameters
     ----------
-    traits : "differentiable"; "surrogates", the names that its stages offer; "transforms", whether some stage changes
-        an image into another one
+    traits : "differentiable"; "surrogates", node -> the names that its stage offers; "transforms", whether some stage
+        changes an image into another one
 
     Notes
     -----
@@ -33,8 +34,8 @@ def ways(traits: Mapping[str, Any]) -> tuple[str, ...]:
     first = OWN if traits["differentiable"] else USUAL
     if not traits["transforms"]:
         return (first,)
-    offered = (f"{_OFFERED}{name}" for name in traits["surrogates"] if name != "identity")
-    return (first, *offered, IDENTITY, LEARNED)
+    names = dict.fromkeys(name for found in traits["surrogates"].values() for name in found if name != IDENTITY)
+    return (first, *(f"{_OFFERED}{name}" for name in names), IDENTITY, LEARNED)
 
 
 def backward(way: str, mimics: Mapping[str, nn.Module] | None = None) -> Backward | None:
@@ -68,39 +69,17 @@ def identity(deployment: Deployment, signal: Signal, progress: float = 1.0) -> S
     return _reachable(deployment.walk(signal, apply, _cross), signal)
 
 
-def transforming(deployment: Deployment, given: Mapping[str, Signal], image: Signal) -> tuple[str, ...]:
+def transforming(passages: Sequence[Passage], image: Signal) -> tuple[str, ...]:
     """Return the nodes whose image goes into what is no image any more, and differs from the one that came in.
 
     Parameters
     ----------
-    given : node -> what it gave for ``image``
+    passages : of all nodes, for ``image``
     """
+    given = {passage.node.name: passage.output.x for passage in passages}
     shape = image.x.shape
-    asked = {
-        name
-        for node in deployment.nodes
-        if given[node.name].x.shape != shape
-        for name in node.inputs
-        if name != INPUT and given[name].x.shape == shape
-    }
-    return tuple(node.name for node in deployment.nodes if node.name in asked and _changes(given[node.name], image))
-
-
-def outputs(deployment: Deployment, signal: Signal) -> dict[str, Signal]:
-    """Return what every node gives, borders crossed as tensors."""
-    seen: dict[str, Signal] = {}
-
-    def apply(node: Node, inputs: tuple[Signal, ...]) -> Signal:
-        seen[node.name] = run_node(node, inputs)
-        return seen[node.name]
-
-    deployment.walk(signal, apply, _cross)
-    return seen
-
-
-def offered_names(deployment: Deployment) -> Sequence[str]:
-    """Return the names of all surrogates that stages offer, in the order of the graph."""
-    return tuple(dict.fromkeys(name for node in deployment.nodes for name in node.stage.surrogates))
+    asked = {name for p in passages if p.output.x.shape != shape for name in p.node.inputs if name in given}
+    return tuple(n for n, x in given.items() if n in asked and x.shape == shape and bool((x != image.x).any()))
 
 
 def _offered(name: str) -> Backward:
@@ -138,10 +117,6 @@ def _reachable(answer: Signal, image: Signal) -> Signal:
     return (
         answer if answer.x.requires_grad else answer.replace(answer.x + 0.0 * image.x.flatten(1).sum(1, keepdim=True))
     )
-
-
-def _changes(given: Signal, image: Signal) -> bool:
-    return bool((given.x.detach() != image.x.detach()).any())
 
 
 def _cross(node: Node, leaving: Signal) -> Signal:

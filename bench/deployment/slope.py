@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -39,23 +40,22 @@ class Slope:
 
 
 def slope(passage: Passage) -> Slope:
-    """Return how one node's derivative with respect to its first input compares with finite differences."""
+    """Return how one node's derivative with respect to its inputs compares with finite differences."""
     # Off the ends of the box, where clamping bends everything, and without flat areas, where every pixel is a tie.
-    image = passage.inputs[0].x.detach()
-    x = 0.25 + 0.5 * image + 0.3 * _noise(image, 0)
-    leaf = x.clone().requires_grad_(True)
-    output = _through(passage, leaf)
+    given = [signal.x.detach() for signal in passage.inputs]
+    x = [0.25 + 0.5 * image + 0.3 * _noise(image, 0) for image in given]
+    leaves = [image.clone().requires_grad_(True) for image in x]
+    output = _through(passage, leaves)
     connected = output.requires_grad
-    finite = True
     weight = _noise(output, 1).sign()
-    gradient = torch.zeros_like(x)
+    gradients: Sequence[Tensor] = [torch.zeros_like(image) for image in x]
     if connected:
-        (found,) = torch.autograd.grad((weight * output).sum(), leaf, allow_unused=True)
-        connected = found is not None
-        gradient = found if found is not None else gradient
-        finite = bool(torch.isfinite(gradient).all())
-    directions = [_noise(x, 2 + number).sign() for number in range(DIRECTIONS)]
-    analytic = torch.stack([(gradient.double() * direction).flatten(1).sum(1) for direction in directions])
+        found = torch.autograd.grad((weight * output).sum(), leaves, allow_unused=True)
+        connected = any(gradient is not None for gradient in found)
+        gradients = [z if gradient is None else gradient for z, gradient in zip(gradients, found, strict=True)]
+    finite = all(bool(torch.isfinite(gradient).all()) for gradient in gradients)
+    directions = [[_noise(image, 2 + number).sign() for image in x] for number in range(DIRECTIONS)]
+    analytic = torch.stack([_along(gradients, direction) for direction in directions])
     errors, differences = [], []
     for step in STEPS:
         numeric = torch.stack([_difference(passage, x, direction, weight, step) for direction in directions])
@@ -73,14 +73,24 @@ def slope(passage: Passage) -> Slope:
 
 
 @torch.no_grad()
-def _difference(passage: Passage, x: Tensor, direction: Tensor, weight: Tensor, step: float) -> Tensor:
-    ahead, behind = _through(passage, x + step * direction), _through(passage, x - step * direction)
+def _difference(
+    passage: Passage, x: Sequence[Tensor], direction: Sequence[Tensor], weight: Tensor, step: float
+) -> Tensor:
+    ahead, behind = (
+        _through(passage, [image + sign * step * moved for image, moved in zip(x, direction, strict=True)])
+        for sign in (1, -1)
+    )
     return (weight.double() * (ahead.double() - behind.double())).flatten(1).sum(1) / (2 * step)
 
 
-def _through(passage: Passage, x: Tensor) -> Tensor:
-    first: Signal = passage.inputs[0].replace(x)
-    return run_node(passage.node, (first, *passage.inputs[1:])).x
+def _through(passage: Passage, x: Sequence[Tensor]) -> Tensor:
+    moved: tuple[Signal, ...] = tuple(s.replace(image) for s, image in zip(passage.inputs, x, strict=True))
+    return run_node(passage.node, moved).x
+
+
+def _along(gradients: Sequence[Tensor], direction: Sequence[Tensor]) -> Tensor:
+    parts = [(g.double() * d).flatten(1).sum(1) for g, d in zip(gradients, direction, strict=True)]
+    return torch.stack(parts).sum(0)
 
 
 def _noise(like: Tensor, seed: int) -> Tensor:

@@ -50,7 +50,7 @@ def write(records: list[Record], out: Path, *, html: bool, command: str, cache: 
         "cells.csv": as_csv(every),
         "cells.json": as_json(every),
         "cells.md": _cells_markdown(every),
-        "gates.csv": _csv(judged),
+        "gates.csv": as_csv(judged),
         "records.jsonl": "".join(_line(record) for record in records),
     }
     if len(detectors):

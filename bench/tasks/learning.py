@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from bench.attack.fidelity import fidelity
+from bench.attack.ways import transforming
 from bench.data.cards import card_path, read_fit_card
 from bench.data.weights import load_weights
 from bench.deployment import Draws, FitContext, FitResult, Pool, Signal
@@ -103,7 +104,7 @@ def inspect_deployment(spec: Mapping[str, Any], store: Store) -> Outcome:
     Notes
     -----
     Runs on other draws show whether it is random; finite differences, whether its stages' derivatives are true; changes
-    of ``radius``, whether its surrogates move as the stages do.
+    of ``radius``, whether its surrogates move as the stages do. ``views`` counts the nodes that give logits.
     """
     deployment = deployment_of(store, spec["deployment"])
     stored = store.read(spec["images"])
@@ -116,7 +117,8 @@ def inspect_deployment(spec: Mapping[str, Any], store: Store) -> Outcome:
         raise ContractViolation(f"The deployment gave logits {tuple(answers[0].shape)}; expected {(count, classes)}.")
     if not bool(torch.isfinite(answers[0]).all()):
         raise ContractViolation("The deployment gave logits that are not finite on clean images.")
-    passages, _ = trace(deployment, Signal(x[:LOOKED_AT], Draws.of("probe", 0, names[:LOOKED_AT])))
+    probed = Signal(x[:LOOKED_AT], Draws.of("probe", 0, names[:LOOKED_AT]))
+    passages, _ = trace(deployment, probed)
     return Outcome(
         meta={
             "randomised": deployment.randomised,
@@ -125,6 +127,9 @@ def inspect_deployment(spec: Mapping[str, Any], store: Store) -> Outcome:
             "difference": max(float((answers[0] - other).abs().max()) for other in answers[1:]),
             "derivatives": {p.node.name: _derivative(p) for p in passages if p.node.stage.differentiable},
             "surrogates": {p.node.name: found for p in passages if (found := fidelity(p, spec["radius"]))},
+            "transforms": bool(transforming(passages, probed)),
+            "views": sum(p.output.x.shape == (len(probed), classes) for p in passages),
+            "detects": "score" in passages[-1].output.side,
             "facts": {name: value for node in deployment.nodes for name, value in node.stage.facts.items()},
         }
     )

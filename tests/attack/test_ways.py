@@ -8,6 +8,7 @@ from torch import nn
 
 from bench.attack import Surface, mimic, ways
 from bench.deployment import Capture, Classify, Deployment, Draws, Join, Node, Signal, Stage
+from bench.deployment.passage import trace
 
 
 class Sum(nn.Module):
@@ -75,9 +76,9 @@ def test_each_way_answers_exactly_and_has_its_own_derivative(way, progress, slop
 
 
 def test_the_ways_that_differ() -> None:
-    traits = {"differentiable": False, "surrogates": ["identity", "soft"], "transforms": True}
+    traits = {"differentiable": False, "surrogates": {"a": ["identity", "soft"], "b": ["soft"]}, "transforms": True}
     assert ways.ways(traits) == ("straight-through", "surrogate:soft", "identity", "learned")
-    assert ways.ways({**traits, "differentiable": True, "surrogates": []}) == ("as-it-is", "identity", "learned")
+    assert ways.ways({**traits, "differentiable": True, "surrogates": {}}) == ("as-it-is", "identity", "learned")
     assert ways.ways({**traits, "transforms": False, "differentiable": True}) == ("as-it-is",)
 
 
@@ -96,9 +97,9 @@ def graph() -> Deployment:
 
 def test_what_changes_an_image_is_what_is_learned() -> None:
     x = signal(images())
-    assert ways.transforming(graph(), ways.outputs(graph(), x), x) == ("doubled",)
+    assert ways.transforming(trace(graph(), x)[0], x) == ("doubled",)
     plain = Deployment.chain(Capture(), Classify(Sum()))
-    assert ways.transforming(plain, ways.outputs(plain, x), x) == ()
+    assert ways.transforming(trace(plain, x)[0], x) == ()
     assert mimic.learn(plain, torch.zeros(8, 1, 4, 4, dtype=torch.uint8), epsilon=0.1, seed=0) == ({}, {})
 
 
