@@ -6,11 +6,10 @@ Some rest on what a defense declares, some on nothing that it says, so that a wr
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from torch import nn
 
-from bench.attack.surrogate import Backward, as_it_is, straight_through, substitute, usual
+from bench.attack.surrogate import Backward, as_it_is, stand_in_for, straight_through, substitute, usual
 from bench.deployment import Deployment, Join, Node, Signal
 from bench.deployment.deployment import run_node
 from bench.deployment.passage import Passage
@@ -19,23 +18,24 @@ OWN, USUAL, IDENTITY, LEARNED = "as-it-is", "straight-through", "identity", "lea
 _OFFERED = "surrogate:"
 
 
-def ways(traits: Mapping[str, Any]) -> tuple[str, ...]:
+def ways(deployment: Deployment, passages: Sequence[Passage], image: Signal) -> tuple[str, ...]:
     """Return the names of all ways through a deployment that differ, the usual one first.
 
     Parameters
     ----------
-    traits : "differentiable"; "surrogates", node -> the names that its stage offers; "transforms", whether some stage
-        changes an image into another one
+    passages : of all nodes, for ``image``
 
     Notes
     -----
-    An undefended model has one way. What leaves images as they are has no stand-in.
+    An undefended model has one way: what leaves images as they are has no stand-in.
     """
-    first = OWN if traits["differentiable"] else USUAL
-    if not traits["transforms"]:
+    first = OWN if deployment.differentiable else USUAL
+    if not transforming(passages, image):
         return (first,)
-    names = dict.fromkeys(name for found in traits["surrogates"].values() for name in found if name != IDENTITY)
-    return (first, *(f"{_OFFERED}{name}" for name in names), IDENTITY, LEARNED)
+    names = dict.fromkeys(name for p in passages for name in p.node.stage.surrogates if name != IDENTITY)
+    taken = [stand_in_for(p.node.stage, p.output, p.inputs[0]) for p in passages if _from_image_to_image(p)]
+    everywhere = first == USUAL and all(name == IDENTITY for name in taken)
+    return (first, *(f"{_OFFERED}{name}" for name in names), *(() if everywhere else (IDENTITY,)), LEARNED)
 
 
 def backward(way: str, mimics: Mapping[str, nn.Module] | None = None) -> Backward | None:
@@ -62,7 +62,7 @@ def identity(deployment: Deployment, signal: Signal, progress: float = 1.0) -> S
 
     def apply(node: Node, inputs: tuple[Signal, ...]) -> Signal:
         exact = run_node(node, inputs)
-        if isinstance(node.stage, Join) or exact.x.shape != inputs[0].x.shape:
+        if not _from_image_to_image(Passage(node, inputs, exact)):
             return exact
         return exact.replace(substitute(exact.x, inputs[0].x))
 
@@ -110,6 +110,14 @@ def _learned(mimics: Mapping[str, nn.Module]) -> Backward:
         return _reachable(deployment.walk(signal, apply, _cross), signal)
 
     return through
+
+
+def _from_image_to_image(passage: Passage) -> bool:
+    """Whether a node gives another image of the same shape; what hands it on unchanged is no stage to stand in for."""
+    given, output = passage.inputs[0].x, passage.output.x
+    return (
+        not isinstance(passage.node.stage, Join) and output.shape == given.shape and not bool((output == given).all())
+    )
 
 
 def _reachable(answer: Signal, image: Signal) -> Signal:

@@ -93,11 +93,12 @@ class Asking:
 
     def _attack(self, assault: Assault) -> dict[str, Any]:
         """Return an attack as a record shows it."""
-        label = assault.chosen.label
+        label = assault.label
         if label not in self._attacks:
             entry = assault.entry
             self._attacks[label] = {
                 **asked(assault.chosen),
+                **({"label": label, "way": assault.way} if assault.way else {}),
                 "norm": entry.norm,
                 "access": entry.access,
                 "minimum_norm": entry.minimum_norm,

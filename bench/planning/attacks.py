@@ -45,6 +45,7 @@ class Assault:
     ----------
     level : of knowledge
     probe : the gate for whose sake it is run, "" for an attack that counts
+    way : to a gradient, one of ``bench.attack.ways``; "" for the usual one
     """
 
     chosen: Chosen
@@ -52,6 +53,12 @@ class Assault:
     point: ThreatPoint
     seed: int
     probe: str = ""
+    way: str = ""
+
+    @property
+    def label(self) -> str:
+        """Return the attack as a reader sees it, with its way where it is not the usual one."""
+        return f"{self.chosen.label} via {self.way.rpartition(':')[2]}" if self.way else self.chosen.label
 
     @property
     def entry(self) -> Attack:
@@ -102,11 +109,31 @@ def levels(attack: Attack, subject: Subject, spec: RunSpecification) -> Iterator
         wanted = not spec.knowledge or level in spec.knowledge or attack.control
         # Where nothing is defended, the twin is the deployment itself.
         doubled = level == "oblivious" and subject.entry.baseline and attack.access == "gradient"
-        if level in LEVELS[attack.access] and wanted and not doubled:
+        blind = bool(attack.wants) and level != "adaptive"
+        if level in LEVELS[attack.access] and wanted and not doubled and not blind:
             yield level
 
 
-def surface(attack: Attack, level: str, traits: Mapping[str, Any], spec: RunSpecification) -> dict[str, Any]:
+def offers(traits: Mapping[str, Any], attack: Attack) -> bool:
+    """Return whether a deployment has what an attack wants."""
+    has: Mapping[str, bool] = {"": True, "views": traits["views"] > 1, "detector": traits["detects"]}
+    return has[attack.wants]
+
+
+def other_ways(attack: Attack, point: ThreatPoint, traits: Mapping[str, Any], spec: RunSpecification) -> Sequence[str]:
+    """Return the ways to a gradient in which an adaptive attack is run beside the usual one.
+
+    Notes
+    -----
+    Under the quick budget at the headline threat alone.
+    """
+    ways: Sequence[str] = traits["ways"]
+    return ways[1:] if attack.explores and (point.headline or spec.budget != "quick") else ()
+
+
+def surface(
+    attack: Attack, level: str, traits: Mapping[str, Any], spec: RunSpecification, way: str = ""
+) -> dict[str, Any]:
     """Return what the attacker sees; equal descriptions on one deployment are one and the same surface.
 
     Parameters
@@ -116,13 +143,13 @@ def surface(attack: Attack, level: str, traits: Mapping[str, Any], spec: RunSpec
     adaptive = level == "adaptive"
     backward = "none"
     if attack.access == "gradient":
-        backward = "straight-through" if adaptive and not traits["differentiable"] else "as-it-is"
+        backward = way or ("straight-through" if adaptive and not traits["differentiable"] else "as-it-is")
     expectation = spec.expectation if adaptive and traits["randomised"] else 1
     seen = (
         "black-box"
         if backward == "none"
         else "adaptive"
-        if backward == "straight-through" or expectation > 1
+        if backward == "straight-through" or expectation > 1 or way or attack.wants
         else "white-box"
     )
     access = "score" if attack.access == "none" else attack.access

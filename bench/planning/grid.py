@@ -6,10 +6,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.planning.asking import Asking
-from bench.planning.attacks import Assault, ThreatPoint, attacks_under, excuse, levels, reached, threat_points
+from bench.planning.attacks import (
+    Assault,
+    ThreatPoint,
+    attacks_under,
+    excuse,
+    levels,
+    offers,
+    other_ways,
+    reached,
+    threat_points,
+)
 from bench.planning.subjects import Inspected, Subject
 from bench.planning.task import Task
-from bench.planning.work import Work
+from bench.planning.work import LEARNED, Work
 from bench.plugins.entries import Attack
 from bench.plugins.selection import Chosen
 
@@ -123,8 +133,13 @@ class Grid:
     def _assaults(self, chosen: Chosen, judged: Inspected, point: ThreatPoint, seed: int) -> Iterator[Assault]:
         entry = chosen.found.entry
         assert isinstance(entry, Attack)
+        if not offers(judged.traits, entry):
+            return
         for level in levels(entry, judged.subject, self.spec):
             yield Assault(chosen, level, point, seed)
+            if level == "adaptive":
+                for way in other_ways(entry, point, judged.traits, self.spec):
+                    yield Assault(chosen, level, point, seed, way=way)
 
     def _skip(self, judged: Inspected, assault: Assault, reason: str) -> None:
         cell = self.asking.attack(judged.subject, judged.traits, assault, 0, status="skipped", reason=reason)
@@ -135,7 +150,8 @@ class Grid:
         count = min(self.count, settings.samples or self.count, most or self.count)
         clean = self._added(work.clean(judged, assault.seed, count))
         pairs = work.attack(judged, assault, settings, count)
-        self._added([task for pair in pairs for task in pair])
+        mimic = [work.mimic(judged)] if assault.way == LEARNED else []
+        self._added([*mimic, *(task for pair in pairs for task in pair)])
         made = _made_of(
             judged.subject,
             clean=clean,

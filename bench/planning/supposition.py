@@ -17,6 +17,9 @@ _SUPPOSED: Final[Mapping[str, Any]] = MappingProxyType(
         "train_fingerprint": "not read yet",
         "randomised": False,
         "differentiable": False,
+        "ways": ("straight-through",),
+        "views": 1,
+        "detects": False,
     }
 )
 

@@ -14,6 +14,7 @@ from bench.plugins.entries import Settings
 from bench.plugins.selection import Chosen
 
 TIMED_IMAGES = 1000
+LEARNED = "learned"  # the way to a gradient that needs a task of its own
 REPEATED = 2  # images on which an attack of the ladder is run again, for the gate that asks whether it repeats
 
 
@@ -90,6 +91,19 @@ class Work:
             exclusive=True,
         )
 
+    def mimic(self, attacked: Inspected) -> Task:
+        """Return what teaches an attacker the surrogates that no author declares."""
+        subject = attacked.subject
+        radius, seed = subject.inspect.spec["radius"], self.spec.training_seed
+        return make_task(
+            "mimic",
+            f"learn surrogates of {subject.chosen.label}",
+            {"deployment": subject.deployment, "data": subject.fit.spec["data"], "radius": radius, "seed": seed},
+            {"fit": subject.key, "radius": radius, "seed": seed},
+            needs=subject.needs,
+            seconds=20.0,
+        )
+
     def _craft(
         self,
         attacked: Inspected,
@@ -100,15 +114,17 @@ class Work:
         standing: Task | None,
     ) -> Task:
         chosen, entry, subject = assault.chosen, assault.entry, attacked.subject
-        seen = surface(entry, assault.level, attacked.traits, self.spec)
+        seen = surface(entry, assault.level, attacked.traits, self.spec, assault.way)
+        mimic = self.mimic(attacked).key if assault.way == LEARNED else ""
         parameters = {**dict(chosen.parameters), **{k: v for k, v in settings.parameters if k not in chosen.given}}
         repeat = REPEATED if entry.core and block[0] == 0 else 0
         return make_task(
             "craft",
-            f"{chosen.label} on {subject.chosen.label} ({seen['knowledge']}), images {block[0]}-{block[1] - 1}",
+            f"{assault.label} on {subject.chosen.label} ({seen['knowledge']}), images {block[0]}-{block[1] - 1}",
             {
                 "attack": {"name": entry.name, "factory": entry.factory, "parameters": parameters},
                 "surface": seen,
+                "mimic": mimic,
                 "deployment": subject.deployment,
                 "threat": aim.as_dict(),
                 "block": block,
@@ -123,6 +139,7 @@ class Work:
             {
                 "attack": {**identity(chosen), "parameters": parameters},
                 "surface": seen,
+                **({"mimic": mimic} if mimic else {}),
                 "fit": subject.key,
                 "threat": aim.as_dict(),
                 "block": block,
@@ -134,6 +151,7 @@ class Work:
             needs=(
                 *subject.needs,
                 *((standing.key,) if standing else ()),
+                *((mimic,) if mimic else ()),
                 self.data.images.key,
                 self.data.labels.key,
             ),

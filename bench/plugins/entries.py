@@ -101,6 +101,9 @@ class Attack(Entry):
     core : its place on the fixed ladder of a threat ("fgsm", "pgd-ce", "apgd-dlr", "square"), else ""
     control : checks the harness ("null", "noise"); listed beside the attacks, never part of the worst case
     classes : fewest classes it works with
+    explores : an adaptive attacker runs it in every way to a gradient that there is, see ``bench.attack.ways``
+    wants : what a deployment must have to be attacked by it: several nodes that give logits, or a detector; "" for
+        nothing. It looks inside, so it is run at adaptive knowledge alone
     separable : the result for an image does not depend on the others of its block
     """
 
@@ -112,6 +115,8 @@ class Attack(Entry):
     separable: bool = True
     classes: int = 2
     default: bool = True
+    explores: bool = False
+    wants: Literal["", "views", "detector"] = ""
     quick: Settings = Settings()
     standard: Settings = Settings()
 

@@ -17,12 +17,13 @@ FUNCTIONS: Final[Mapping[str, str]] = {
     "train": "bench.tasks.learning:train_network",
     "fit": "bench.tasks.learning:fit_defense",
     "inspect": "bench.tasks.learning:inspect_deployment",
+    "mimic": "bench.tasks.attacking:learn_surrogates",
     "craft": "bench.tasks.attacking:craft",
     "evaluate": "bench.tasks.evaluating:evaluate",
     "profile": "bench.tasks.profiling:profile",
 }
 _COMPILER: Final = ("torch._dynamo", "torch._inductor.config")  # torch imports it at an optimiser's first step
-BEFOREHAND: Final[Mapping[str, tuple[str, ...]]] = {"train": _COMPILER, "fit": _COMPILER}
+BEFOREHAND: Final[Mapping[str, tuple[str, ...]]] = {"train": _COMPILER, "fit": _COMPILER, "mimic": _COMPILER}
 
 
 def function(kind: str) -> Callable[[Mapping[str, Any], Store], Outcome]:

@@ -10,17 +10,25 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.attack import Attack, Batch, Surface, Threat
+from bench.attack import Attack, Batch, Surface, Threat, mimic, ways
 from bench.attack.path import Path
-from bench.attack.surrogate import as_it_is, straight_through
 from bench.deployment import Draws, Signal
 from bench.errors import ContractViolation
 from bench.store import Store
 from bench.tasks.answering import judged_images, streams
-from bench.tasks.building import deployment_of, images_of, implementation, labels_of
+from bench.tasks.building import deployment_of, images_of, implementation, labels_of, pools_of
 from bench.tasks.outcome import Outcome
 
-BACKWARDS = {"as-it-is": as_it_is, "straight-through": straight_through, "none": None}
+TAUGHT_ON = 1024  # training images, eight times each under noise
+
+
+def learn_surrogates(spec: Mapping[str, Any], store: Store) -> Outcome:
+    """Return networks that foretell what a deployment hands to its classifier, and how well they do."""
+    deployment = deployment_of(store, spec["deployment"])
+    pool = pools_of(spec["data"])["train"]
+    taught, fidelity = mimic.learn(deployment, pool.x[:TAUGHT_ON], epsilon=spec["radius"], seed=spec["seed"])
+    tensors = {f"{node}/{name}": t.numpy() for node, net in taught.items() for name, t in net.state_dict().items()}
+    return Outcome(tensors=tensors or {"_empty": np.zeros(1, np.float32)}, meta={"fidelity": fidelity})
 
 
 def craft(spec: Mapping[str, Any], store: Store) -> Outcome:
@@ -45,6 +53,8 @@ def craft(spec: Mapping[str, Any], store: Store) -> Outcome:
     block = blake2b(b"".join(digests), digest_size=8).digest()
     name = spec["attack"]["name"]
     deployment = deployment_of(store, spec["deployment"])
+    mimics = mimic.load(store.read_torch(spec["mimic"]).tensors) if spec["mimic"] else None
+    backward = ways.backward(described["backward"], mimics)
     rows = torch.nonzero(tried).flatten()
     path = Path(x[rows], y[rows], threat)
 
@@ -55,7 +65,7 @@ def craft(spec: Mapping[str, Any], store: Store) -> Outcome:
             access=described["access"],
             shape=tuple(spec["deployment"]["network"]["shape"]),
             classes=spec["deployment"]["network"]["classes"],
-            backward=BACKWARDS[described["backward"]],
+            backward=backward,
             expectation=described["expectation"],
             starts=starts,
             seed=spec["seed"],
@@ -77,6 +87,9 @@ def craft(spec: Mapping[str, Any], store: Store) -> Outcome:
         _check(result.x_adv, x[rows], threat, (rows + first).tolist(), minimum_norm=spec["minimum_norm"])
         x_adv[rows] = result.x_adv.detach().float().clamp(0.0, 1.0)
         notes = result.notes
+        if spec["mimic"]:
+            learned = store.meta(spec["mimic"])["fidelity"]
+            notes = {**notes, "fidelity of learned surrogates": ", ".join(f"{n}: {c:.3f}" for n, c in learned.items())}
         realised, inside = judged_images(threat, x[rows], x_adv[rows])
         judged = torch.where(inside[:, None, None, None], realised, x[rows])
         with torch.no_grad():

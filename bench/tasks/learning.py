@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from bench.attack.fidelity import fidelity
-from bench.attack.ways import transforming
+from bench.attack.ways import ways
 from bench.data.cards import card_path, read_fit_card
 from bench.data.weights import load_weights
 from bench.deployment import Draws, FitContext, FitResult, Pool, Signal
@@ -127,7 +127,7 @@ def inspect_deployment(spec: Mapping[str, Any], store: Store) -> Outcome:
             "difference": max(float((answers[0] - other).abs().max()) for other in answers[1:]),
             "derivatives": {p.node.name: _derivative(p) for p in passages if p.node.stage.differentiable},
             "surrogates": {p.node.name: found for p in passages if (found := fidelity(p, spec["radius"]))},
-            "transforms": bool(transforming(passages, probed)),
+            "ways": list(ways(deployment, passages, probed)),
             "views": sum(p.output.x.shape == (len(probed), classes) for p in passages),
             "detects": "score" in passages[-1].output.side,
             "facts": {name: value for node in deployment.nodes for name, value in node.stage.facts.items()},

@@ -75,11 +75,34 @@ def test_each_way_answers_exactly_and_has_its_own_derivative(way, progress, slop
     torch.testing.assert_close(found, torch.full((4,), slope))
 
 
-def test_the_ways_that_differ() -> None:
-    traits = {"differentiable": False, "surrogates": {"a": ["identity", "soft"], "b": ["soft"]}, "transforms": True}
-    assert ways.ways(traits) == ("straight-through", "surrogate:soft", "identity", "learned")
-    assert ways.ways({**traits, "differentiable": True, "surrogates": {}}) == ("as-it-is", "identity", "learned")
-    assert ways.ways({**traits, "transforms": False, "differentiable": True}) == ("as-it-is",)
+class Rounded(Stage):
+    """Rounds, and says that it has no derivative."""
+
+    differentiable = False
+
+    def transform(self, x):
+        return torch.round(x.detach() * 3) / 3
+
+
+class Offering(Rounded):
+    @property
+    def surrogates(self):
+        return {"identity": lambda signal, progress: signal, "soft": lambda signal, progress: signal}
+
+
+@pytest.mark.parametrize(
+    ("stages", "expected"),
+    [
+        ((Capture(),), ("as-it-is",)),  # nothing to stand in for
+        ((Shattered(),), ("as-it-is", "surrogate:triple", "identity", "learned")),
+        ((Rounded(),), ("straight-through", "learned")),  # usual is the identity already
+        ((Offering(),), ("straight-through", "surrogate:soft", "learned")),
+        ((Shattered(), Rounded()), ("straight-through", "surrogate:triple", "identity", "learned")),
+    ],
+)
+def test_the_ways_that_differ(stages, expected) -> None:
+    deployment, x = Deployment.chain(*stages, Classify(Sum())), signal(images())
+    assert ways.ways(deployment, trace(deployment, x)[0], x) == expected
 
 
 def graph() -> Deployment:

@@ -150,9 +150,8 @@ def bare(root: Path, calls: Path) -> None:
     """Do the calls of ART one after the other, in this process, and write digests of what they gave."""
     import torch
 
-    from bench.attack import Batch, Surface, Threat
+    from bench.attack import Batch, Surface, Threat, ways
     from bench.deployment import Draws
-    from bench.tasks.attacking import BACKWARDS
     from bench.tasks.building import deployment_of, images_of, implementation, labels_of
 
     torch.set_num_threads(1)
@@ -177,7 +176,7 @@ def bare(root: Path, calls: Path) -> None:
             access=described["access"],
             shape=tuple(network["shape"]),
             classes=network["classes"],
-            backward=BACKWARDS[described["backward"]],
+            backward=ways.backward(described["backward"]),
             expectation=described["expectation"],
             starts=len(rows),
             seed=call["seed"],

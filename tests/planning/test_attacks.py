@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
 
 from bench.api import specification
 from bench.errors import UsageError
-from bench.planning.attacks import blocks, surface, threat_points
+from bench.planning.attacks import ThreatPoint, blocks, levels, offers, other_ways, surface, threat_points
 from bench.plugins.entries import Attack, Dataset, ThreatSpec
 
 SMOOTH = {"randomised": False, "differentiable": True}
@@ -47,6 +50,39 @@ def test_an_adaptive_attacker_uses_surrogates_and_averages_draws_where_there_is_
     }
     assert surface(attack("gradient"), "white-box", RANDOM_STEP, spec)["expectation"] == 1
     assert surface(attack("score"), "adaptive", RANDOM_STEP, spec)["backward"] == "none"
+
+
+def test_an_attack_that_explores_goes_the_other_ways_under_the_headline_and_under_all_threats_with_time():
+    traits = {**RANDOM_STEP, "ways": ["straight-through", "identity", "learned"]}
+    explorer = replace(attack("gradient"), explores=True)
+    headline, other = (ThreatPoint(norm="linf", epsilon=e, headline=e == 0.3) for e in (0.3, 0.1))
+    quick, standard = specification(), specification(budget="standard")
+    assert list(other_ways(explorer, headline, traits, quick)) == ["identity", "learned"]
+    assert list(other_ways(explorer, other, traits, quick)) == []
+    assert list(other_ways(explorer, other, traits, standard)) == ["identity", "learned"]
+    assert list(other_ways(attack("gradient"), headline, traits, standard)) == []
+    seen = surface(explorer, "adaptive", {**SMOOTH, "ways": traits["ways"]}, quick, "learned")
+    assert (seen["knowledge"], seen["backward"]) == ("adaptive", "learned")
+
+
+@pytest.mark.parametrize(
+    ("wants", "traits", "offered"),
+    [
+        ("", {"views": 1, "detects": False}, True),
+        ("views", {"views": 1, "detects": True}, False),
+        ("views", {"views": 2, "detects": False}, True),
+        ("detector", {"views": 2, "detects": False}, False),
+        ("detector", {"views": 1, "detects": True}, True),
+    ],
+)
+def test_an_attack_meets_only_deployments_that_have_what_it_wants_and_looks_inside(wants, traits, offered):
+    wanting = replace(attack("gradient"), wants=wants)
+    assert offers(traits, wanting) is offered
+    subject = SimpleNamespace(entry=SimpleNamespace(baseline=False))
+    expected = ["adaptive"] if wants else ["oblivious", "white-box", "adaptive"]
+    assert list(levels(wanting, subject, specification())) == expected
+    knowing = surface(wanting, "adaptive", {**SMOOTH, **traits}, specification())["knowledge"]
+    assert knowing == ("adaptive" if wants else "white-box")
 
 
 def test_the_headline_is_the_first_radius_of_the_first_threat():
