@@ -1,0 +1,1 @@
+"""Attacks of this suite's own, vectorised, on the deployment's surface."""

@@ -1,0 +1,112 @@
+"""The images that a search works on, and what it has found of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from bench.attack import Batch, Threat
+from bench.deployment import Draws
+from bench_native.losses import Objective
+from bench_native.panel import Panel
+
+LOOKS = 4  # answers averaged where the same image is not answered twice the same
+# Share of the largest logit by which a wrong class must lead: an answer is judged in another shape of call, whose
+# rounding differs in the last places.
+LEAD = 1e-4
+
+
+@dataclass(frozen=True)
+class Case:
+    """Images under attack.
+
+    Attributes
+    ----------
+    x, y, draws : as in ``bench.attack.Batch``
+    steady : bool, (B,), images that were answered twice the same, so that a wrong answer can be relied on; False where
+        nobody looked
+    worth : how far an answer is what the attacker wants: above zero where it is
+    """
+
+    panel: Panel
+    x: Tensor
+    y: Tensor
+    draws: Draws
+    threat: Threat
+    steady: Tensor
+    worth: Objective
+
+    @classmethod
+    def of(cls, panel: Panel, batch: Batch, threat: Threat, worth: Objective, *, look: bool) -> Case:
+        """Return the case of a whole batch; ``look`` asks about the clean images twice."""
+        steady = torch.zeros(len(batch.x), dtype=torch.bool)
+        if look:
+            steady = (panel.answers(batch.x) == panel.answers(batch.x)).all(1)
+        return cls(panel, batch.x, batch.y, batch.draws, threat, steady, worth)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def part(self, rows: Tensor, label: str) -> Case:
+        """Return the case of some of the images, with draws of its own."""
+        draws = self.draws[rows.tolist()].spawn(label)
+        return replace(self, x=self.x[rows], y=self.y[rows], draws=draws, steady=self.steady[rows])
+
+    def delivered(self, rows: Tensor, x_adv: Tensor) -> Tensor:
+        """Return what the surface says of candidates for some of the images as they would be delivered, (B, K).
+
+        In the domain uint8 a camera's grid may take back what a perturbation gained.
+        """
+        return self.panel.answers(self.threat.realise(self.x[rows], x_adv))
+
+    def fallen(self, rows: Tensor, x_adv: Tensor, answers: Tensor) -> Tensor:
+        """Return which candidates are answered wrongly for good, bool, (B,), so that their images may leave.
+
+        Parameters
+        ----------
+        answers : what the surface said of the candidates
+        """
+        wrong = self.steady[rows] & self.convincing(rows, answers)
+        if wrong.any():
+            wrong[wrong.clone()] = self.convincing(rows[wrong], self.delivered(rows[wrong], x_adv[wrong]))
+        return wrong
+
+    def convincing(self, rows: Tensor, answers: Tensor) -> Tensor:
+        """Return which answers are wrong by more than rounding, bool, (B,)."""
+        return self.worth(answers, self.y[rows]) > LEAD * answers.abs().amax(1)
+
+
+class Kept:
+    """The best that was found for each image, judged as it would be delivered.
+
+    Attributes
+    ----------
+    x_adv : float32, (B, C, H, W); the clean image where nothing was offered
+    worth : float32, (B,), the case's worth of the answers to them
+    broken : bool, (B,), answered wrongly for good
+    """
+
+    def __init__(self, case: Case) -> None:
+        self._case = case
+        self.x_adv = case.x.clone()
+        self.worth = torch.full((len(case),), -torch.inf)
+        self.broken = torch.zeros(len(case), dtype=torch.bool)
+
+    def standing(self) -> Tensor:
+        """Return the images that an attack may still gain from, int64, (n,)."""
+        return torch.nonzero(~self.broken).flatten()
+
+    def offer(self, rows: Tensor, x_adv: Tensor) -> Tensor:
+        """Keep candidates that are better than what is there; return which were, bool, (n,)."""
+        case = self._case
+        said = case.delivered(rows, x_adv)
+        if not bool(case.steady.all()):
+            said = torch.stack([said, *(case.delivered(rows, x_adv) for _ in range(LOOKS - 1))]).mean(0)
+        worth = case.worth(said, case.y[rows])
+        better = worth > self.worth[rows]
+        chosen = rows[better]
+        self.x_adv[chosen], self.worth[chosen] = x_adv[better], worth[better]
+        self.broken[rows] |= case.steady[rows] & case.convincing(rows, said)
+        return better

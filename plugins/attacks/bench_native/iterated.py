@@ -1,0 +1,123 @@
+"""FGSM, PGD and MIM: steps along the gradient of a loss, each brought back into the ball.
+
+Without random start each gives the images of the Adversarial Robustness Toolbox, to the bit but for the last places
+that ``bench_native.balls.settle`` mends.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from bench_native.balls import length, per_image, steepest, uniform, within
+from bench_native.case import Case, Kept
+from bench_native.losses import LOSSES, Objective
+from bench_native.search import Search, classes_for
+
+
+class Iterated(Search):
+    """Gradient steps of a fixed size.
+
+    Parameters
+    ----------
+    steps, step : how many, and their size as a share of epsilon
+    restarts : searches, each from a start of its own, the best image of all kept; 1 returns the last iterate
+    random_start : begin at a uniform point of the ball instead of the image
+    loss : "ce", "margin" or "dlr"
+    decay : of the momentum that gathers gradients divided by their L1 length; None for none (Dong et al. 2018,
+        equation 6)
+    early : images leave once they are answered wrongly for good: equal robust accuracy, fewer gradients, but x' that
+        transfer less to another network
+    """
+
+    def __init__(
+        self,
+        *,
+        steps: int,
+        step: float,
+        restarts: int = 1,
+        random_start: bool = False,
+        loss: str = "ce",
+        decay: float | None = None,
+        early: bool = False,
+    ) -> None:
+        self.steps, self.step, self.restarts, self.random_start = steps, step, restarts, random_start
+        self.loss, self.decay, self.early = loss, decay, early
+        self.looks = early or restarts > 1
+
+    def needs(self) -> int:
+        return classes_for(self.loss)
+
+    def search(self, case: Case, notes: dict[str, object]) -> Tensor:
+        if self.restarts == 1:
+            return self._once(case.part(torch.arange(len(case)), "start 0"))
+        kept = Kept(case)
+        for attempt in range(self.restarts):
+            rows = kept.standing()
+            if not len(rows):
+                break
+            kept.offer(rows, self._once(case.part(rows, f"start {attempt}")))
+        return kept.x_adv
+
+    def _once(self, case: Case) -> Tensor:
+        epsilon, norm = float(case.threat.epsilon), case.threat.norm
+        start = case.x
+        if self.random_start:
+            start = (case.x + uniform(case.draws, tuple(case.x.shape[1:]), epsilon, norm)).clamp(0.0, 1.0)
+        return ascend(
+            case,
+            start,
+            LOSSES[self.loss],
+            steps=self.steps,
+            size=self.step * epsilon,
+            decay=self.decay,
+            early=self.early,
+        )
+
+
+def ascend(
+    case: Case, start: Tensor, objective: Objective, *, steps: int, size: float, decay: float | None, early: bool
+) -> Tensor:
+    """Return where ``steps`` steps of length ``size`` lead, float32, (B, C, H, W).
+
+    Parameters
+    ----------
+    objective : is raised; gets what the case's panel answers, and the true labels
+    """
+    epsilon, norm = float(case.threat.epsilon), case.threat.norm
+    x_adv, rows = start.clone(), torch.arange(len(case))
+    gathered = torch.zeros_like(start)
+    for _ in range(steps):
+        found = case.panel.ascent(x_adv[rows], case.y[rows], objective)
+        gradient = found.gradient
+        if early:
+            stay = ~case.fallen(rows, x_adv[rows], found.answers)
+            rows, gradient = rows[stay], gradient[stay]
+            if not len(rows):
+                break
+        if decay is not None:
+            weight = length(gradient, "l1")
+            share = torch.where(weight == 0, weight, 1 / weight)
+            gathered[rows] = decay * gathered[rows] + gradient * per_image(share, gradient)
+            gradient = gathered[rows]
+        x = case.x[rows]
+        if norm == "l1":  # a value at the box's edge takes no further step outwards
+            free = torch.where(gradient > 0, x_adv[rows] < 1, x_adv[rows] > 0)
+            gradient = torch.where(free, gradient, 0.0)
+        x_adv[rows] = within(x, x_adv[rows] + size * steepest(gradient, norm), epsilon, norm)
+    return x_adv
+
+
+def fgsm(*, loss: str = "ce") -> Iterated:
+    """Return the fast gradient sign method: one step of epsilon."""
+    return Iterated(steps=1, step=1.0, loss=loss)
+
+
+def pgd(*, steps: int, step: float, restarts: int, random_start: bool, loss: str, early: bool) -> Iterated:
+    """Return projected gradient ascent."""
+    return Iterated(steps=steps, step=step, restarts=restarts, random_start=random_start, loss=loss, early=early)
+
+
+def mim(*, steps: int, step: float, decay: float, loss: str, early: bool) -> Iterated:
+    """Return the momentum iterative method."""
+    return Iterated(steps=steps, step=step, decay=decay, loss=loss, early=early)

@@ -1,0 +1,15 @@
+"""The native attacks; imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.plugins.entries import Attack
+from bench.plugins.hookspecs import hookimpl
+from bench_native import ascending, searching
+
+
+@hookimpl
+def bench_attacks() -> Sequence[Attack]:
+    """Return the workhorses, the minimum-norm attacks, SPSA and the ensemble."""
+    return [*ascending.ENTRIES, *searching.ENTRIES]

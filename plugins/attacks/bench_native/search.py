@@ -1,0 +1,69 @@
+"""What every native attack is: a search over a case, inside the suite's contract."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from bench.attack import AttackResult, Batch, Surface, Threat
+from bench.errors import Unavailable
+from bench_native.balls import settle
+from bench_native.case import Case
+from bench_native.losses import FEWEST_CLASSES, margin
+from bench_native.panel import Panel
+
+
+class Search(ABC):
+    """An attack that writes only ``search``.
+
+    Attributes
+    ----------
+    looks : asks about clean images twice first, to know whose wrong answers can be relied on
+    minimum_norm : may leave the ball of the threat
+    """
+
+    looks: bool = True
+    minimum_norm: bool = False
+
+    @abstractmethod
+    def search(self, case: Case, notes: dict[str, object]) -> Tensor:
+        """Return the best images found, float32, (B, C, H, W); what the record should know goes into ``notes``."""
+
+    def needs(self) -> int:
+        """Return the fewest classes with which the attack means something."""
+        return 2
+
+    def panel(self, surface: Surface) -> Panel:
+        """Return how the surface is asked; an attack that looks at more than logits overrides this, and ``worth``."""
+        return Panel(surface)
+
+    def worth(self, answers: Tensor, y: Tensor) -> Tensor:
+        """Return how far answers are what the attacker wants, (B,), above zero where they are: the margin."""
+        return margin(answers, y)
+
+    def run(self, surface: Surface, batch: Batch, threat: Threat) -> AttackResult:
+        """Return what the search found, inside the ball (but for a minimum-norm attack) and the box exactly.
+
+        Raises
+        ------
+        Unavailable : fewer classes than the loss needs, or a targeted threat
+        """
+        if threat.targeted:
+            raise Unavailable("The native attacks are offered untargeted only. Use an untargeted threat.")
+        if surface.classes < self.needs():
+            raise Unavailable(f"This attack needs at least {self.needs()} classes; there are {surface.classes}.")
+        if threat.epsilon == 0 and not self.minimum_norm:  # the ball holds nothing but the image
+            return AttackResult(batch.x.clone(), {"epsilon": 0.0})
+        panel, notes = self.panel(surface), dict[str, object]()
+        found = self.search(Case.of(panel, batch, threat, self.worth, look=self.looks), notes)
+        if not self.minimum_norm:
+            found = settle(batch.x, found, float(threat.epsilon), threat.norm)
+        told: Mapping[str, object] = {**notes, "padding": panel.padding}
+        return AttackResult(found, told)
+
+
+def classes_for(loss: str) -> int:
+    """Return the fewest classes that a loss of ``bench_native.losses.LOSSES`` works with."""
+    return FEWEST_CLASSES[loss]
