@@ -63,7 +63,7 @@ def _spsa(norm: Norm) -> Attack:
         norm=norm,
         access="score",
         default=False,
-        quick=quick(2.0, block=16, samples=16, steps=10, directions=32, step=0.25),
+        quick=quick(2.0, block=16, samples=16, steps=15, directions=64, step=0.25),
         standard=standard(300.0, samples=256, timeout_s=7200.0),
     )
 

@@ -42,7 +42,7 @@ class Strong(Search):
             for row in rows[better].tolist():
                 winner[row] = name
         for name in members:
-            notes[f"best {name}"] = winner.count(name)
+            notes[f"kept {name}"] = winner.count(name)
             notes[f"broken {name}"] = sum(w == name for w, b in zip(winner, kept.broken.tolist(), strict=True) if b)
         notes["budget"] = (
             f"apgd {self.steps} x {self.restarts} on two losses, {self.steps} x {self.targets} towards classes, "

@@ -1,0 +1,160 @@
+"""Each search on models whose answer is known."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from bench.attack import Threat
+from bench.deployment import Draws
+from bench_native.apgd import checkpoints
+from bench_native.case import Case
+from bench_native.losses import margin
+from bench_native.panel import Panel
+from bench_native.spsa import Spsa
+from bench_native.square import pair_of_bumps
+
+from .conftest import Linear, Victim, batch_of, make, surface_of
+
+DIGITS, GREY = (1, 32, 32), (1, 28, 28)
+Plane = tuple[Linear, Tensor, Tensor]
+
+
+@pytest.mark.parametrize(("norm", "dual"), [("linf", 1), ("l2", 2)])
+def test_fmn_finds_the_distance_to_a_plane_within_one_percent(norm: str, dual: int, linear: Plane) -> None:
+    network, x, y = linear
+    threat = Threat(norm=norm, epsilon=0.01, domain="float")  # type: ignore[arg-type]
+    surface = surface_of(network, GREY, classes=2)
+    found = make(f"fmn-{norm}").run(surface, batch_of(x, y), threat).x_adv
+    assert (network(found).argmax(1) != y).all()
+    ratio = threat.distance(x, found) / (network.z(x).abs().double() / network.w.double().norm(p=dual))
+    assert (ratio >= 1 - 1e-4).all(), "nothing is nearer than the plane; z is float32"
+    assert (ratio <= 1.01).all(), ratio.max()
+
+
+def test_fmn_gives_distances_of_what_a_camera_can_deliver(digits: Victim) -> None:
+    network, x, y = digits
+    threat = Threat(norm="l2", epsilon=0.8)
+    found = make("fmn-l2").run(surface_of(network, DIGITS), batch_of(x, y), threat)
+    assert torch.equal(torch.round(found.x_adv * 255) / 255, found.x_adv)
+    broken = (found.x_adv != x).flatten(1).any(1)
+    assert int(broken.sum()) == found.notes["found"] >= 95
+    assert (network(found.x_adv).argmax(1) != y)[broken].all()
+
+
+def test_the_smallest_perturbations_agree_with_the_attack_in_a_ball(digits: Victim) -> None:
+    """What FMN breaks within epsilon and what APGD breaks there are nearly the same images."""
+    network, x, y = digits
+    threat = Threat(norm="linf", epsilon=0.06, domain="float")
+    smallest = make("fmn-linf").run(surface_of(network, DIGITS), batch_of(x, y), threat).x_adv
+    attack = make("native-apgd-margin", steps=50, restarts=1)
+    within = attack.run(surface_of(network, DIGITS), batch_of(x, y), threat).x_adv
+    by_distance = (network(smallest).argmax(1) != y) & (threat.distance(x, smallest) <= 0.06)
+    in_ball = network(within).argmax(1) != y
+    assert 10 <= int(in_ball.sum()) <= 90
+    assert int((by_distance != in_ball).sum()) <= 3
+
+
+@pytest.mark.parametrize("name", ["native-pgd-linf", "native-apgd-ce", "native-apgd-margin"])
+def test_a_plane_is_crossed_exactly_where_the_ball_reaches_it(name: str, linear: Plane) -> None:
+    network, x, y = linear
+    threat = Threat(norm="linf", epsilon=0.01, domain="float")
+    found = make(name, steps=80).run(surface_of(network, GREY, classes=2), batch_of(x, y), threat).x_adv
+    reachable = network.z(x).abs() < 0.01 * network.w.abs().sum()
+    assert 10 <= int(reachable.sum()) <= 30
+    assert torch.equal(network(found).argmax(1) != y, reachable)
+
+
+def test_the_sparse_steps_at_l1_change_many_pixels_and_succeed(digits: Victim) -> None:
+    """ART's dense form moves one pixel until it meets the box."""
+    network, x, y = digits
+    threat = Threat(norm="l1", epsilon=25.0, domain="float")
+    found = make("native-pgd-l1").run(surface_of(network, DIGITS), batch_of(x, y), threat).x_adv
+    assert int((found != x).flatten(1).sum(1).min()) > 10
+    assert float((network(found).argmax(1) == y).double().mean()) < 0.5
+
+
+def test_checkpoints_are_those_of_the_paper() -> None:
+    """.22, .41, .57, .70, .80, .87, .93, .99 of 100 steps: Croce and Hein 2020, section 3.3, by hand."""
+    assert checkpoints(100) == [0, 22, 41, 57, 70, 80, 87, 93, 99]
+    assert checkpoints(5) == sorted(set(checkpoints(5)))
+
+
+def test_bumps_are_two_of_opposite_sign_and_of_length_one() -> None:
+    for side in (3, 5, 6):
+        bumps = pair_of_bumps(side)
+        assert bumps.shape == (side, side)
+        assert float(bumps.norm()) == pytest.approx(1, abs=1e-6)
+        assert (bumps[: side // 2] > 0).all()
+        assert (bumps[side // 2 :] < 0).all()
+
+
+@pytest.mark.parametrize(("name", "epsilon"), [("native-square-linf", 0.15), ("native-square-l2", 2.5)])
+def test_square_breaks_more_with_more_queries_and_asks_no_more_than_allowed(
+    name: str, epsilon: float, digits: Victim
+) -> None:
+    network, x, y = digits
+    threat = Threat(norm="l2" if "l2" in name else "linf", epsilon=epsilon, domain="float")
+    broken = []
+    for steps in (1, 20, 300):
+        surface = surface_of(network, DIGITS, "score")
+        found = make(name, steps=steps).run(surface, batch_of(x[:32], y[:32]), threat)
+        broken.append(int((network(found.x_adv).argmax(1) != y[:32]).sum()))
+        padding = found.notes["padding"]
+        assert isinstance(padding, int)
+        assert surface.queries.forward - padding <= 32 * (steps + 2), "two looks first"
+    assert broken[0] < broken[1] < broken[2]
+
+
+def test_the_estimated_gradient_points_along_the_true_one(digits: Victim) -> None:
+    network, x, y = digits
+    panel = Panel(surface_of(network, DIGITS))
+    case = Case.of(panel, batch_of(x[:2], y[:2]), Threat(norm="linf", epsilon=0.1), margin, look=False)
+    search = Spsa(steps=1, step=0.1, directions=2048, width=0.001, loss="margin")
+    estimate = search._estimate(case, case.x[1], 1, 1)
+    true = panel.ascent(case.x, case.y, margin).gradient[1]
+    inner = (case.x[1] > 0.01) & (case.x[1] < 0.99)  # at the box's edge one side is cut off
+    assert float(torch.cosine_similarity(estimate[inner], true[inner], dim=0)) > 0.7
+
+
+def test_spsa_breaks_images_without_gradients(digits: Victim) -> None:
+    network, x, y = digits
+    surface = surface_of(network, DIGITS, "score")
+    threat = Threat(norm="linf", epsilon=0.12)
+    found = make("spsa", steps=15, directions=64, step=0.25).run(surface, batch_of(x[:12], y[:12]), threat).x_adv
+    assert int((network(found).argmax(1) != y[:12]).sum()) >= 6
+    assert surface.queries.gradient == 0
+
+
+def test_restarts_only_break_more(digits: Victim) -> None:
+    network, x, y = digits
+    threat = Threat(norm="linf", epsilon=0.06)
+    right = []
+    for restarts in (1, 4):
+        attack = make("native-pgd-linf", restarts=restarts, steps=5, step=0.3)
+        found = attack.run(surface_of(network, DIGITS), batch_of(x, y), threat).x_adv
+        right.append(network(threat.realise(x, found)).argmax(1) == y)
+    assert int(right[1].sum()) < int(right[0].sum())
+
+
+def test_early_leaving_keeps_the_outcome_and_spends_fewer_gradients(digits: Victim) -> None:
+    network, x, y = digits
+    threat, spent, right = Threat(norm="linf", epsilon=0.1), [], []
+    for early in (False, True):
+        surface = surface_of(network, DIGITS)
+        attack = make("native-pgd-linf", random_start=False, early=early)
+        found = attack.run(surface, batch_of(x, y), threat).x_adv
+        right.append(network(threat.realise(x, found)).argmax(1) == y)
+        spent.append(surface.queries.gradient)
+    assert torch.equal(right[0], right[1])
+    assert spent[1] < 0.8 * spent[0]
+
+
+def test_draws_are_named_by_the_image_and_the_attack_asks_for_no_others(digits: Victim) -> None:
+    network, x, y = digits
+    threat = Threat(norm="linf", epsilon=0.06)
+    batch = batch_of(x[:8], y[:8])
+    renamed = type(batch)(batch.x, batch.y, Draws.of("craft", 1, [b"%d" % i for i in range(8)]), batch.seed)
+    found = [make("native-pgd-linf").run(surface_of(network, DIGITS), b, threat).x_adv for b in (batch, renamed)]
+    assert not torch.equal(found[0], found[1])
