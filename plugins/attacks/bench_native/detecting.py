@@ -1,0 +1,67 @@
+"""Entries of the attacks on a classifier and its detector together."""
+
+from __future__ import annotations
+
+from bench.plugins.entries import Attack, Norm, Settings
+from bench.plugins.parameters import Parameter, Value
+from bench_native.declared import integer, number, standard, suffixed
+
+# The specification of Defed, section 8: at least 5 starts, 200 steps, the top 3 of the wrong classes.
+_SAID = "after Carlini and Wagner 2017; ours"
+_QUICK: tuple[tuple[str, Value], ...] = (("steps", 20), ("step", 0.1), ("restarts", 1), ("targets", 1))
+_WEIGHTS = Parameter(
+    name="weights", type=str, default="0.1+1+10", help="of the score beside the margin, each a search of its own (ours)"
+)
+_NORMS: tuple[Norm, ...] = ("linf", "l2")
+
+
+def _aware(name: str, norm: Norm, summary: str, source: str, *, weighted: bool = False) -> Attack:
+    return Attack(
+        name=suffixed(name, norm),
+        family="detector-aware",
+        factory=f"bench_native.aware:{''.join(word.title() for word in name.split('-'))}",
+        summary=summary,
+        source=source,
+        parameters=(
+            integer("steps", 200, f"steps of a search ({_SAID})"),
+            number("step", 0.02, f"step size as a share of epsilon ({_SAID})", minimum=1e-4),
+            integer("restarts", 5, f"random starts for each class ({_SAID})"),
+            integer("targets", 3, f"wrong classes tried, most likely first ({_SAID})"),
+            *((_WEIGHTS,) if weighted else ()),
+        ),
+        norm=norm,
+        access="gradient",
+        explores=True,
+        wants="views" if name == "joint-margin" else "detector",
+        quick=Settings(
+            parameters=(*_QUICK, *((("weights", "1"),) if weighted else ())), block=64, seconds=8.0, timeout_s=900.0
+        ),
+        standard=standard(400.0, timeout_s=6 * 3600.0),
+    )
+
+
+ENTRIES: tuple[Attack, ...] = tuple(
+    entry
+    for norm in _NORMS
+    for entry in (
+        _aware(
+            "joint-margin",
+            norm,
+            "All views of an image are led to one wrong class, so that none differs from the answer.",
+            "Carlini and Wagner, arXiv 1711.08478; Tramer et al., NeurIPS 2020, arXiv 2002.08347",
+        ),
+        _aware(
+            "evade",
+            norm,
+            "A wrong class, and a score under the threshold, in one loss of several weights.",
+            "Carlini and Wagner, AISec 2017, arXiv 1705.07263",
+            weighted=True,
+        ),
+        _aware(
+            "alternate",
+            norm,
+            "Steps for the class and for the score in turn, each across the other's gradient.",
+            "Bryniarski et al., ICLR 2022, arXiv 2106.15023",
+        ),
+    )
+)

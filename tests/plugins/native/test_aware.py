@@ -1,0 +1,123 @@
+"""Attacks on a classifier and its detector together."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bench.attack import Batch, Surface, Threat, ways
+from bench.conformance import workbench
+from bench.deployment import Capture, Classify, Deployment, Draws, Join, Node, Signal, Stage
+
+from .conftest import make
+
+EPSILON = 0.2
+THRESHOLD = 2.0  # of the cross-entropy, nats
+FEW = {"steps": 40, "step": 0.1, "restarts": 1, "targets": 2}
+
+
+class Blur(Stage):
+    def transform(self, x: Tensor) -> Tensor:
+        return F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, 1)
+
+
+class Disagreement(Join):
+    """Refuses what the blurred view answers otherwise."""
+
+    def __init__(self, *, refuses: bool) -> None:
+        super().__init__()
+        self.refuses = refuses
+
+    def combine(self, *signals: Signal) -> Signal:
+        answer, view = signals
+        score = F.cross_entropy(view.x, answer.x.argmax(1), reduction="none") - THRESHOLD
+        more = {"rejected": score > 0} if self.refuses else {}
+        return answer.replace(score=score, **more)
+
+
+def defended(*, refuses: bool = True) -> Deployment:
+    classify = Classify(workbench.trained_network())
+    return Deployment(
+        [
+            Node("capture", Capture()),
+            Node("answer", classify, ("capture",)),
+            Node("blurred", Blur(), ("capture",)),
+            Node("view", classify, ("blurred",)),
+            Node("decide", Disagreement(refuses=refuses), ("answer", "view")),
+        ]
+    )
+
+
+def surface(deployment: Deployment, knowledge: str = "adaptive") -> Surface:
+    return Surface(
+        deployment,
+        knowledge=knowledge,  # type: ignore[arg-type]
+        access="gradient",
+        shape=workbench.DIGITS,
+        classes=workbench.CLASSES,
+        backward=ways.backward("as-it-is"),
+    )
+
+
+def batch(count: int = 24) -> Batch:
+    """Images that are answered rightly and accepted."""
+    x, y = workbench.held_out(96)
+    said = defended()(workbench.signal(x))
+    right = ((said.x.argmax(1) == y) & ~said.side["rejected"]).nonzero().flatten()[:count]
+    names = [b"%d" % i for i in right.tolist()]
+    return Batch(x[right], y[right], Draws.of("craft", 0, names), 0)
+
+
+def won(deployment: Deployment, x: Tensor, y: Tensor) -> Tensor:
+    said = deployment(workbench.signal(x))
+    return (said.x.argmax(1) != y) & ~said.side.get("rejected", torch.zeros(len(y), dtype=torch.bool))
+
+
+THREAT = Threat(norm="linf", epsilon=EPSILON)
+
+
+def shares(names: tuple[str, ...], *, refuses: bool = True) -> dict[str, float]:
+    given, deployment, found = batch(), defended(refuses=refuses), {}
+    for name in names:
+        more = {"weights": "1"} if name == "evade" else {}
+        attack = make(name, **FEW, **more) if name != "native-pgd-linf" else make(name, steps=40, step=0.1)
+        x_adv = attack.run(surface(deployment), given, THREAT).x_adv
+        assert bool(THREAT.contains(given.x, x_adv).all())
+        found[name] = float(won(deployment, x_adv, given.y).float().mean())
+    return found
+
+
+def test_an_attacker_who_looks_at_the_score_wins_where_one_who_does_not_is_refused() -> None:
+    found = shares(("native-pgd-linf", "joint-margin", "evade", "alternate"))
+    assert found["native-pgd-linf"] < 0.6  # wrong, and refused
+    for name in ("joint-margin", "evade", "alternate"):
+        assert found[name] > found["native-pgd-linf"] + 0.25, found
+
+
+def test_where_nothing_is_refused_a_wrong_answer_is_enough() -> None:
+    assert shares(("evade",), refuses=False)["evade"] > 0.9
+
+
+def test_an_image_does_not_depend_on_those_beside_it() -> None:
+    given = batch(6)
+    attack = make("evade", **{**FEW, "steps": 5}, weights="1")
+    whole = attack.run(surface(defended()), given, THREAT).x_adv
+    few = Batch(given.x[2:4], given.y[2:4], given.draws[2:4], 0)
+    torch.testing.assert_close(attack.run(surface(defended()), few, THREAT).x_adv, whole[2:4], rtol=0, atol=0)
+
+
+def test_they_look_inside_and_are_told_where_they_may_not() -> None:
+    with pytest.raises(PermissionError, match="answers only"):
+        make("joint-margin", **FEW).run(surface(defended(), "white-box"), batch(2), THREAT)
+
+
+def test_orthogonal_steps_leave_the_other_loss_alone_to_first_order() -> None:
+    from bench_native.aware import _across
+
+    wanted, other = torch.randn(2, 3, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    step = _across(wanted, other)
+    torch.testing.assert_close((step * other).flatten(1).sum(1), torch.zeros(3), atol=1e-5, rtol=0)
+    assert ((step * wanted).flatten(1).sum(1) > 0).all()
+    torch.testing.assert_close(_across(wanted, torch.zeros_like(other)), wanted)
