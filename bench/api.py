@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import UnknownName, UsageError
-from bench.planning.specification import KNOWLEDGE, NORMS, RunSpecification, parse_epsilons, parse_seeds, parse_words
+from bench.planning.specification import (
+    KNOWLEDGE,
+    NORMS,
+    PRECISIONS,
+    RunSpecification,
+    parse_epsilons,
+    parse_seeds,
+    parse_words,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +58,8 @@ def specification(**flags: Any) -> RunSpecification:
             raise UnknownName("setting", name, fields)
     if given.get("budget", "quick") not in ("quick", "standard"):
         raise UnknownName("budget", str(given["budget"]), ("quick", "standard"))
+    if given.get("precision", "auto") not in PRECISIONS:
+        raise UnknownName("precision", str(given["precision"]), PRECISIONS)
     if int(given.get("samples", 1)) < 1:
         raise UsageError(f"samples is a number of test images; got {given['samples']!r}.")
     return RunSpecification(**given)

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.attack.fast import Fast, Precision, fast_copy
 from bench.attack.path import Path
 from bench.attack.surrogate import Backward
+from bench.attack.threat import Threat
 from bench.deployment import Deployment, Draws, Node, Signal
 from bench.deployment.deployment import Apply, Cross
 from bench.plugins.entries import Access, Knowledge
+
+MARGIN: Final = 1e-5  # of 1 + max|logit|: more than another batch shape changes (1e-7 was seen)
 
 
 @dataclass
@@ -106,6 +112,9 @@ class Watched(Deployment):
 class Surface:
     """A deployment as one attacker sees it.
 
+    What it answers comes from a fast copy of the deployment (``bench.attack.fast``); the deployment itself says whether
+    an image is broken.
+
     Parameters
     ----------
     knowledge : what the attacker has; an oblivious attacker's surface is built on the twin
@@ -113,6 +122,9 @@ class Surface:
     backward : how gradients are made; None where there are none
     expectation : draws averaged per query (EOT); 1 for one draw as a user would see it
     starts : images that are attacked; see ``GradientTally``
+    precision : of the products on the way to a gradient; answers without one are always float32
+    settled : an image that the deployment answers wrongly once is broken for good: it draws nothing, and it is the one
+        that is judged
     seed, block : name the attacker's draws, together with the number of the call and of the row
     path : follows the images through the queries
 
@@ -133,16 +145,24 @@ class Surface:
         backward: Backward | None,
         expectation: int = 1,
         starts: int = 1 << 30,
+        precision: Precision = "fp32",
+        settled: bool = False,
         seed: int = 0,
         block: bytes = b"",
         path: Path | None = None,
     ) -> None:
         self.knowledge, self.access, self.shape, self.classes = knowledge, access, shape, classes
-        self.expectation = expectation
+        self.expectation, self.settled = expectation, settled
+        self._precision: Precision = precision
         self.queries, self.gradients = Queries(), GradientTally(starts)
         self.progress = 1.0
         self._deployment, self._backward, self._path = deployment, backward, path
         self._seed, self._block, self._calls = seed, block, 0
+
+    @cached_property
+    def fast(self) -> Fast:
+        """What answers here; its ``deployment`` has met all that the attack asked."""
+        return fast_copy(self._deployment, self.shape, precision=self._precision, backward=self._backward)
 
     @property
     def differentiable(self) -> bool:
@@ -185,7 +205,7 @@ class Surface:
         """
         if self.knowledge != "adaptive":
             raise PermissionError(f"{self.knowledge} attackers see answers only; use logits")
-        watched = Watched(self._deployment)
+        watched = Watched(self.fast.deployment)
         last = self._signal(x, watched)
         logits = torch.stack([given.x for given in watched.seen.values() if given.x.shape == last.x.shape])
         k, score = self.expectation, last.side.get("score")
@@ -196,6 +216,32 @@ class Surface:
             refuses="rejected" in last.side,
         )
 
+    @torch.no_grad()
+    def broken(self, x: Tensor, found: Tensor, y: Tensor, threat: Threat) -> Tensor:
+        """Return which images need no more work, bool, (B,): none where ``settled`` is false.
+
+        Parameters
+        ----------
+        x, found : (B, C, H, W), clean images and what an attack has made of them
+
+        Notes
+        -----
+        The deployment itself is asked in float32, with the images as they will be judged: on the grid of the threat's
+        domain, and only where that lies in the ball. An answer that a detector withholds breaks nothing. Each image
+        asked about counts as a forward query. An attack that lets such images go has lost nothing by it; ask about
+        those that its last logits showed as wrong, since they cost nothing and this does.
+        """
+        if not self.settled:
+            return torch.zeros(len(x), dtype=torch.bool)
+        delivered = threat.realise(x, found.detach().float())
+        self.queries.forward += len(x)
+        said: Signal = self._deployment(Signal(delivered, self._draws(len(x))))
+        right = said.x.gather(1, y[:, None])[:, 0]
+        other = said.x.scatter(1, y[:, None], -torch.inf).amax(1)
+        wrong = other - right > MARGIN * (1.0 + said.x.abs().amax(1))
+        withheld = said.side.get("rejected", torch.zeros_like(wrong))
+        return wrong & ~withheld & threat.contains(x, delivered)
+
     def module(self) -> nn.Module:
         """Return the surface as a network from x to logits, for libraries that want one; it counts queries.
 
@@ -204,7 +250,7 @@ class Surface:
         return _SurfaceModule(self)
 
     def _logits(self, x: Tensor) -> Tensor:
-        out = self._signal(x, self._deployment).x
+        out = self._signal(x, self.fast.deployment).x
         return out.reshape(len(x), self.expectation, -1).mean(1) if self.expectation > 1 else out
 
     def _signal(self, x: Tensor, deployment: Deployment) -> Signal:

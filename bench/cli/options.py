@@ -154,6 +154,13 @@ SELECTION: Sequence[Callable[[F], F]] = [
         help="Draws that an adaptive attacker averages a query.  [default: 2 quick, 16 standard]",
     ),
     click.option(
+        "--precision",
+        type=click.Choice(["auto", "fp32", "bf16"]),
+        default="auto",
+        show_default=True,
+        help="Of attackers' gradients; auto is bf16 where the processor has AMX. Success is judged in float32.",
+    ),
+    click.option(
         "--split-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Names the training pools."
     ),
     click.option("--training-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of training."),

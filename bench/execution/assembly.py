@@ -135,6 +135,7 @@ class Assembler:
             if all("strangers" in a.meta for a in answered):
                 evidence["strangers"] = sum(a.meta["strangers"] for a in answered)
             notes["attack"] = _together([c.meta["notes"] for c in crafted])
+            notes["surface"] = crafted[0].meta["surface"]
             record["pictures"] = self._pictures(cell, answered[0], y, outcomes)
         record |= {
             "outcomes": {name: encode_array(array) for name, array in outcomes.items()},
@@ -164,7 +165,7 @@ class Assembler:
             "inside": inside.astype(np.uint8),
         }
         if oblivious:
-            answered_there = np.concatenate([c.tensors["under_attack"] for c in crafted])[:count].argmax(1)
+            answered_there = np.concatenate([c.tensors["answered"] for c in crafted])[:count]
             arrays["fooling"] = ((answered_there != y) & (attacked == 1)).astype(np.uint8)
         return arrays
 

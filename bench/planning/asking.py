@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.planning.attacks import Assault
+from bench.planning.attacks import Assault, precision
 from bench.planning.cell import Cell, CellKind
 from bench.planning.specification import RunSpecification
 from bench.planning.subjects import DataSubject, Subject, asked, world
@@ -53,7 +53,8 @@ class Asking:
             },
             # How many draws an adaptive attacker averages over is asked, and is shown with the attack's surface.
             hidden={"expectation": self.spec.expectation} if assault.level == "adaptive" else {},
-            shown={"headline": assault.point.headline},
+            # What it changes stands in the keys of the record's parts.
+            shown={"headline": assault.point.headline, "precision": precision(assault.entry, self.spec)},
             **more,
         )
 

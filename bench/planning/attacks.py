@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.errors import UsageError
+from bench.planning.machine import gradient_precision
 from bench.planning.specification import KNOWLEDGE, RunSpecification
 from bench.planning.subjects import Subject
 from bench.plugins.entries import Attack, Dataset, Knowledge
@@ -153,7 +154,18 @@ def surface(
         else "white-box"
     )
     access = "score" if attack.access == "none" else attack.access
-    return {"knowledge": seen, "access": access, "backward": backward, "expectation": expectation}
+    return {
+        "knowledge": seen,
+        "access": access,
+        "backward": backward,
+        "expectation": expectation,
+        "precision": precision(attack, spec),
+    }
+
+
+def precision(attack: Attack, spec: RunSpecification) -> str:
+    """Return what an attack's gradients are computed in, "fp32" or "bf16"; answers are always float32."""
+    return gradient_precision(spec.precision) if attack.access == "gradient" else "fp32"
 
 
 def blocks(count: int, available: int, size: int) -> list[tuple[int, int]]:

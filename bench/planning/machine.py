@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+_CPUINFO = Path("/proc/cpuinfo")
+
 
 def machine() -> dict[str, Any]:
     """Return what names this machine in the key of a profile."""
@@ -12,10 +14,11 @@ def machine() -> dict[str, Any]:
     import platform
 
     model = ""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
+    if _CPUINFO.exists():
         names = [
-            line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")
+            line.partition(":")[2].strip()
+            for line in _CPUINFO.read_text().splitlines()
+            if line.startswith("model name")
         ]
         model = names[0] if names else ""
     return {
@@ -24,3 +27,21 @@ def machine() -> dict[str, Any]:
         "cpu": model or platform.processor(),
         "cores": os.cpu_count(),
     }
+
+
+def gradient_precision(asked: str) -> str:
+    """Return "fp32" or "bf16": what "auto" means on this machine, anything else as it was asked for.
+
+    Notes
+    -----
+    bfloat16 gains only where the processor has tiles for it (AMX). With AVX-512 alone it gains little, and without
+    either it is computed in float32 and rounded: slower.
+    """
+    if asked != "auto":
+        return asked
+    try:
+        lines = _CPUINFO.read_text().splitlines()
+    except OSError:
+        return "fp32"
+    flags = next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), [])
+    return "bf16" if {"amx_tile", "amx_bf16"} <= set(flags) else "fp32"

@@ -11,6 +11,7 @@ from bench.errors import UsageError
 from bench.plugins.entries import BudgetName
 
 KNOWLEDGE = ("oblivious", "black-box", "white-box", "adaptive")
+PRECISIONS = ("auto", "fp32", "bf16")
 NORMS = ("linf", "l2", "l1", "l0")
 
 
@@ -28,6 +29,7 @@ class RunSpecification:
     seeds : attack seeds
     eot : draws that an adaptive attacker averages a query, where something is random; 0 takes 2 under ``quick``, 16
         under ``standard``
+    precision : of attackers' gradients, one of ``PRECISIONS``; "auto" is bfloat16 where the processor has AMX
     split_seed, training_seed : which training pools, and which initialisation and order
     weights : the user's own weights for the one model selected
     """
@@ -44,6 +46,7 @@ class RunSpecification:
     samples: int = 0
     seeds: tuple[int, ...] = (0,)
     eot: int = 0
+    precision: str = "auto"
     split_seed: int = 0
     training_seed: int = 0
     weights: Path | None = None

@@ -34,10 +34,10 @@ def learn_surrogates(spec: Mapping[str, Any], store: Store) -> Outcome:
 def craft(spec: Mapping[str, Any], store: Store) -> Outcome:
     """Return x' for each image of a block, (B, C, H, W), checked: finite, in the box, in the ball.
 
-    With it goes what the deployment answers to x' in this process, ``under_attack``, (B, K), on the draws that will
-    judge it: evaluation must get the same answers where neither labels nor an attack are about. What the attack met on
-    its way is evidence for gates (``Path``), and so is whether it finds the same again: the first ``repeat`` images are
-    attacked twice more.
+    With it goes what is answered to x' in this process, on the draws that will judge it. ``under_attack``, (B, K), by
+    what the attack has met: evaluation must get the same where neither labels nor an attack are about. ``answered``,
+    int16, (B,), by the deployment itself, in float32. What the attack met on its way is evidence for gates (``Path``),
+    and so is whether it finds the same again: the first ``repeat`` images are attacked twice more.
 
     Raises
     ------
@@ -68,6 +68,8 @@ def craft(spec: Mapping[str, Any], store: Store) -> Outcome:
             backward=backward,
             expectation=described["expectation"],
             starts=starts,
+            precision=described["precision"],
+            settled=spec["standing"] is not None,
             seed=spec["seed"],
             block=name.encode() + block,
             path=path,
@@ -76,6 +78,7 @@ def craft(spec: Mapping[str, Any], store: Store) -> Outcome:
     surface = seen(len(rows), path)
     seed = int.from_bytes(blake2b(f"{name}/{spec['seed']}".encode() + block, digest_size=4).digest(), "little")
     x_adv, under_attack = x.clone(), torch.zeros(len(x), surface.classes)
+    answered = torch.zeros(len(x), dtype=torch.int16)
     notes: Mapping[str, object] = {}
     returned: torch.Tensor | None = None
     repeated = {"images": 0, "differ": 0}
@@ -92,10 +95,12 @@ def craft(spec: Mapping[str, Any], store: Store) -> Outcome:
             notes = {**notes, "fidelity of learned surrogates": ", ".join(f"{n}: {c:.3f}" for n, c in learned.items())}
         realised, inside = judged_images(threat, x[rows], x_adv[rows])
         judged = torch.where(inside[:, None, None, None], realised, x[rows])
+        signal = Signal(judged, streams("score", spec["answers"], own, judged, 0))
         with torch.no_grad():
             if not (deployment.randomised or spec["minimum_norm"]):
                 returned = deployment(Signal(x_adv[rows], streams("score", spec["answers"], own, x_adv[rows], 0))).x
-            under_attack[rows] = deployment(Signal(judged, streams("score", spec["answers"], own, judged, 0))).x
+            under_attack[rows] = surface.fast.deployment(signal).x
+            answered[rows] = deployment(signal).x.argmax(1).to(torch.int16)
         few = batch.first(spec["repeat"])
         if len(few.x):
             twice = [
@@ -113,6 +118,7 @@ def craft(spec: Mapping[str, Any], store: Store) -> Outcome:
             "x_adv": x_adv.numpy(),
             "attacked": tried.numpy().astype(np.uint8),
             "under_attack": under_attack.numpy(),
+            "answered": answered.numpy(),
         },
         meta={
             "forward": surface.queries.forward,
@@ -120,6 +126,7 @@ def craft(spec: Mapping[str, Any], store: Store) -> Outcome:
             "tally": tally,
             "path": path.evidence(returned),
             "repeated": repeated,
+            "surface": {"precision": surface.fast.precision, "folded": surface.fast.folded},
             "notes": _plain(notes),
         },
     )

@@ -41,12 +41,13 @@ def test_an_adaptive_surface_on_a_plain_deployment_is_the_white_box_one():
 
 
 def test_an_adaptive_attacker_uses_surrogates_and_averages_draws_where_there_is_need():
-    spec = specification(eot=7)
+    spec = specification(eot=7, precision="fp32")
     assert surface(attack("gradient"), "adaptive", RANDOM_STEP, spec) == {
         "knowledge": "adaptive",
         "access": "gradient",
         "backward": "straight-through",
         "expectation": 7,
+        "precision": "fp32",
     }
     assert surface(attack("gradient"), "white-box", RANDOM_STEP, spec)["expectation"] == 1
     assert surface(attack("score"), "adaptive", RANDOM_STEP, spec)["backward"] == "none"
@@ -83,6 +84,14 @@ def test_an_attack_meets_only_deployments_that_have_what_it_wants_and_looks_insi
     assert list(levels(wanting, subject, specification())) == expected
     knowing = surface(wanting, "adaptive", {**SMOOTH, **traits}, specification())["knowledge"]
     assert knowing == ("adaptive" if wants else "white-box")
+
+
+def test_only_gradients_are_computed_in_the_precision_asked_for():
+    spec = specification(precision="bf16")
+    assert surface(attack("gradient"), "white-box", SMOOTH, spec)["precision"] == "bf16"
+    assert surface(attack("score"), "black-box", SMOOTH, spec)["precision"] == "fp32"
+    with pytest.raises(UsageError, match="precision"):
+        specification(precision="fp16")
 
 
 def test_the_headline_is_the_first_radius_of_the_first_threat():

@@ -1,0 +1,130 @@
+"""The copy of a deployment that gradients come from: the same function, computed faster."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, replace
+from functools import wraps
+from typing import Any, Final, Literal
+
+import torch
+from torch import Tensor, nn
+
+from bench.attack.surrogate import Backward
+from bench.deployment import Deployment, Draws, Signal
+from bench.deployment.folding import fold_batch_norms, has_batch_norm
+
+Precision = Literal["fp32", "bf16"]
+TOLERANCE: Final = 1e-5  # of max(1, max|logit|): what folding may change
+_PROBES: Final = 2
+
+
+@dataclass(frozen=True)
+class Fast:
+    """What stands in for a deployment where it is differentiated.
+
+    Attributes
+    ----------
+    deployment : a copy whose weights take no gradient; the deployment itself where that cannot be copied
+    precision : in which its networks multiply while autograd watches; float32 otherwise
+    folded : normalisations that went into the layers before them
+    """
+
+    deployment: Deployment
+    precision: Precision = "fp32"
+    folded: int = 0
+
+
+def fast_copy(
+    deployment: Deployment, shape: tuple[int, int, int], *, precision: Precision = "fp32", backward: Backward | None
+) -> Fast:
+    """Return a fast copy of a deployment: layers folded, and laid out as the processor likes them.
+
+    Parameters
+    ----------
+    shape : of an image, (C, H, W)
+    precision : "bf16" lets the networks inside the stages compute in bfloat16 on the way to a gradient, and falls back
+        to "fp32" where that gives none
+    backward : how it will be differentiated; None where it will not be
+
+    Notes
+    -----
+    Folding is undone unless the logits of a few random images stay within ``TOLERANCE``. The images are the same in
+    every process: what an attack meets does not depend on the block that it works on.
+    """
+    probe = _probe(shape)
+    try:
+        fast = _folded(deployment, probe) if has_batch_norm(deployment) else Fast(copy.deepcopy(deployment))
+    except Exception:  # a stage's code: anything may be raised, and what is wrong with it shows where it is attacked
+        return Fast(deployment)
+    fast.deployment.requires_grad_(False)
+    for stage in fast.deployment.stages:
+        _lay_out(stage)
+    if precision == "bf16" and backward is not None:
+        lowered = copy.deepcopy(fast.deployment)
+        for stage in lowered.stages:
+            _lower(stage)
+        if _has_gradient(lowered, probe, backward):
+            return replace(fast, deployment=lowered, precision="bf16")
+    return fast
+
+
+def _probe(shape: tuple[int, int, int]) -> Signal:
+    x = torch.rand((_PROBES, *shape), generator=torch.Generator().manual_seed(0))
+    return Signal(x, Draws.of("probe", 0, [str(row).encode() for row in range(_PROBES)]))
+
+
+def _folded(deployment: Deployment, probe: Signal) -> Fast:
+    with torch.no_grad():
+        wanted, fast = deployment(probe).x, copy.deepcopy(deployment)
+        count = fold_batch_norms(fast, lambda: fast(probe))
+        if count and _differs(fast(probe).x, wanted):
+            return Fast(copy.deepcopy(deployment))
+    return Fast(fast, folded=count)
+
+
+def _differs(got: Tensor, wanted: Tensor) -> bool:
+    allowed = TOLERANCE * max(1.0, float(wanted.abs().max()))
+    return got.shape != wanted.shape or not float((got - wanted).abs().max()) <= allowed
+
+
+def _lay_out(stage: nn.Module) -> None:
+    """Give convolutions channels last where most of their weights fill whole vectors; narrow ones lose by it."""
+    convolutions = [part for part in stage.modules() if type(part) is nn.Conv2d]
+    wide = [part for part in convolutions if part.in_channels % 8 == part.out_channels % 8 == 0]
+    if 2 * sum(part.weight.numel() for part in wide) > sum(part.weight.numel() for part in convolutions):
+        for part in convolutions:
+            part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _lower(stage: nn.Module) -> None:
+    """Let the networks inside a stage compute in bfloat16 while autograd watches, and give float32.
+
+    What a stage itself computes, a transform or a decision, stays float32.
+    """
+    for child in stage.children():
+        if isinstance(child, (nn.ModuleList, nn.ModuleDict)):
+            _lower(child)
+        else:
+            child.forward = _lowered(child.forward)
+
+
+def _lowered(forward: Any) -> Any:
+    @wraps(forward)
+    def run(*inputs: Any, **named: Any) -> Any:
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=torch.is_grad_enabled()):
+            out = forward(*inputs, **named)
+        return out.float() if isinstance(out, Tensor) and out.dtype == torch.bfloat16 else out
+
+    return run
+
+
+def _has_gradient(lowered: Deployment, probe: Signal, backward: Backward) -> bool:
+    x = probe.x.clone().requires_grad_(True)
+    try:
+        with torch.enable_grad():
+            logits = backward(lowered, probe.replace(x)).x
+        (gradient,) = torch.autograd.grad(logits.sum(), x)
+    except Exception:  # as above
+        return False
+    return bool(torch.isfinite(logits).all() and torch.isfinite(gradient).all())
