@@ -26,7 +26,8 @@ format: setup
 docs: setup
 	$(BIN)/mkdocs build --strict
 
-bench: setup  ## speed figures, against what is asked; writes reports/bench.json
+bench: setup  ## speed figures, against what is asked; writes reports/bench.json; needs BENCH_DATA_DIR
+	-tests/crosscheck/setup
 	$(BIN)/python tests/benchmarks/run.py
 
 reports: setup  ## rebuild the published comparisons; needs BENCH_DATA_DIR
