@@ -216,16 +216,16 @@ def grey(*levels: float) -> Tensor:
 
 
 def test_an_image_is_broken_when_what_a_camera_would_deliver_is_answered_wrongly_inside_the_ball() -> None:
-    threat = Threat(norm="linf", epsilon=8 / 255)
-    x, y = grey(127 / 255).expand(4, -1, -1, -1), torch.zeros(4, dtype=torch.int64)
-    found = grey(128 / 255, 127 / 255, 127.6 / 255, 140 / 255)
-    found[3, 0, 0, 0] = 0.9  # outside
-    subject = surface()
-    assert subject.broken(x, found, y, threat).tolist() == [True, False, True, False]
-    assert subject.queries.forward == 4
-    # In float the third, between two values of a pixel, is what it is.
-    free = Threat(norm="linf", epsilon=8 / 255, domain="float")
-    assert surface().broken(x, grey(*[127.4 / 255] * 4), y, free).tolist() == [False] * 4
+    threat, subject = Threat(norm="linf", epsilon=8 / 255), surface(Classify(Brightness()))
+    x, y = grey(*[127 / 255] * 5), torch.zeros(5, dtype=torch.int64)
+    found = grey(128 / 255, 127 / 255, 127.4 / 255, 127.6 / 255, 128 / 255)
+    found[2, 0, 0] = 128 / 255  # brighter than .5 in the mean, 127.25 as it is delivered
+    found[3, 0, 0] = 126.9 / 255  # darker in the mean, 127.75 as it is delivered
+    found[4, 0, 0, 0] = 0.9  # outside
+    assert subject.broken(x, found, y, threat).tolist() == [True, False, False, True, False]
+    assert subject.queries.forward == 5
+    as_found = Threat(norm="linf", epsilon=8 / 255, domain="float")
+    assert subject.broken(x, found, y, as_found).tolist() == [True, False, True, False, False]
 
 
 def test_a_tie_breaks_nothing() -> None:

@@ -179,6 +179,8 @@ def bare(root: Path, calls: Path) -> None:
             backward=ways.backward(described["backward"]),
             expectation=described["expectation"],
             starts=len(rows),
+            precision=described["precision"],
+            settled=call["standing"] is not None,
             seed=call["seed"],
             block=block,
         )
