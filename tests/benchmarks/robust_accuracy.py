@@ -4,8 +4,8 @@ All start at random, and all images that come back are judged alike: by the netw
 go of an image as soon as that is answered wrongly; the libraries have no such thing. It is run twice: with the same 40
 equal steps as the libraries, and with 10 falling ones, which reach the same robust accuracy. Each contestant runs
 as it is used: the libraries in one process with torch's threads, the suite in one process a core with one thread. They
-take their turns on a quarter of the images at a time, because the machine is not equally fast all the time; on two cores
-that makes batches of 125, about a block of the suite's. Starts, imports and a first small batch are not timed.
+take their turns on a quarter of the images at a time, because the machine is not equally fast all the time; on two
+cores that makes batches of 125, about a block of the suite's. Starts, imports and a first small batch are not timed.
 
 The network's weights are named by ``BENCH_ROBUST_WEIGHTS``. Foolbox and torchattacks come from the environment that
 ``tests/crosscheck/setup`` makes, and are left out, saying so, where that is missing.
