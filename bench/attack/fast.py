@@ -123,7 +123,7 @@ def _has_gradient(lowered: Deployment, probe: Signal, backward: Backward) -> boo
     x = probe.x.clone().requires_grad_(True)
     try:
         with torch.enable_grad():
-            logits = backward(lowered, probe.replace(x)).x
+            logits = backward(lowered, probe.replace(x), 1.0).x
         (gradient,) = torch.autograd.grad(logits.sum(), x)
     except Exception:  # as above
         return False
