@@ -8,7 +8,7 @@ from torch import Tensor
 
 from bench.attack import Threat
 from bench.deployment import Draws
-from bench_native.apgd import checkpoints
+from bench_native.apgd import checkpoints, climb
 from bench_native.case import Case
 from bench_native.losses import margin
 from bench_native.panel import Panel
@@ -81,6 +81,25 @@ def test_checkpoints_are_those_of_the_paper() -> None:
     assert checkpoints(5) == sorted(set(checkpoints(5)))
 
 
+def test_the_step_of_apgd_shrinks_until_it_meets_an_optimum_inside_the_ball(digits: Victim) -> None:
+    """The answers are minus the squared distance to a point; steps of 2 epsilon only jump around it."""
+    x, y = digits[1][:4], digits[2][:4]
+    aim = (x + 0.03).clamp(0, 1)
+
+    def ask(images: Tensor) -> Tensor:
+        centre = torch.cat([aim, aim[:1].expand(len(images) - 4, -1, -1, -1)])
+        return -(images - centre).square().flatten(1).sum(1, keepdim=True)
+
+    def value(answers: Tensor, labels: Tensor) -> Tensor:
+        return answers[:, 0]
+
+    panel = Panel(surface_of(digits[0], DIGITS), ask)
+    case = Case.of(panel, batch_of(x, y), Threat(norm="linf", epsilon=0.1), value, look=False)
+    found = climb(case, y, x, value, steps=100)
+    assert float((aim - x).abs().max()) > 0.029
+    assert float((found - aim).abs().max()) < 0.005
+
+
 def test_bumps_are_two_of_opposite_sign_and_of_length_one() -> None:
     for side in (3, 5, 6):
         bumps = pair_of_bumps(side)
@@ -105,6 +124,18 @@ def test_square_breaks_more_with_more_queries_and_asks_no_more_than_allowed(
         assert isinstance(padding, int)
         assert surface.queries.forward - padding <= 32 * (steps + 2), "two looks first"
     assert broken[0] < broken[1] < broken[2]
+
+
+def test_square_asks_again_about_what_it_has_where_answers_are_random(digits: Victim) -> None:
+    """Else the luckiest draw would stand for ever."""
+    network, x, y = digits
+    threat = Threat(norm="linf", epsilon=0.01)
+    spent = []
+    for noisy in (False, True):
+        surface = surface_of(network, DIGITS, "score", noisy=noisy)
+        make("native-square-linf", steps=11).run(surface, batch_of(x[:32], y[:32]), threat)
+        spent.append(surface.queries.forward // 32)
+    assert spent == [2 + 11, 2 + 1 + 2 * 10]
 
 
 def test_the_estimated_gradient_points_along_the_true_one(digits: Victim) -> None:
