@@ -138,7 +138,7 @@ def _strong(norm: Norm) -> Attack:
         ),
         norm=norm,
         access="gradient",
-        quick=quick(0.8, block=32, samples=32, steps=15, targets=2, queries=40, early=True),
+        quick=quick(1.5, steps=15, targets=2, queries=40, early=True),
         standard=standard(60.0, timeout_s=7200.0),
     )
 

@@ -22,7 +22,7 @@ def _fmn(norm: Norm) -> Attack:
         norm=norm,
         access="gradient",
         minimum_norm=True,
-        quick=quick(0.4, block=32, samples=32, steps=30),
+        quick=quick(0.8, steps=30),
         standard=standard(3.5),
     )
 
