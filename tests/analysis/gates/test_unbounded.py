@@ -42,9 +42,11 @@ def test_a_probe_that_crashed_is_no_pass(made: Any, row_of: Any) -> None:
 
 
 def test_a_probe_is_no_part_of_a_worst_case_and_has_no_row_of_its_own(made: Any) -> None:
-    from bench.analysis import leaderboard
+    from bench.analysis import cells, leaderboard
 
     records = [made.clean_record("none", np.ones(N)), made.attack_record("none", "pgd", np.ones(N)), probe(made, 0)]
     (row,) = leaderboard(records).to_dict("records")
     assert row["robust_accuracy"] == 1.0
     assert row["epsilon"] == 0.3
+    attacks = cells(records).query("kind == 'attack'").set_index("probe")
+    assert attacks["counts"].to_dict() == {"": True, "unbounded": False}
