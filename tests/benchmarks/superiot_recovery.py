@@ -17,9 +17,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bench_superiot import batched, compiled, haar
+from bench_superiot import batched, compiled
 from bench_superiot.schedule import Schedule
 from bench_superiot.windows import Windows
+from bench_wavelet import haar
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "superiot_reference.py"
 BATCH = 64

@@ -8,8 +8,8 @@ from bench.deployment import Classify, Deployment, FitResult, Stage
 from bench_superiot.drop import PixelDrop
 from bench_superiot.recovery import SparseRecovery
 from bench_superiot.schedule import Schedule
-from bench_superiot.wavelet import WaveletDenoise
 from bench_superiot.windows import Windows
+from bench_wavelet.denoise import WaveletDenoise
 
 
 class SuperIoT:

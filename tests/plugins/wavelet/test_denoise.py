@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from bench.deployment import Draws, Signal
-from bench_superiot import haar, wavelet
+from bench_wavelet import denoise, haar
 
 
 def library(x):
@@ -24,7 +24,7 @@ def compiled(x, skip_zeros=True):
 
 
 def tensors(x, skip_zeros=True):
-    return wavelet.denoise(torch.from_numpy(np.ascontiguousarray(x)), skip_zeros=skip_zeros).numpy()
+    return denoise.denoise(torch.from_numpy(np.ascontiguousarray(x)), skip_zeros=skip_zeros).numpy()
 
 
 def noisy(x, seed=0, sigma=0.05):
@@ -96,7 +96,7 @@ def test_strokes_on_an_empty_background_survive_where_zeros_are_kept(form) -> No
 
 
 def stage_and_signal(x):
-    stage = wavelet.WaveletDenoise(x.shape[1:], skip_zeros=True)
+    stage = denoise.WaveletDenoise(x.shape[1:], skip_zeros=True)
     return stage, Signal(torch.from_numpy(x), Draws(tuple(bytes([i]) for i in range(len(x)))))
 
 

@@ -1,4 +1,4 @@
-"""The server's second part: wavelet denoising."""
+"""Wavelet denoising as a stage on the server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.deployment import Stage
-from bench_superiot import haar
+from bench_wavelet import haar
 
 
 class WaveletDenoise(Stage):

@@ -1,0 +1,1 @@
+"""Wavelet denoising, which SUPER-IOT and pixel deflection share."""
