@@ -14,9 +14,9 @@ import zlib
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-Codes = NDArray[np.uint8]
+from bench.deployment.packing import Codes, pack, packed_length, unpack
+
 CODINGS: Final = ("packed", "radix", "deflate")
 _AS_PACKED, _DEFLATED = b"\x00", b"\x80"
 
@@ -30,11 +30,11 @@ def encode(codes: Codes, levels: int, coding: str) -> bytes:
     coding : one of ``CODINGS``
     """
     if coding == "packed":
-        return _pack(codes, levels)
+        return pack(codes, _bits(levels))
     if coding == "radix":
         return _to_radix(codes, levels)
     if coding == "deflate":
-        packed = _pack(codes, levels)
+        packed = pack(codes, _bits(levels))
         deflated = zlib.compress(packed, 9)
         return _DEFLATED + deflated if len(deflated) < len(packed) else _AS_PACKED + packed
     raise ValueError(f"Unknown coding {coding!r}; expected one of {', '.join(CODINGS)}.")
@@ -48,11 +48,11 @@ def decode(payload: bytes, count: int, levels: int, coding: str) -> Codes:
     ValueError : the payload is not what ``encode`` gives for so many codes
     """
     if coding == "packed":
-        codes = _unpack(payload, count, levels)
+        codes = unpack(payload, count, _bits(levels))
     elif coding == "radix":
         codes = _from_radix(payload, count, levels)
     elif coding == "deflate":
-        codes = _unpack(_inflate(payload, _packed_length(count, levels)), count, levels)
+        codes = unpack(_inflate(payload, packed_length(count, _bits(levels))), count, _bits(levels))
     else:
         raise ValueError(f"Unknown coding {coding!r}; expected one of {', '.join(CODINGS)}.")
     if count and codes.max() >= levels:
@@ -62,24 +62,6 @@ def decode(payload: bytes, count: int, levels: int, coding: str) -> Codes:
 
 def _bits(levels: int) -> int:
     return (levels - 1).bit_length()
-
-
-def _packed_length(count: int, levels: int) -> int:
-    return -(-count * _bits(levels) // 8)
-
-
-def _pack(codes: Codes, levels: int) -> bytes:
-    bits = np.unpackbits(codes[:, None], axis=1)[:, 8 - _bits(levels) :]
-    return np.packbits(bits.reshape(-1)).tobytes()
-
-
-def _unpack(payload: bytes, count: int, levels: int) -> Codes:
-    _expect_length(payload, _packed_length(count, levels))
-    width = _bits(levels)
-    bits = np.unpackbits(np.frombuffer(payload, np.uint8), count=count * width).reshape(count, width)
-    padded = np.zeros((count, 8), np.uint8)
-    padded[:, 8 - width :] = bits
-    return np.packbits(padded, axis=1)[:, 0]
 
 
 def _inflate(payload: bytes, length: int) -> bytes:
