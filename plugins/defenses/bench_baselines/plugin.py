@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from bench.plugins.entries import Defense
 from bench.plugins.hookspecs import hookimpl
 from bench.plugins.parameters import Parameter
+from bench_baselines.transformations import TRANSFORMATIONS
 
 
 @hookimpl
@@ -63,4 +64,5 @@ def bench_defenses() -> Sequence[Defense]:
                 ),
             ),
         ),
+        *TRANSFORMATIONS,
     ]
