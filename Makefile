@@ -1,4 +1,4 @@
-.PHONY: setup run test faults lint format docs bench reports train clean
+.PHONY: setup run test faults lint format docs bench reports truth train clean
 BIN := .venv/bin
 
 setup:  ## everything for working on the project
@@ -32,6 +32,12 @@ bench: setup  ## speed figures, against what is asked; writes reports/bench.json
 
 reports: setup  ## rebuild the published comparisons; needs BENCH_DATA_DIR
 	sh reports/make
+
+truth: setup  ## exact robust accuracy of CQ-2 on MNIST, and every attack's distance from it; needs BENCH_DATA_DIR
+	$(BIN)/bench run --datasets mnist --models cleverhans-cnn --defenses 'qusec-cq[levels=2]' --norm linf --eps 0.1 \
+	  --attacks 'fgsm,pgd-linf,apgd-dlr[max_iter=50,restarts=1],square-linf[max_iter=200]' --hardware none \
+	  --budget standard --samples 1000 --no-html --out reports/.runs/truth
+	$(BIN)/python -m bench_qusecnets.truth --records reports/.runs/truth
 
 train: setup  ## make the shipped weights again; needs BENCH_DATA_DIR
 	$(BIN)/python -m bench_models.make_weights

@@ -169,6 +169,18 @@ class Surface:
         """Whether gradients can be asked for."""
         return self._backward is not None
 
+    @property
+    def deployment(self) -> Deployment:
+        """The deployment itself, for an attack that its defense brings; what is asked past this surface is not counted.
+
+        Raises
+        ------
+        PermissionError : the attacker does not know the defense
+        """
+        if self.knowledge != "adaptive":
+            raise PermissionError(f"{self.knowledge} attackers do not see the deployment's parts")
+        return self._deployment
+
     def logits(self, x: Tensor) -> Tensor:
         """Return logits, float32, (B, K), averaged over ``expectation`` draws; differentiable where the surface is.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.errors import UsageError
@@ -12,7 +12,7 @@ from bench.planning.machine import gradient_precision
 from bench.planning.specification import KNOWLEDGE, RunSpecification
 from bench.planning.subjects import Subject
 from bench.plugins.entries import Attack, Dataset, Knowledge
-from bench.plugins.selection import Chosen
+from bench.plugins.selection import Chosen, choose
 
 CLEAN_BLOCK = 128
 SELECT_DRAWS, SCORE_DRAWS = 16, 32  # evaluation.md section 1: at least so many
@@ -47,6 +47,7 @@ class Assault:
     level : of knowledge
     probe : the gate for whose sake it is run, "" for an attack that counts
     way : to a gradient, one of ``bench.attack.ways``; "" for the usual one
+    own : the deployment's defense brings it
     """
 
     chosen: Chosen
@@ -55,6 +56,7 @@ class Assault:
     seed: int
     probe: str = ""
     way: str = ""
+    own: bool = False
 
     @property
     def label(self) -> str:
@@ -130,6 +132,18 @@ def other_ways(attack: Attack, point: ThreatPoint, traits: Mapping[str, Any], sp
     """
     ways: Sequence[str] = traits["ways"]
     return ways[1:] if attack.explores and (point.headline or spec.budget != "quick") else ()
+
+
+def own_attacks(subject: Subject, norm: str, spec: RunSpecification) -> list[Chosen]:
+    """Return the attacks that a subject's defense brings against itself; adaptive ones, where these are asked for."""
+    if spec.knowledge and "adaptive" not in spec.knowledge:
+        return []
+    found = subject.chosen.found
+    return [
+        choose(replace(found, entry=attack, unavailable=""), "attack", {})
+        for attack in subject.entry.adaptive_attacks
+        if attack.norm == norm
+    ]
 
 
 def surface(

@@ -14,6 +14,7 @@ from bench.planning.attacks import (
     levels,
     offers,
     other_ways,
+    own_attacks,
     reached,
     threat_points,
 )
@@ -110,6 +111,8 @@ class Grid:
                         self._skip(judged, assault, reason)
                     else:
                         self._attack(work, judged, assault)
+            for chosen in own_attacks(judged.subject, point.norm, self.spec) if self.selection.attacks else ():
+                self._attack(work, judged, Assault(chosen, "adaptive", point, seed, own=True))
             for chosen, reason in self.selection.skipped:
                 if isinstance(chosen.found.entry, Attack) and chosen.found.entry.norm in {"", point.norm}:
                     for assault in self._assaults(chosen, judged, point, seed):

@@ -115,6 +115,8 @@ class Work:
     ) -> Task:
         chosen, entry, subject = assault.chosen, assault.entry, attacked.subject
         seen = surface(entry, assault.level, attacked.traits, self.spec, assault.way)
+        if assault.own:
+            seen = {**seen, "knowledge": "adaptive"}  # it knows the defense, whether or not it needs a stand-in
         mimic = self.mimic(attacked).key if assault.way == LEARNED else ""
         parameters = {**dict(chosen.parameters), **{k: v for k, v in settings.parameters if k not in chosen.given}}
         repeat = REPEATED if entry.core and block[0] == 0 else 0

@@ -59,6 +59,8 @@ class Defense(Entry):
     weights : "package:folder" of shipped fits and their cards (``bench fit``), "" for none
     checked_with : parameters that ``bench check`` uses in place of the defaults, where a whole fit would take minutes:
         a contract is kept by a poor fit as well as by a good one
+    adaptive_attacks : attacks made for it, run on it alone wherever adaptive attacks are; ``surface.deployment`` shows
+        them its stages
     """
 
     track: Track = "evasion"
@@ -67,6 +69,7 @@ class Defense(Entry):
     trains: bool = False
     baseline: bool = False
     published: tuple[tuple[str, str, str], ...] = ()
+    adaptive_attacks: tuple[Attack, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

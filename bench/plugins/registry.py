@@ -279,6 +279,10 @@ def _fault(entry: Entry) -> str:
             return f"{name!r} is no name; expected lower case letters and digits, joined by dashes, and not 'all'."
     if not isinstance(entry, NotOffered) and not (isinstance(entry.factory, str) and _FACTORY.fullmatch(entry.factory)):
         return f"factory must be 'package.module:callable'; got {entry.factory!r}."
+    for own in entry.adaptive_attacks if isinstance(entry, Defense) else ():
+        fault = _fault(own) if isinstance(own, Attack) else f"{own!r} is no Attack."
+        if fault or not own.norm:
+            return f"adaptive attack {getattr(own, 'name', '')!r}: {fault or 'names no norm.'}"
     seen: set[str] = set()
     for parameter in entry.parameters:
         if not isinstance(parameter, Parameter) or not parameter.name.isidentifier() or parameter.name in seen:

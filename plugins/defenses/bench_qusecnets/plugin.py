@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.plugins.entries import Defense
+from bench.plugins.entries import Attack, Defense, Settings
 from bench.plugins.hookspecs import hookimpl
 from bench.plugins.parameters import Parameter
 
@@ -51,6 +51,24 @@ _SHARED = (
     ),
     Parameter(name="epochs", type=int, default=0, minimum=0, help="of training; 0 for the classifier's own recipe"),
 )
+_OWN = (
+    Attack(
+        name="qusec-codespace",
+        factory="bench_qusecnets.codeattack:CodeSpaceAttack",
+        summary="Gradient descent over exactly the codes that can be reached, then flips of single codes.",
+        source="ours; the reach is exact since the quantiser acts on each pixel by itself",
+        norm="linf",
+        access="gradient",
+        parameters=(
+            Parameter(name="steps", type=int, default=30, minimum=0, help="of gradient descent from each start"),
+            Parameter(name="starts", type=int, default=2, minimum=1, help="the clean codes, then drawn ones"),
+            Parameter(name="flips", type=int, default=12, minimum=0, help="rounds of single codes"),
+            Parameter(name="tried", type=int, default=16, minimum=1, help="codes tried an image in each round"),
+        ),
+        quick=Settings(parameters=(("steps", 10),), seconds=10.0),
+        standard=Settings(seconds=30.0),
+    ),
+)
 
 
 @hookimpl
@@ -66,6 +84,7 @@ def bench_defenses() -> Sequence[Defense]:
             weights="bench_qusecnets:weights",
             trains=True,
             published=_PUBLISHED,
+            adaptive_attacks=_OWN,
             parameters=(
                 _LEVELS,
                 Parameter(
@@ -94,6 +113,7 @@ def bench_defenses() -> Sequence[Defense]:
             weights="bench_qusecnets:weights",
             trains=True,
             published=_PUBLISHED,
+            adaptive_attacks=_OWN,
             parameters=(
                 _LEVELS,
                 Parameter(

@@ -1,0 +1,80 @@
+"""The code-space attack, through the surface that the suite gives it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from bench.attack import Batch, Surface, Threat
+from bench.attack.surrogate import straight_through
+from bench.deployment import Classify, Deployment, Draws, Signal
+from bench_qusecnets.codeattack import CodeSpaceAttack
+from bench_qusecnets.quantiser import uniform_thresholds
+from bench_qusecnets.stages import Quantise
+
+THREAT = Threat(norm="linf", epsilon=0.45)
+
+
+def linear(weight: list[float], bias: float) -> Deployment:
+    """Return CQ-2 in front of a linear classifier whose margin for class 0 is w . code + b."""
+    layer = nn.Linear(len(weight), 2)
+    layer.weight.data = torch.tensor([weight, [0.0] * len(weight)])
+    layer.bias.data = torch.tensor([bias, 0.0])
+    network = nn.Sequential(nn.Flatten(), layer)
+    return Deployment.chain(Quantise(uniform_thresholds(2), 2), Classify(network)).requires_grad_(False)
+
+
+def surface(deployment: Deployment, knowledge: str = "adaptive") -> Surface:
+    return Surface(
+        deployment,
+        knowledge=knowledge,
+        access="gradient",
+        shape=(1, 2, 4),
+        classes=2,
+        backward=straight_through,  # type: ignore[arg-type]
+    )
+
+
+def batch(rows: int = 3) -> Batch:
+    x = (torch.tensor([0.1, 0.9, 0.1, 0.9, 0.1, 0.9, 0.1, 0.9]) * 255).round() / 255
+    images = x.reshape(1, 1, 2, 4).repeat(rows, 1, 1, 1)
+    names = [b"%d" % row for row in range(rows)]
+    return Batch(images, torch.zeros(rows, dtype=torch.int64), Draws.of("craft", 0, names), 0)
+
+
+def test_it_reaches_the_optimum_of_a_linear_classifier_where_a_gradient_through_the_quantiser_has_none() -> None:
+    weight = [1.0, 2.0, -1.5, 1.0, 0.5, -0.5, 1.0, 1.0]
+    # All pixels can flip: the least margin sets the codes of positive weights to 0 and of negative ones to 1.
+    deployment = linear(weight, bias=2.0 - 1e-3)
+    result = CodeSpaceAttack().run(surface(deployment), batch(), THREAT)
+    codes = (result.x_adv >= 0.5).float().flatten(1)
+    assert bool((codes == (torch.tensor(weight) < 0).float()).all())
+    assert result.notes["broken"] == 3
+
+
+def test_what_it_found_lies_in_ball_and_box_and_is_answered_as_it_says() -> None:
+    deployment, attacked = linear([1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0], bias=-1.5), batch()
+    result = CodeSpaceAttack().run(surface(deployment), attacked, THREAT)
+    assert bool(THREAT.contains(attacked.x, result.x_adv).all())
+    assert bool(((result.x_adv >= 0) & (result.x_adv <= 1)).all())
+    assert torch.equal(THREAT.realise(attacked.x, result.x_adv), result.x_adv), "on the 8-bit grid already"
+    answers = deployment.answer(Signal(result.x_adv, attacked.draws)).x.argmax(1)
+    assert int((answers != attacked.y).sum()) == result.notes["broken"] == 3
+
+
+def test_it_counts_what_it_asks() -> None:
+    seen = surface(linear([1.0] * 8, bias=8.0))
+    CodeSpaceAttack(steps=3, starts=1, flips=0).run(seen, batch(2), THREAT)
+    assert (seen.queries.gradient, seen.queries.forward) == (2 * 4, 2 * 5)
+
+
+def test_the_result_for_an_image_does_not_depend_on_its_block() -> None:
+    deployment = linear([1.0, -2.0, 1.0, 1.0, 3.0, 1.0, 0.2, 1.0], bias=-0.2)
+    alone, together = (CodeSpaceAttack().run(surface(deployment), batch(n), THREAT).x_adv[0] for n in (1, 20))
+    assert torch.equal(alone, together)
+
+
+def test_an_attacker_who_does_not_know_the_defense_is_refused() -> None:
+    with pytest.raises(PermissionError, match="do not see"):
+        CodeSpaceAttack().run(surface(linear([1.0] * 8, 0.0), "white-box"), batch(), THREAT)
