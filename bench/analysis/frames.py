@@ -33,11 +33,11 @@ def cells(records: Iterable[Record]) -> pd.DataFrame:
     Notes
     -----
     ``accuracy`` is the share of all images of the cell that are right under this attack alone, images that are wrong
-    when clean counted as wrong; ``success_rate`` is the share of the cleanly right ones that it turns. ``counts`` says
-    whether the cell may lower the worst case: it ended well and is neither a control nor a
-    probe of a gate. ``transfer`` marks oblivious attacks on
-    a defense that trains the classifier: its twin is another network. ``accuracy_float`` is the accuracy before what
-    the attack found was brought to the 8-bit grid, for deterministic deployments; ``notes`` is what the attack says.
+    when clean counted as wrong, and of a certificate's cell the share that is proven; ``success_rate`` is the share of
+    the cleanly right ones that it turns. ``counts`` says whether the cell may lower the worst case: it ended well and is
+    neither a control nor a probe of a gate. ``transfer`` marks oblivious attacks on a defense that trains the
+    classifier: its twin is another network. ``accuracy_float`` is the accuracy before what the attack found was brought
+    to the 8-bit grid, for deterministic deployments; ``notes`` is what the attack says.
     """
     chosen = current(records)
     clean = {_deployment(r): r for r in chosen if r["kind"] == "clean" and r["status"] == "ok"}
@@ -117,6 +117,9 @@ def _cell(record: Record, clean: Record | None) -> dict[str, Any]:
 
 
 def _outcomes(record: Record, clean: Record | None) -> dict[str, float]:
+    if record["kind"] == "certificate":
+        proven = estimate(outcome(record, "certified").astype(np.float64))
+        return {"accuracy": proven.value, "accuracy_low": proven.low, "accuracy_high": proven.high}
     candidate = clean_candidate(record) if record["kind"] == "clean" else attack_candidate(record)
     share = estimate(candidate.scored, resamples=CELL_RESAMPLES)
     found = {"accuracy": share.value, "accuracy_low": share.low, "accuracy_high": share.high}

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.analysis.certificates import CERTIFIED_COLUMNS, Certificates, bracket, certificates
 from bench.analysis.costs import on_leaderboard
 from bench.analysis.gates.evidence import RowEvidence
 from bench.analysis.gates.verdict import Verdict
@@ -32,7 +33,8 @@ COLUMNS = (
     "dataset", "model", "norm", "epsilon", "domain", "targeted", "budget", "headline", "rank", "rank_low", "rank_high",
     "defense", "family", "status", "reasons", "samples", "detectable_difference", "seeds",
     "robust_accuracy", "robust_low", "robust_high",
-    "seed_spread", "clean_accuracy", "clean_low", "clean_high", "oblivious", "black_box", "white_box", "adaptive",
+    "seed_spread", *CERTIFIED_COLUMNS, "clean_accuracy", "clean_low", "clean_high",
+    "oblivious", "black_box", "white_box", "adaptive",
     "oblivious_samples", "black_box_samples", "white_box_samples", "adaptive_samples",
     "oblivious_is_transfer", "strongest_attack", "strongest_knowledge", "strongest_share", "attacks", "randomised",
     *(f"wrong_in_{k}" for k in QUERIES), *(f"clean_wrong_in_{k}" for k in QUERIES), "gates", "warnings",
@@ -121,14 +123,14 @@ def leaderboard(records: Iterable[Record]) -> pd.DataFrame:
         the columns are described in docs/reference/records.md.
     """
     records = list(records)
-    costs = on_leaderboard(records)
+    costs, proven = on_leaderboard(records), certificates(records)
     lines: list[dict[str, Any]] = []
     asked = asked_rows(rows(records))
     for number, (setting, group) in enumerate(groupby(asked, key=lambda evidence: evidence.row.setting)):
         judged = [judge(evidence) for evidence in group]
         ranked = {j.row.label: j.shares for j in judged if j.standing.status == "ranked"}
         ranks = rank_intervals(ranked)
-        found = [_line(j, setting, ranks.get(j.row.label), costs, number) for j in judged]
+        found = [_line(j, setting, ranks.get(j.row.label), costs, proven, number) for j in judged]
         smallest = _resolution(list(ranked.values()) or [j.shares for j in judged if len(j.shares)])
         found = [{**line, "detectable_difference": smallest} for line in found]
         found.sort(key=lambda line: (line["status"] != "ranked", -_or(line["robust_accuracy"], -1.0), line["defense"]))
@@ -148,6 +150,7 @@ def _line(
     setting: Setting,
     rank: tuple[int, int] | None,
     costs: dict[tuple[Any, ...], dict[str, Any]],
+    proven: Certificates,
     number: int,
 ) -> dict[str, Any]:
     row, defense = judged.row, judged.row.defense
@@ -177,6 +180,7 @@ def _line(
         "robust_low": robust.low,
         "robust_high": robust.high,
         "seed_spread": judged.spread,
+        **bracket(proven.get((setting, row.label)), judged.shares if attacked else judged.clean[:0]),
         "clean_accuracy": clean.value,
         "clean_low": clean.low,
         "clean_high": clean.high,

@@ -23,7 +23,7 @@ Record: TypeAlias = dict[str, Any]
 Array: TypeAlias = NDArray[Any]
 
 SCHEMA: Final = 1
-KINDS: Final = ("clean", "attack", "cost")
+KINDS: Final = ("clean", "attack", "certificate", "cost")
 STATUSES: Final = ("ok", "failed", "skipped", "timed-out")
 KNOWLEDGE: Final = ("oblivious", "black-box", "white-box", "adaptive")  # from the weakest attacker to the strongest
 NORMS: Final = ("linf", "l2", "l1", "l0")
@@ -56,6 +56,7 @@ _OPTIONAL: Final[Mapping[str, Mapping[str, type]]] = {
 }
 _PER_IMAGE: Final = (
     "clean_correct", "selected", "scored", "distance", "attacked", "inside", "fooling", "detector", "detected",
+    "certified",
 )  # fmt: skip
 _COUNTED_IN: Final = {"selected": "select", "scored": "score", "detected": "score"}  # which draws
 _OF_MEASUREMENT: Final[Mapping[str, type]] = {"runtime": str, "variant": str, "source": str, "n": int, "flags": list}
@@ -154,7 +155,9 @@ def _bounded(value: object, where: str, depth: int = 0) -> None:
 def _arrays(record: Mapping[str, Any]) -> None:
     samples = int(record["samples"])
     outcomes = record["outcomes"]
-    wanted = ["clean_correct"] if record["kind"] == "clean" else ["selected", "scored", "distance"]
+    wanted = {"clean": ["clean_correct"], "certificate": ["certified"]}.get(
+        record["kind"], ["selected", "scored", "distance"]
+    )
     for name in wanted:
         if name not in outcomes:
             raise _InvalidError(f"outcomes.{name} is missing")
@@ -203,10 +206,12 @@ def _check(record: Mapping[str, Any]) -> None:
         _choice(gate, "outcome", OUTCOMES, f"gates[{number}]")
         _need(gate, "evidence", str, f"gates[{number}]")
     if kind == "attack":
-        attack, threat = _need(record, "attack", dict), _need(record, "threat", dict)
+        attack = _need(record, "attack", dict)
         _need(attack, "name", str, "attack")
         _need(attack, "label", str, "attack")
         _choice(record, "knowledge", KNOWLEDGE)
+    if kind in ("attack", "certificate"):
+        threat = _need(record, "threat", dict)
         _choice(threat, "norm", NORMS, "threat")
         if _need(threat, "epsilon", (int, float), "threat") < 0:
             raise _InvalidError("threat.epsilon is negative")

@@ -1,7 +1,8 @@
 """The attacker's side: threats, surfaces, and what an attack is."""
 
 from bench.attack.attack import Attack, AttackResult, Batch
+from bench.attack.certificate import UNCERTIFIED, Certify
 from bench.attack.surface import Surface
 from bench.attack.threat import Threat
 
-__all__ = ["Attack", "AttackResult", "Batch", "Surface", "Threat"]
+__all__ = ["UNCERTIFIED", "Attack", "AttackResult", "Batch", "Certify", "Surface", "Threat"]

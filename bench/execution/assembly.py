@@ -68,6 +68,8 @@ class Assembler:
                 "hardware": {**cell.asked["hardware"], "machine": meta["machine"]},
             }
             seconds = meta["seconds"]
+        elif cell.kind == "certificate":
+            seconds = self._certified(cell, record)
         else:
             seconds = self._outcomes(cell, record)
             record["gates"] = [verdict.as_dict() for verdict in self.judges.verdicts(record)]
@@ -80,6 +82,22 @@ class Assembler:
             "objects": [key for key in (cell.images, cell.labels, cell.fit, cell.inspect, *cell.needs) if key],
         }
         return record
+
+    def _certified(self, cell: Cell, record: dict[str, Any]) -> float:
+        """Add which images are certified to be answered rightly; a certificate that has nothing to say was skipped."""
+        told = [self.store.read(key) for key in cell.evaluations]
+        if silent := next((block.meta["silent"] for block in told if block.meta["silent"]), ""):
+            record |= {"status": "skipped", "reason": silent}
+            return 0.0
+        count = cell.asked["samples"]
+        labels = np.concatenate([block.tensors["certified"] for block in told])[:count]
+        certified = (labels == self._y(cell)[:count]).astype(np.uint8)
+        seconds = sum(float(block.meta["seconds"]) for block in told)
+        record |= {
+            "outcomes": {"certified": encode_array(certified)},
+            "aggregates": {"certified": float(certified.mean()), "seconds": seconds},
+        }
+        return seconds
 
     def _outcomes(self, cell: Cell, record: dict[str, Any]) -> float:
         count = cell.asked["samples"]

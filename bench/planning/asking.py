@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.planning.attacks import Assault, precision
+from bench.planning.attacks import Assault, ThreatPoint, precision
 from bench.planning.cell import Cell, CellKind
 from bench.planning.specification import RunSpecification
 from bench.planning.subjects import DataSubject, Subject, asked, world
@@ -57,6 +57,13 @@ class Asking:
             shown={"headline": assault.point.headline, "precision": precision(assault.entry, self.spec)},
             **more,
         )
+
+    def certificate(
+        self, subject: Subject, traits: Traits, point: ThreatPoint, seed: int, count: int, **more: Any
+    ) -> Cell:
+        """Return the cell of what a defense's certificate says of its deployment."""
+        named = {"certificate": subject.entry.certificate, "threat": point.as_dict()}
+        return self._cell("certificate", self._subject(subject, traits, seed, count), named=named, **more)
 
     def cost(self, subject: Subject, traits: Traits, hardware: Chosen, count: int, **more: Any) -> Cell:
         """Return the cell of what a deployment costs."""

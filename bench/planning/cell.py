@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-CellKind = Literal["clean", "attack", "cost"]
+CellKind = Literal["clean", "attack", "certificate", "cost"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +16,7 @@ class Cell:
     Attributes
     ----------
     asked : the record's fields that say what was asked, as ``docs/reference/records.md`` has them
-    evaluations : keys of the blocks of answers, in order
+    evaluations : keys of the blocks of answers, or of certified labels, in order
     clean : keys of the blocks of clean answers of the same deployment
     crafts : keys of the blocks of adversarial images
     profile : key of the cost figures
@@ -57,6 +57,8 @@ class Cell:
             ]
             if "probe" in asked:
                 parts.append(f"probe of the gate {asked['probe']}")
+        if self.kind == "certificate":
+            parts += ["certificate", f"{asked['threat']['norm']} {asked['threat']['epsilon']:.4g}"]
         if self.kind == "cost":
             parts.append(asked["hardware"]["label"])
         return " · ".join(parts)

@@ -68,6 +68,7 @@ class Grid:
                     self._clean(work, judged, seed)
                     self._attacks(work, judged, seed)
                     self._probes(work, judged, seed)
+                    self._certificates(work, judged, seed)
                 self._costs(work, judged)
         for subject, reason in self.absent:
             self._unanswered(subject, "skipped", reason)
@@ -132,6 +133,16 @@ class Grid:
                     if wanted and which not in tried and not excuse(chosen, len(self.meta["class_names"])):
                         tried.add(which)
                         self._attack(work, judged, Assault(chosen, probe.level, aim, seed, gate), probe.samples)
+
+    def _certificates(self, work: Work, judged: Inspected, seed: int) -> None:
+        subject = judged.subject
+        if not subject.entry.certificate or not self.selection.attacks:
+            return
+        for point in threat_points(self.data.entry, self.spec):
+            clean = self._added(work.clean(judged, seed, self.count))
+            keys = self._added(work.certificate(judged, point, self.count))
+            made = _made_of(subject, clean=clean, evaluations=keys)
+            self.plan.cells.append(self.asking.certificate(subject, judged.traits, point, seed, self.count, **made))
 
     def _assaults(self, chosen: Chosen, judged: Inspected, point: ThreatPoint, seed: int) -> Iterator[Assault]:
         entry = chosen.found.entry

@@ -51,12 +51,12 @@ def identity(chosen: Chosen) -> dict[str, Any]:
         "parameters": dict(chosen.parameters),
         "version": entry.version,
         "distribution": chosen.found.distribution,
-        "code": _code(entry.factory),
+        "code": code_of(entry.factory),
         "requires": {name: installed(name) for name in entry.requires},
     }
 
 
-def _code(factory: str) -> str:
+def code_of(factory: str) -> str:
     """Return the digest of an implementation; one that cannot be read fails in its worker, with the reason."""
     try:
         return code_digest(factory)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Kind = Literal["images", "labels", "train", "fit", "inspect", "mimic", "craft", "evaluate", "profile"]
+Kind = Literal["images", "labels", "train", "fit", "inspect", "mimic", "craft", "evaluate", "certify", "profile"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Any
 from bench.planning.attacks import CLEAN_BLOCK, SCORE_DRAWS, SELECT_DRAWS, Assault, ThreatPoint, blocks, surface
 from bench.planning.machine import machine
 from bench.planning.specification import RunSpecification
-from bench.planning.subjects import DataSubject, Inspected, Subject, described, identity, make_task
+from bench.planning.subjects import DataSubject, Inspected, Subject, code_of, described, identity, make_task
 from bench.planning.task import Task
 from bench.plugins.entries import Settings
 from bench.plugins.selection import Chosen
@@ -60,6 +60,33 @@ class Work:
             craft = self._craft(attacked, assault, settings, aim, block, standing)
             pairs.append((craft, self._evaluation(judged, block, assault.seed, craft, point, witnessed=witnessed)))
         return pairs
+
+    def certificate(self, judged: Inspected, point: ThreatPoint, count: int) -> list[Task]:
+        """Return what asks the defense's certificate about each block of images."""
+        subject, name = judged.subject, judged.subject.entry.certificate
+        return [
+            make_task(
+                "certify",
+                f"certify {subject.chosen.label}, images {block[0]}-{block[1] - 1}",
+                {
+                    "certificate": name,
+                    "deployment": subject.deployment,
+                    "images": self.data.images.key,
+                    "threat": point.as_dict(),
+                    "block": block,
+                },
+                {
+                    "certificate": {"name": name, "code": code_of(name)},
+                    "fit": subject.key,
+                    "data": self.fingerprint,
+                    "threat": point.as_dict(),
+                    "block": block,
+                },
+                needs=(*subject.needs, self.data.images.key),
+                seconds=10.0,
+            )
+            for block in blocks(count, self.available, CLEAN_BLOCK)
+        ]
 
     def profile(self, subject: Subject, hardware: Chosen) -> Task:
         """Return what measures the cost of a deployment."""

@@ -61,6 +61,8 @@ class Defense(Entry):
         a contract is kept by a poor fit as well as by a good one
     adaptive_attacks : attacks made for it, run on it alone wherever adaptive attacks are; ``surface.deployment`` shows
         them its stages
+    certificate : "package.module:callable" for a sound bound, "" for none; it is called as ``bench.attack.Certify``
+        says, for each threat, and what it cannot say is shown as skipped, with its reason
     """
 
     track: Track = "evasion"
@@ -70,6 +72,7 @@ class Defense(Entry):
     baseline: bool = False
     published: tuple[tuple[str, str, str], ...] = ()
     adaptive_attacks: tuple[Attack, ...] = ()
+    certificate: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

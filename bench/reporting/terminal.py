@@ -32,6 +32,12 @@ def show(records: list[Record], console: Console | None = None) -> None:
     for _, group in board.groupby("setting", sort=False):
         rows = wording.rows_of(group)
         console.print(_table(rows, console.width))
+        for row in rows:
+            if not wording.is_missing(row["certified"]):
+                text = (
+                    Text("  ").append(wording.plain(row["defense"]), style="bold").append(f"  {wording.bracket(row)}")
+                )
+                console.print(text, highlight=False)
         told: dict[str, list[str]] = {}
         for row in rows:
             if row["reasons"]:

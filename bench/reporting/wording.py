@@ -78,6 +78,13 @@ def _scaled(value: float | None, units: tuple[tuple[str, float], ...], unit: str
     return f"{value:.0f}{unit}"
 
 
+def bracket(row: Mapping[str, Any]) -> str:
+    """Return what is proven and what attacks found of a leaderboard row, rounded outwards."""
+    low = math.floor(1000 * row["certified"] + 1e-6) / 10
+    high = math.ceil(1000 * (row["certified"] + row["bracket_width"]) - 1e-6) / 10
+    return f"certified {low:.1f} % ≤ true ≤ {high:.1f} % attacked, width {high - low:.1f} points"
+
+
 def radius(epsilon: float) -> str:
     """Return epsilon as it is written in the field: 0.3, 1.5, 8/255."""
     if math.isclose(epsilon, round(epsilon, 3), abs_tol=1e-9):

@@ -20,6 +20,7 @@ FUNCTIONS: Final[Mapping[str, str]] = {
     "mimic": "bench.tasks.attacking:learn_surrogates",
     "craft": "bench.tasks.attacking:craft",
     "evaluate": "bench.tasks.evaluating:evaluate",
+    "certify": "bench.tasks.certifying:certify",
     "profile": "bench.tasks.profiling:profile",
 }
 _COMPILER: Final = ("torch._dynamo", "torch._inductor.config")  # torch imports it at an optimiser's first step

@@ -101,8 +101,8 @@ class ExactAnswers:
             return told("broken", "clean")
         label = int(y)
         quick = self._search(min(_QUICK, budget)).solve(low[0], high[0], label, right)
-        if quick.verdict != "open":
-            return told(quick.verdict, "search", quick.nodes, quick.leaves)
+        if quick.verdict != "open" or budget <= _QUICK:
+            return told(quick.verdict, "" if quick.verdict == "open" else "search", quick.nodes, quick.leaves)
         draws = Draws.of("craft", 0, [digest])
         ranks, _ = self.attack.search(self.space, Asked(self.network), x, y, self.threat, draws)
         if not bool(right(ranks)[0]):

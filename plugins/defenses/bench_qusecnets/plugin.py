@@ -85,6 +85,7 @@ def bench_defenses() -> Sequence[Defense]:
             trains=True,
             published=_PUBLISHED,
             adaptive_attacks=_OWN,
+            certificate="bench_qusecnets.certificate:certify",
             parameters=(
                 _LEVELS,
                 Parameter(
@@ -114,6 +115,7 @@ def bench_defenses() -> Sequence[Defense]:
             trains=True,
             published=_PUBLISHED,
             adaptive_attacks=_OWN,
+            certificate="bench_qusecnets.certificate:certify",
             parameters=(
                 _LEVELS,
                 Parameter(
