@@ -15,6 +15,14 @@ class Null:
         return AttackResult(batch.x)
 
 
+class Insider:
+    """Blanks the images, and says what it saw of the defense."""
+
+    def run(self, surface, batch, threat):
+        names = ", ".join(type(stage).__name__ for stage in surface.deployment.stages)
+        return AttackResult((batch.x - threat.epsilon).clamp(0, 1), {"saw": names})
+
+
 class Step:
     def run(self, surface, batch, threat):
         gradient = surface.loss_gradient(batch.x, batch.y)

@@ -59,6 +59,25 @@ def bench_defenses():
                 Parameter(name="refuses", type=bool, default=True, help="", fits=False),
             ),
         ),
+        *[
+            Defense(
+                name=name,
+                factory="toy_plugins.defenses:Rounding",
+                summary="brings an attack and a certificate of its own",
+                family="toy-own-family",
+                adaptive_attacks=(
+                    Attack(
+                        name="toy-insider",
+                        factory="toy_plugins.attacks:Insider",
+                        summary="sees the stages",
+                        norm="linf",
+                        access="score",
+                    ),
+                ),
+                certificate=f"toy_plugins.certificates:{certificate}",
+            )
+            for name, certificate in (("toy-own", "bright"), ("toy-own-wrong", "shares"))
+        ],
         Defense(
             name="toy-learns",
             factory="toy_plugins.defenses:Learns",

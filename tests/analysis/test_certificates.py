@@ -1,0 +1,31 @@
+"""The bracket certified <= true <= attacked."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from bench.analysis.certificates import bracket
+from bench.reporting.wording import bracket as in_words
+
+
+def test_the_bracket_stands_on_the_images_that_both_have():
+    told = bracket(np.array([1.0, 0.0, 0.0, 1.0]), np.array([1.0, 1.0, 0.0]))
+    assert told == {"certified": 1 / 3, "bracket_width": 2 / 3 - 1 / 3, "certified_broken": 0.0}
+
+
+def test_a_certified_image_that_is_broken_is_counted():
+    assert bracket(np.array([1.0, 1.0]), np.array([0.0, 1.0]))["certified_broken"] == 1.0
+
+
+def test_without_a_certificate_or_an_attack_there_is_no_bracket():
+    for told in (bracket(None, np.ones(3)), bracket(np.ones(3), np.ones(0))):
+        assert all(math.isnan(value) for value in told.values())
+
+
+def test_in_words_it_is_rounded_outwards():
+    assert in_words({"certified": 0.12349, "bracket_width": 0.2217}) == (
+        "certified 12.3 % ≤ true ≤ 34.6 % attacked, width 22.3 points"
+    )
+    assert in_words({"certified": 0.1, "bracket_width": 0.2}).startswith("certified 10.0 % ≤ true ≤ 30.0 %")
