@@ -1,0 +1,133 @@
+"""The command that computes the exact robust accuracy: killed, resumed, compared with attacks."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.analysis.records import encode_array
+from bench.errors import UsageError
+from bench_qusecnets.distances import distances
+from bench_qusecnets.exact import ImageTruth
+from bench_qusecnets.truth import Progress, report
+
+ASKED = {"dataset": "d", "fingerprint": "f", "model": "m", "defense": "q", "epsilon": 0.1}
+
+
+def truth(image: int, verdict: str, by: str = "search", budget: int = 3) -> ImageTruth:
+    return ImageTruth(image, verdict, by, 5, 1, 2, budget, 0.5)  # type: ignore[arg-type]
+
+
+def record(scored: list[int], label: str, knowledge: str = "adaptive", **more: Any) -> dict[str, Any]:
+    return {
+        "kind": "attack",
+        "status": "ok",
+        "attack": {"label": label, "control": label == "noise"},
+        "knowledge": knowledge,
+        "threat": {"norm": "linf", "domain": "uint8", "epsilon": 0.1},
+        "dataset": {"label": "d", "fingerprint": "f"},
+        "model": {"label": "m"},
+        "defense": {"label": "q"},
+        "outcomes": {"scored": encode_array(np.array(scored, dtype=np.uint8))},
+        **more,
+    }
+
+
+TRUTHS = [truth(0, "robust"), truth(1, "broken"), truth(2, "broken", "clean"), truth(3, "open", ""), truth(4, "robust")]
+
+
+def test_each_attack_and_the_worst_case_are_measured_on_the_solved_images() -> None:
+    records = [
+        record([1, 1, 0, 0, 1], "weak"),
+        record([1, 0, 0, 1, 1], "strong"),
+        record([1, 0], "short", "white-box"),
+        record([0, 0, 0, 0, 0], "noise"),
+        record([0, 0, 0, 0, 0], "elsewhere", model={"label": "other"}),
+        record([0, 0, 0, 0, 0], "unfinished", status="failed"),
+    ]
+    found = {(d.attack, d.knowledge): d for d in distances(TRUTHS, records, ASKED)}
+    assert set(found) == {
+        ("weak", "adaptive"),
+        ("strong", "adaptive"),
+        ("short", "white-box"),
+        ("worst case", "adaptive"),
+        ("worst case", "white-box"),
+        ("worst case", "all"),
+    }
+    weak, strong, short = found["weak", "adaptive"], found["strong", "adaptive"], found["short", "white-box"]
+    assert (weak.images, weak.missed, weak.impossible) == (4, 1, 0)
+    assert weak.points == pytest.approx(25.0)
+    assert (strong.points, strong.missed) == (0.0, 0)
+    assert (short.images, short.exact, short.points) == (2, 0.5, 0.0)
+    assert found["worst case", "all"].points == 0.0
+
+
+def test_an_attack_that_breaks_what_is_proven_is_shown_as_impossible() -> None:
+    (line, *_) = distances(TRUTHS, [record([0, 0, 0, 0, 1], "liar")], ASKED)
+    assert (line.impossible, line.missed) == (1, 0)
+
+
+def test_the_report_gives_a_bracket_over_what_is_open_and_a_value_where_nothing_is() -> None:
+    text = report(ASKED, TRUTHS, [], 60.0, 30.0)
+    assert "between **40.0 %** and **60.0 %**, width 20.0" in text
+    assert "2 images are proven robust, 2 are broken (1 wrong when clean, 0 by" in text
+    assert "Solved: 80.0 %" in text
+    solved = [one for one in TRUTHS if one.verdict != "open"]
+    assert "Robust accuracy is **50.0 %**" in report(ASKED, solved, [], 60.0, 30.0)
+
+
+def test_a_line_that_a_kill_cut_short_is_dropped_and_the_rest_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "progress.jsonl"
+    first = Progress(path, ASKED)
+    for one in TRUTHS:
+        first.add(one)
+    path.write_bytes(path.read_bytes()[:-20])
+    again = Progress(path, ASKED)
+    assert sorted(again.known) == [0, 1, 2, 3]
+    assert [image for image in range(5) if again.wants(image, 3)] == [4]
+    assert [image for image in range(5) if again.wants(image, 9)] == [3, 4], "open ones under a larger budget"
+    again.add(TRUTHS[4])
+    assert sorted(Progress(path, ASKED).known) == [0, 1, 2, 3, 4]
+
+
+def test_results_of_another_threat_are_not_taken_for_ones_own(tmp_path: Path) -> None:
+    Progress(tmp_path / "progress.jsonl", ASKED)
+    with pytest.raises(UsageError, match="another deployment or threat"):
+        Progress(tmp_path / "progress.jsonl", {**ASKED, "epsilon": 0.2})
+
+
+@pytest.mark.slow
+def test_killed_and_run_again_it_gives_what_an_uninterrupted_run_gives(tmp_path: Path) -> None:
+    def command(out: str) -> list[str]:
+        words = ["--dataset", "digits", "--model", "lenet5", "--defense", "qusec-cq[levels=2,epochs=2]"]
+        words += ["--epsilon", "0.1", "--images", "24", "--nodes", "2,4", "--jobs", "1", "--out", str(tmp_path / out)]
+        return [sys.executable, "-m", "bench_qusecnets.truth", *words, "--store", str(tmp_path / "store")]
+
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    whole = subprocess.run(command("whole"), env=environment, capture_output=True, text=True, check=True)
+    assert "Robust accuracy is" in whole.stdout
+    with subprocess.Popen(
+        command("killed"), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as running:
+        progress = tmp_path / "killed" / "progress.jsonl"
+        while not (progress.exists() and len(progress.read_bytes().splitlines()) > 4):
+            assert running.poll() is None
+            time.sleep(0.05)
+        os.killpg(running.pid, signal.SIGKILL)
+    before = len(progress.read_bytes().splitlines())
+    assert before < 25 + 1
+    subprocess.run(command("killed"), env=environment, capture_output=True, check=True)
+    images = [(tmp_path / name / "images.csv").read_text() for name in ("whole", "killed")]
+    assert images[0] == images[1]
+    verdicts = {json.loads(line)["verdict"] for line in progress.read_text().splitlines()[1:]}
+    assert verdicts <= {"robust", "broken", "open"}
+    assert "robust" in verdicts
