@@ -36,6 +36,13 @@ def test_the_reach_of_a_pixel_is_what_all_greys_of_the_ball_show(
     assert {float(value) for value in space.shown(ranks)} == shown
 
 
+@pytest.mark.parametrize(("edge", "shown"), [(110, [0.0, 1.0]), (111, [0.0]), (91, [0.0, 1.0]), (90, [1.0])])
+def test_the_last_grey_of_the_ball_counts_and_the_next_one_does_not(edge: int, shown: list[float]) -> None:
+    space = CodeSpace.of(Quantise(GREYS[[edge]], 2), 1)
+    low, high = space.reach(GREYS[100].reshape(1, 1, 1, 1), Threat(norm="linf", epsilon=10 / 255))
+    assert sorted({float(space.shown(low)), float(space.shown(high))}) == shown
+
+
 @pytest.mark.parametrize("levels", [2, 3, 4])
 def test_every_combination_of_codes_is_realised_inside_ball_and_box(levels: int) -> None:
     generator = torch.Generator().manual_seed(levels)
