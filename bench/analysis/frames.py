@@ -34,8 +34,8 @@ def cells(records: Iterable[Record]) -> pd.DataFrame:
     -----
     ``accuracy`` is the share of all images of the cell that are right under this attack alone, images that are wrong
     when clean counted as wrong, and of a certificate's cell the share that is proven; ``success_rate`` is the share of
-    the cleanly right ones that it turns. ``counts`` says whether the cell may lower the worst case: it ended well and is
-    neither a control nor a probe of a gate. ``transfer`` marks oblivious attacks on a defense that trains the
+    the cleanly right ones that it turns. ``counts`` says whether the cell may lower the worst case: it ended well and
+    is neither a control nor a probe of a gate. ``transfer`` marks oblivious attacks on a defense that trains the
     classifier: its twin is another network. ``accuracy_float`` is the accuracy before what the attack found was brought
     to the 8-bit grid, for deterministic deployments; ``notes`` is what the attack says.
     """

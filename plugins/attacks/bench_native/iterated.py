@@ -87,7 +87,8 @@ def ascend(
     epsilon, norm = float(case.threat.epsilon), case.threat.norm
     x_adv, rows = start.clone(), torch.arange(len(case))
     gathered = torch.zeros_like(start)
-    for _ in range(steps):
+    for step in range(steps):
+        case.panel.surface.progress = step / steps
         found = case.panel.ascent(x_adv[rows], case.y[rows], objective)
         gradient = found.gradient
         if early:
