@@ -50,7 +50,8 @@ def _pgd(norm: Norm) -> Attack:
         ),
         norm=norm,
         access="gradient",
-        default=False,
+        default=norm != "l1",
+        explores=norm != "l1",
         quick=quick(0.7, steps=20, step=0.1),
         standard=standard(1.4),
     )
