@@ -30,7 +30,14 @@ from bench.errors import ExitCode
 )
 @click.option("--download", is_flag=True, help="Fetch a data set that is missing into --data-dir.")
 @click.option("--device", default="cpu", show_default=True, help="Where to train: cpu, cuda, cuda:1.")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("weights"), show_default=True)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("weights"),
+    show_default=True,
+    metavar="FOLDER",
+    help="Where file and card are written.",
+)
 @with_options(STORE, JSON)
 def command(*, defense: str, device: str, out: Path, store: str | None, as_json: bool, **flags: Any) -> int:
     """Fit DEFENSE once and write what it learned, with a card that says how, into --out.

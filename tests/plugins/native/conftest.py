@@ -63,11 +63,11 @@ def surface_of(
     network: nn.Module, shape: Shape, access: Access = "gradient", *, classes: int = 10, expectation: int = 1,
     noisy: bool = False,
 ) -> Surface:  # fmt: skip
-    """Return a white-box surface on a network, without a border in between."""
+    """Return an adaptive attacker's surface on a network, without a border in between."""
     stages = [Noisy(), Classify(network)] if noisy else [Classify(network)]
     return Surface(
         Deployment.chain(*stages).requires_grad_(False),
-        knowledge="white-box" if access == "gradient" else "black-box",
+        knowledge="adaptive" if access == "gradient" else "black-box",
         access=access,
         shape=shape,
         classes=classes,

@@ -90,8 +90,11 @@ def test_budgets_are_within_the_declared_parameters(entry: Attack) -> None:
     assert made.needs() == entry.classes
 
 
-def test_only_the_smallest_norms_and_the_ensemble_are_part_of_all() -> None:
-    assert {name for name in ALL if ENTRIES[name].default} == {"fmn-linf", "fmn-l2", "strong", "strong-l2"}
+def test_what_is_part_of_all() -> None:
+    both = ("fmn", "native-pgd")
+    aware = ("strong", "joint-margin", "evade", "alternate")
+    expected = {f"{name}-{norm}" for name in both for norm in ("linf", "l2")} | {*aware, *(f"{n}-l2" for n in aware)}
+    assert {name for name in ALL if ENTRIES[name].default} == expected
     assert not any("autoattack" in name for name in ALL)
 
 

@@ -11,12 +11,19 @@ from .conftest import Victim, surface_of
 SHAPE = (1, 32, 32)
 
 
+class _Seen(list[int]):
+    """A list that a surface's copy of a network shares with it."""
+
+    def __deepcopy__(self, memo: object) -> _Seen:
+        return self
+
+
 class _Shapes(nn.Module):
     """Notes how many images each call has; images of one value get no gradient."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.network, self.seen = network, list[int]()
+        self.network, self.seen = network, _Seen()
 
     def forward(self, x: Tensor) -> Tensor:
         self.seen.append(len(x))

@@ -109,7 +109,7 @@ def test_results_of_another_threat_are_not_taken_for_ones_own(tmp_path: Path) ->
 def test_killed_and_run_again_it_gives_what_an_uninterrupted_run_gives(tmp_path: Path) -> None:
     def command(out: str) -> list[str]:
         words = ["--dataset", "digits", "--model", "lenet5", "--defense", "qusec-cq[levels=2,epochs=2]"]
-        words += ["--epsilon", "0.1", "--images", "24", "--nodes", "2,4", "--jobs", "1", "--out", str(tmp_path / out)]
+        words += ["--epsilon", "0.02", "--images", "24", "--nodes", "2,4", "--jobs", "1", "--out", str(tmp_path / out)]
         return [sys.executable, "-m", "bench_qusecnets.truth", *words, "--store", str(tmp_path / "store")]
 
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
