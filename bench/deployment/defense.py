@@ -42,6 +42,7 @@ class FitContext:
     recipe : how the undefended classifier was trained
     shape : (C, H, W)
     seed : the training seed
+    radius : of the data set's headline threat in Linf, in [0, 1]: what a defense may be trained to withstand
     scratch : folder for what an interrupted fit goes on from; None where nothing is kept
     """
 
@@ -52,6 +53,7 @@ class FitContext:
     shape: tuple[int, int, int]
     classes: int
     seed: int
+    radius: float = 8 / 255
     progress: Progress = lambda share, text: None
     scratch: Path | None = None
 

@@ -22,7 +22,7 @@ from bench.store.code import code_digest
 from bench.store.keys import environment_class, key, versions
 from bench.tasks import FUNCTIONS
 
-PROBED = 8 / 255  # radius at which surrogates are looked at where a data set lists no threat in Linf
+RADIUS = 8 / 255  # where a data set lists no threat in Linf
 
 
 def make_task(kind: Kind, label: str, spec: Mapping[str, Any], preimage: Mapping[str, Any], **more: Any) -> Task:
@@ -263,6 +263,8 @@ class Subject:
             spec.split_seed,
             spec.training_seed,
         )
+        headline = next((t for t in model.data.entry.threats if t.norm == "linf"), None)
+        radius = headline.epsilons[0] if headline else RADIUS
         fit = make_task(
             "fit",
             f"fit {chosen.label} on {model.data.entry.name}",
@@ -270,6 +272,7 @@ class Subject:
                 "defense": described(fitted),
                 "network": model.network,
                 "data": where,
+                "radius": radius,
                 "shipped": shipped and {"path": str(shipped.weights_path), "digest": shipped.sha256},
             },
             {
@@ -277,6 +280,7 @@ class Subject:
                 "network": model.key,
                 "data": meta["train_fingerprint"],
                 "test": meta["test_fingerprint"],  # pools leave out what stands in the test set
+                "radius": radius,
                 **pools,
                 **({"shipped": shipped.sha256} if shipped else {}),
             },
@@ -286,8 +290,6 @@ class Subject:
         )
         deployment = {"defense": described(chosen), "network": model.network, "fit": fit.key}
         name = key({"fit": fit.key, "worn": worn}) if worn else fit.key
-        headline = next((t for t in model.data.entry.threats if t.norm == "linf"), None)
-        radius = headline.epsilons[0] if headline else PROBED
         inspect = make_task(
             "inspect",
             f"inspect {chosen.label}",

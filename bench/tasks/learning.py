@@ -83,6 +83,7 @@ def learned(spec: Mapping[str, Any], store: Store, *, device: str = "cpu", progr
         shape=tuple(described["shape"]),
         classes=described["classes"],
         seed=described["training_seed"],
+        radius=spec["radius"],
         progress=progress,
         scratch=store.scratch(spec["key"]),
     )

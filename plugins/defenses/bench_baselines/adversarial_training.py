@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import ceil
 
 import numpy as np
 import torch
@@ -32,9 +33,10 @@ class Inner:
 
 
 # Madry et al. 2018, section 4: MNIST, 40 steps of .01 at .3. Wong, Rice, Kolter 2020, section 4: one step of 1.25
-# epsilon at 8/255.
-GREY = Inner(0.3, 40, 1 / 30)
-COLOUR = Inner(8 / 255, 1, 1.25)
+# epsilon, at 8/255. Of steps and their size; the radius is the data set's.
+GREY = (40, 1 / 30)
+COLOUR = (1, 1.25)
+_LEAST_STEPS = 1000  # of the optimiser, where the attack has several: small data sets need more epochs; ours
 
 
 class AdversarialTraining:
@@ -42,9 +44,10 @@ class AdversarialTraining:
 
     Parameters
     ----------
-    epsilon, steps, step : of the attack inside the training, see ``Inner``; 0 for 40 steps of .01 at .3 on one channel
-        (Madry et al. 2018) and one of 10/255 at 8/255 on three (Wong et al. 2020)
-    epochs : 0 for 10 with several steps, 30 with one (ours)
+    epsilon : radius of the attack inside the training; 0 for the data set's headline
+    steps, step : of that attack, see ``Inner``; 0 for 40 steps of 1/30 epsilon on one channel (Madry et al. 2018) and
+        one of 1.25 epsilon on three (Wong et al. 2020)
+    epochs : 0 for 30 with one step; with several 10, or as many as make 1,000 steps of the optimiser (ours)
     """
 
     def __init__(self, *, epsilon: float = 0.0, steps: int = 0, step: float = 0.0, epochs: int = 0) -> None:
@@ -52,11 +55,13 @@ class AdversarialTraining:
 
     def fit(self, context: FitContext) -> FitResult:
         """Return the trained classifier."""
-        usual = COLOUR if context.shape[0] == 3 else GREY
-        inner = Inner(self.epsilon or usual.epsilon, self.steps or usual.steps, self.step or usual.step)
+        steps, step = COLOUR if context.shape[0] == 3 else GREY
+        inner = Inner(self.epsilon or context.radius, self.steps or steps, self.step or step)
+        pool = context.pools["train"]
+        rounds = max(1, len(pool.x) // context.recipe.batch)
         recipe = replace(
             context.recipe,
-            epochs=self.epochs or (10 if inner.steps > 1 else 30),
+            epochs=self.epochs or (max(10, ceil(_LEAST_STEPS / rounds)) if inner.steps > 1 else 30),
             one_cycle=True,
             smoothing=0.0,
             small_epochs=0,
@@ -71,7 +76,6 @@ class AdversarialTraining:
             attacked = perturbed(network, x, y, replace(inner, epsilon=radius), rng)
             return functional.cross_entropy(network(attacked), y)
 
-        pool = context.pools["train"]
         trained = train(
             context.new_network(),
             pool.x,

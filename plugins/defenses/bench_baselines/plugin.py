@@ -39,7 +39,7 @@ def bench_defenses() -> Sequence[Defense]:
                     default=0.0,
                     minimum=0.0,
                     maximum=1.0,
-                    help="Linf radius inside the training; 0 for .3 on one channel (Madry) and 8/255 on three (Wong)",
+                    help="Linf radius inside the training; 0 for the data set's headline",
                 ),
                 Parameter(
                     name="steps",
@@ -60,7 +60,7 @@ def bench_defenses() -> Sequence[Defense]:
                     type=int,
                     default=0,
                     minimum=0,
-                    help="0 for 10, and 30 where one step is taken (ours)",
+                    help="0 for 30 where one step is taken, else 10, or as many as make 1,000 steps (ours)",
                 ),
             ),
         ),

@@ -78,6 +78,26 @@ def test_what_is_trained_stands_where_plain_training_falls_and_leaves_the_given_
     assert all(torch.equal(before[name], value) for name, value in given.state_dict().items())
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({"epsilon": 0.1}, 0.1), ({}, 0.2)],
+)
+def test_the_radius_is_the_data_sets_where_none_is_given(monkeypatch, given, expected) -> None:
+    seen = []
+
+    def noted(network, x, y, inner, rng):
+        seen.append(inner)
+        return x
+
+    monkeypatch.setattr("bench_baselines.adversarial_training.perturbed", noted)
+    result = AdversarialTraining(**given, steps=3).fit(context(bars(640), small(), radius=0.2))
+    assert seen[-1].epsilon == expected
+    assert {inner.steps for inner in seen} == {3}
+    # 20 batches an epoch, and at least 1,000 steps of the optimiser where the attack has several.
+    assert result.notes["epochs"] == 50
+    assert len(seen) == 1000
+
+
 def test_same_seed_same_weights_and_an_interrupted_fit_goes_on(tmp_path) -> None:
     pool = bars(64)
 
