@@ -41,6 +41,7 @@ truth: setup  ## exact robust accuracy of CQ-2 on MNIST, and every attack's dist
 
 train: setup  ## make the shipped weights again; needs BENCH_DATA_DIR
 	$(BIN)/python -m bench_models.make_weights
+	sh plugins/defenses/make-fits
 
 clean:
 	rm -rf .venv build dist site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
