@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bench.analysis import leaderboard
-    from bench.api import diff, plan, report, run
+    from bench.api import audit, diff, plan, report, run
     from bench.deployment import Deployment, Stage
     from bench.plugins.entries import Attack, Dataset, Defense, Hardware, Model
     from bench.plugins.hookspecs import hookimpl
@@ -20,6 +20,7 @@ _WHERE = {
     "Hardware": "bench.plugins.entries",
     "Model": "bench.plugins.entries",
     "Stage": "bench.deployment",
+    "audit": "bench.api",
     "diff": "bench.api",
     "hookimpl": "bench.plugins.hookspecs",
     "leaderboard": "bench.analysis",
@@ -35,6 +36,7 @@ __all__ = [
     "Hardware",
     "Model",
     "Stage",
+    "audit",
     "diff",
     "hookimpl",
     "leaderboard",

@@ -21,10 +21,12 @@ from bench.planning.specification import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from bench.analysis.audit import Audit
     from bench.data.cards import FitCard
     from bench.deployment.defense import Progress
     from bench.execution.run import Run
     from bench.planning.plan import Plan
+    from bench.plugins.selection import Chosen
 
 
 def specification(**flags: Any) -> RunSpecification:
@@ -94,6 +96,89 @@ def run(
 
         write(ended.records, Path(out), command=_call(flags), cache=open_store(store).root / "cache")
     return leaderboard(ended.records)
+
+
+def audit(
+    defense: str,
+    *,
+    store: str | Path | None = None,
+    out: str | Path | None = None,
+    jobs: int = 0,
+    quiet: bool = False,
+    **flags: Any,
+) -> Audit:
+    """Attack one defense by the whole ladder and return the verdict with all that stands behind it.
+
+    Parameters
+    ----------
+    defense : with its parameters, such as ``"qusec-cq[levels=2]"``
+    out : folder for the verdict page; nothing is written where it is None
+    flags : those of ``bench audit``, with underscores
+
+    Raises
+    ------
+    UsageError : no defense of that name, or several
+
+    Examples
+    --------
+    >>> import bench
+    >>> told = bench.audit("qusec-cq[levels=2]", hardware="none", quiet=True)  # doctest: +SKIP
+    >>> told.settings[0].verdict  # doctest: +SKIP
+    'broken'
+    """
+    from bench.execution.progress import Silent, watcher
+
+    spec = audit_specification(defense, **flags)
+    ended = execute(spec, store=store, jobs=jobs, watcher=Silent() if quiet else watcher())
+    found = audit_of(ended.records, defense)
+    if out is not None:
+        from bench.reporting.verdict import write
+
+        told = ", ".join([repr(defense), *(f"{name}={value!r}" for name, value in flags.items())])
+        write(found, ended.records, Path(out), command=f"bench.audit({told})", cache=open_store(store).root / "cache")
+    return found
+
+
+def audit_specification(defense: str, **flags: Any) -> RunSpecification:
+    """Return what an audit of a defense runs: the attacks of the ladder and the norm "linf", unless others are named.
+
+    Raises
+    ------
+    UsageError : no defense of that name, or several; a value that does not parse
+    """
+    from bench.planning.ladder import ladder
+    from bench.plugins.registry import discover
+
+    _audited(defense)
+    given = {**flags, "defenses": defense, "norm": flags.get("norm") or "linf"}
+    return specification(**given | {"attacks": flags.get("attacks") or ladder(discover()).selection})
+
+
+def audit_of(records: Sequence[dict[str, Any]], defense: str) -> Audit:
+    """Return the audit of a defense, given with its parameters, from the records of a run."""
+    from bench.analysis.audit import audit as audit_records
+    from bench.planning.ladder import ladder, rungs_of_their_own
+    from bench.plugins.registry import discover
+
+    chosen = _audited(defense)
+    return audit_records(
+        records,
+        chosen.label,
+        source=chosen.found.entry.source,
+        own_rungs=rungs_of_their_own(discover(), chosen.found.entry.name),
+        left_out=ladder(discover()).left_out,
+    )
+
+
+def _audited(defense: str) -> Chosen:
+    from bench.plugins.registry import discover
+    from bench.plugins.selection import select
+
+    chosen, _ = select(discover(), "defense", defense)
+    if len(chosen) != 1:
+        which = f"; {defense!r} selects {', '.join(one.label for one in chosen) or 'none'}"
+        raise UsageError(f"An audit is of one defense{which}. Name one, with its parameters.")
+    return chosen[0]
 
 
 def execute(

@@ -27,7 +27,7 @@ class ExitCode(IntEnum):
     DONE = 0  # all asked for is there
     CELLS_FAILED = 1  # the run ended, some cells are errors
     USAGE = 2  # a flag, name, file or folder is wrong; nothing was started
-    VERDICT = 3  # a verdict that was asked for (--strict, --fail-if, check) is "no"
+    VERDICT = 3  # a verdict that was asked for (audit, --strict, --fail-if, check) is "no"
     NOTHING = 4  # the selection is empty
     INTERRUPTED = 130  # Ctrl-C
 

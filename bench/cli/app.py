@@ -12,6 +12,7 @@ from bench.errors import BenchError, ExitCode, UnknownName, UsageError
 VERBS = {
     "run": "Run a comparison and write its leaderboard and report.",
     "plan": "Show what a run would consist of; executes nothing.",
+    "audit": "Attack one defense by the whole ladder and write a verdict page.",
     "status": "Show what the store holds and what of a run is missing.",
     "report": "Write a report again from records; several stores or files merge.",
     "diff": "Show what moved between two runs, by how much, and whether it is noise.",

@@ -71,7 +71,8 @@ def folder(path: str | None) -> Path | None:
     return Path(path).expanduser().absolute() if path else None
 
 
-SELECTION: Sequence[Callable[[F], F]] = [
+Options = Sequence[Callable[[F], F]]
+_COMPARED: Options[Any] = [
     click.option(
         "--defenses",
         default="all",
@@ -88,6 +89,8 @@ SELECTION: Sequence[Callable[[F], F]] = [
         metavar="SELECTION",
         help="Such as all or pgd-linf,square-linf or 'pgd-*'.",
     ),
+]
+PLACES: Options[Any] = [
     click.option(
         "--datasets",
         default="digits",
@@ -118,12 +121,16 @@ SELECTION: Sequence[Callable[[F], F]] = [
         metavar="SELECTION",
         help="What cost is measured on; none for no cost.",
     ),
+]
+_ATTACKERS: Options[Any] = [
     click.option(
         "--norm", default="", metavar="NORMS", help="linf, l2, l1, l0.  [default: all that the data set lists]"
     ),
     click.option(
         "--knowledge", default="", metavar="LEVELS", help="oblivious, black-box, white-box, adaptive.  [default: all]"
     ),
+]
+TERMS: Options[Any] = [
     click.option(
         "--eps",
         default="",
@@ -183,6 +190,7 @@ SELECTION: Sequence[Callable[[F], F]] = [
         help="TOML with the same settings; flags win.",
     ),
 ]
+SELECTION: Options[Any] = [*_COMPARED, *PLACES, *_ATTACKERS, *TERMS]
 STORE = click.option(
     "--store",
     envvar="BENCH_STORE",

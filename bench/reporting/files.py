@@ -51,7 +51,7 @@ def write(records: list[Record], out: Path, *, html: bool, command: str, cache: 
         "cells.json": as_json(every),
         "cells.md": _cells_markdown(every),
         "gates.csv": as_csv(judged),
-        "records.jsonl": "".join(_line(record) for record in records),
+        "records.jsonl": "".join(json_line(record) for record in records),
     }
     if len(detectors):
         texts["detection.csv"] = as_csv(detectors)
@@ -128,7 +128,8 @@ def _scalar(value: object) -> object:
     return value
 
 
-def _line(record: Record) -> str:
+def json_line(record: Record) -> str:
+    """Return a record as a line of ``records.jsonl``."""
     try:
         return json.dumps(record, sort_keys=True, allow_nan=False) + "\n"
     except ValueError:
@@ -146,14 +147,16 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def _escaped(text: object) -> str:
+def escaped(text: object) -> str:
+    """Return text that Markdown prints as it is, on one line."""
     line = " ".join(wording.plain(text).split())
     for sign, instead in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\\|"), ("`", "\\`"), ("[", "\\[")):
         line = line.replace(sign, instead)
     return line
 
 
-def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table of cells that are Markdown already."""
     lines = ["| " + " | ".join(titles) + " |", "|" + " --- |" * len(titles)]
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)]) + "\n"
 
@@ -166,7 +169,7 @@ def _level(row: Mapping[str, Any], level: str) -> str:
 def _board_markdown(board: pd.DataFrame) -> str:
     parts = ["# Leaderboard\n"]
     for _, group in board.groupby("setting", sort=False):
-        parts.append(f"## {_escaped(wording.setting_title(rows_of(group)[0]))}\n")
+        parts.append(f"## {escaped(wording.setting_title(rows_of(group)[0]))}\n")
         titles = ["rank", "defense", "robust accuracy", "clean", "oblivious", "black-box", "white-box", "adaptive"]
         titles += ["strongest attack", "latency ×", "uplink", "status"]
         rows = []
@@ -176,13 +179,13 @@ def _board_markdown(board: pd.DataFrame) -> str:
             )
             levels = [_level(row, level) for level in ("oblivious", "black_box", "white_box", "adaptive")]
             strongest = (
-                f"{_escaped(row['strongest_attack'])} ({row['strongest_knowledge']})" if row["strongest_attack"] else ""
+                f"{escaped(row['strongest_attack'])} ({row['strongest_knowledge']})" if row["strongest_attack"] else ""
             )
-            status = row["status"] + (f" ({_escaped(row['reasons'])})" if row["reasons"] else "")
+            status = row["status"] + (f" ({escaped(row['reasons'])})" if row["reasons"] else "")
             rows.append(
                 [
                     row["rank"] or wording.NOTHING,
-                    _escaped(row["defense"]),
+                    escaped(row["defense"]),
                     worst if row["attacks"] else wording.NOTHING,
                     wording.percent(row["clean_accuracy"]),
                     *levels,
@@ -192,7 +195,7 @@ def _board_markdown(board: pd.DataFrame) -> str:
                     status,
                 ]
             )
-        parts.append(_table(titles, rows))
+        parts.append(markdown_table(titles, rows))
         if told := wording.resolution(rows_of(group)[0]):
             parts.append(f"Of these rows {told}.\n")
     parts.append(
@@ -223,5 +226,5 @@ def _cells_markdown(every: pd.DataFrame) -> str:
         name = row["attack"] or row["kind"]
         told = [row["dataset"], row["model"], threat, row["defense"], name, row["knowledge"]]
         last = [wording.percent(row["accuracy"]), str(row["samples"]), row["status"], row["reason"]]
-        rows.append([_escaped(value) for value in [*told, *last]])
-    return "# Cells\n\n" + _table(titles, rows)
+        rows.append([escaped(value) for value in [*told, *last]])
+    return "# Cells\n\n" + markdown_table(titles, rows)

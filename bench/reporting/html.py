@@ -67,7 +67,7 @@ def page(
         swept = Markup("")
         if family not in curved:
             curved.add(family)
-            swept = _sweep(painter, group[0], curves)
+            swept = sweep(painter, group[0], curves)
         sections.append(
             {
                 "number": number,
@@ -89,7 +89,7 @@ def page(
             }
         )
     html: str = (
-        _environment()
+        environment()
         .get_template("index.html.j2")
         .render(
             sections=sections,
@@ -103,8 +103,8 @@ def page(
             totals=details.totals(all_cells),
             command=command,
             now=datetime.now().astimezone(),
-            style=Markup(_resource("style.css")),
-            script=Markup(_resource("script.js")),
+            style=Markup(resource("style.css")),
+            script=Markup(resource("script.js")),
             knowledge_levels=KNOWLEDGE,
         )
     )
@@ -112,7 +112,8 @@ def page(
 
 
 @memoised
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Return what fills the templates; everything is escaped."""
     environment = Environment(
         loader=PackageLoader("bench.reporting", "templates"),
         autoescape=True,
@@ -140,7 +141,8 @@ def _printable(value: Any) -> Any:
     return wording.plain(value) if type(value) is str else value
 
 
-def _resource(name: str) -> str:
+def resource(name: str) -> str:
+    """Return the text of a file that lies beside the templates."""
     return (resources("bench.reporting") / "templates" / name).read_text(encoding="utf-8")
 
 
@@ -246,7 +248,14 @@ def _beats(first: Row, second: Row) -> bool:
     return bool(as_good and (first["accuracy"] > second["accuracy"] or first["cost"] < second["cost"]))
 
 
-def _sweep(painter: charts.Painter, first: Row, curves: Sequence[Row]) -> Markup:
+def sweep(painter: charts.Painter, first: Row, curves: Sequence[Row]) -> Markup:
+    """Return the figure of accuracy against epsilon, empty where there is only one radius.
+
+    Parameters
+    ----------
+    first : a row of the leaderboard, whose data set, network, norm, domain and budget are drawn
+    curves : rows of ``bench.analysis.curve``
+    """
     names = ("dataset", "model", "norm", "domain", "budget")
     rows = [row for row in curves if all(row[name] == first[name] for name in names)]
     radii = {row["epsilon"] for row in rows if row["source"] == "swept"}
