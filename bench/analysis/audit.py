@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from bench.analysis.costs import figures
+from bench.analysis.detectors import detection
 from bench.analysis.gates.evidence import RowEvidence, clean_shares
 from bench.analysis.gates.verdict import SEVERITY
 from bench.analysis.groups import Row, Setting, place_of, rows
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BROKEN, UNBROKEN, CERTIFIED, INCOMPLETE = "broken", "unbroken", "certified", "incomplete"
+_THREAT: Final = ("dataset", "model", "norm", "epsilon", "domain", "budget")
 _WITHHELD: Final = "not ranked: "
 Line = Mapping[str, Any]
 
@@ -70,6 +72,7 @@ class Audited:
     provenance : cost column of the line -> how the figure was come by, and what is flagged about it
     clean_change : of clean accuracy against the undefended model; None where that was not run
     controls : accuracy under what must do no harm
+    detectors : how well its detector detects, rows of ``bench.analysis.detection``; empty where it has none
     findings : the worst first
     spent : by all attacks, controls and probes of gates
     """
@@ -82,6 +85,7 @@ class Audited:
     rungs: tuple[Rung, ...]
     controls: tuple[tuple[str, float], ...]
     breakers: tuple[Breaker, ...]
+    detectors: tuple[Line, ...]
     findings: tuple[Finding, ...]
     provenance: Mapping[str, str]
     clean_change: Difference | None
@@ -134,13 +138,13 @@ def audit(
     """
     board = leaderboard(records)
     lines = {(line["setting"], line["defense"]): line for line in _lines(board)}
+    detectors = [line for line in _lines(detection(records)) if line["defense"] == defense]
     settings: dict[Setting, int] = {}
     found = []
     for evidence in asked_rows(rows(records)):
         number = settings.setdefault(evidence.row.setting, len(settings))
         if evidence.row.label == defense:
-            line = lines[number, defense]
-            found.append(_audited(evidence, line, own_rungs or {}, _provenance(records, evidence.row, line)))
+            found.append(_audited(evidence, lines[number, defense], own_rungs or {}, records, detectors))
     baselines = {str(record["defense"]["label"]) for record in records if record["defense"].get("baseline", False)}
     drawn = _lines(curve(records, board=board))
     return Audit(
@@ -156,7 +160,13 @@ def _lines(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
-def _audited(evidence: RowEvidence, line: Line, own_rungs: Mapping[str, str], provenance: Mapping[str, str]) -> Audited:
+def _audited(
+    evidence: RowEvidence,
+    line: Line,
+    own_rungs: Mapping[str, str],
+    records: Sequence[Record],
+    detectors: Sequence[Line],
+) -> Audited:
     row = evidence.row
     lost, right = broken(row)
     return Audited(
@@ -168,8 +178,9 @@ def _audited(evidence: RowEvidence, line: Line, own_rungs: Mapping[str, str], pr
         rungs=rungs(row, own_rungs),
         controls=tuple((raw.name, raw.accuracy) for raw in evidence.controls),
         breakers=breakers(row, own_rungs),
+        detectors=tuple(told for told in detectors if all(told[name] == line[name] for name in _THREAT)),
         findings=_findings(evidence),
-        provenance=provenance,
+        provenance=_provenance(records, row, line),
         clean_change=_clean_change(evidence),
         spent=spent(record for part in row.replicates for record in (*part.attacks, *part.probes)),
     )
@@ -243,7 +254,7 @@ def _provenance(records: Sequence[Record], row: Row, line: Line) -> dict[str, st
             continue
         for name, item in figures(record).items():
             if item is not None and item["value"] == line[name]:  # of the machine that the line is of
-                flags = " ".join(map(str, item.get("flags") or ()))
+                flags = "; ".join(map(str, item.get("flags") or ()))
                 told.setdefault(name, {})[f"{item['provenance']}{f', {flags}' if flags else ''}"] = None
     return {name: "; ".join(kinds) for name, kinds in told.items()}
 

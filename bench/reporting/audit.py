@@ -69,6 +69,7 @@ def _part(audit: Audit, found: Audited, *, is_first: bool) -> Part:
         _ladder(found),
         *([_radii(audit, found)] if is_first else []),
         _breakers(found),
+        _detector(found.detectors),
         _gates(found.findings),
         _cost(found),
     )
@@ -196,16 +197,49 @@ def _breakers(found: Audited) -> Table:
     return Table("What broke what", columns, rows, tuple(notes))
 
 
+def _detector(lines: Sequence[Mapping[str, Any]]) -> Table:
+    columns = ("Attack", "Attacker", "Detected ", "Interval ", "Images ", "At 5 % FPR ", "At 1 % FPR ", "AUROC ")
+    rows = tuple(
+        (
+            str(line["attack"]),
+            str(line["knowledge"]),
+            wording.percent(line["detected"]),
+            wording.interval(line["detected_low"], line["detected_high"]),
+            str(line["images"]),
+            wording.percent(line["detected_at_5"]),
+            wording.percent(line["detected_at_1"]),
+            wording.figure(line["auroc"]),
+        )
+        for line in lines
+    )
+    if not lines:
+        return Table("Detector", columns, ())
+    first = lines[0]
+    alarms = f"{wording.percent(first['false_positives'])} " + (
+        f"({wording.interval(first['false_positives_low'], first['false_positives_high'])})"
+    )
+    return Table(
+        "Detector",
+        columns,
+        rows,
+        (
+            f"Of {first['clean_images']:,} clean images it detects {alarms}.",
+            "Detection is shown and not counted: what counts is whether an image is answered rightly in the end.",
+        ),
+    )
+
+
 def _gates(findings: Sequence[Finding]) -> Table:
     noted = [one for one in findings if one.outcome in _COMPLAINTS]
     rows = tuple(
         (one.outcome if one.bars or one.outcome != "fail" else "fail, bars nothing", one.gate, one.where, one.evidence)
         for one in noted
     )
-    complained = {one.gate for one in noted}
+    told = {one.gate for one in noted}
     notes = []
     for outcome, what in (("pass", "Passed"), ("n/a", "Did not apply")):
-        names = dict.fromkeys(one.gate for one in findings if one.outcome == outcome and one.gate not in complained)
+        names = dict.fromkeys(one.gate for one in findings if one.outcome == outcome and one.gate not in told)
+        told |= set(names)
         notes += [f"{what}: {', '.join(names)}."] if names else []
     return Table("Gates that failed or warn", ("Outcome", "Gate", "Where", "Evidence"), rows, tuple(notes))
 
