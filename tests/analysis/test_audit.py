@@ -209,3 +209,17 @@ def test_attacks_that_a_defense_brings_or_that_look_at_its_detector_have_rungs_o
     looking = [f.entry.name for f in registry.of("attack").values() if f.entry.wants]
     assert looking
     assert {rungs[name] for name in looking} == {AWARE}
+
+
+def test_a_detector_is_shown_with_its_false_alarms_and_every_attack(made):
+    defense, scores = "jpeg[quality=50]", np.linspace(0, 1, N)
+    flags = (scores > 0.9).astype(np.uint8)
+    records = [made.clean_record(defense, right()), made.attack_record(defense, "pgd", right(1, 2))]
+    for record, value in zip(records, (scores, scores + 1), strict=True):
+        detected = flags if record["kind"] == "clean" else np.ones(N, np.uint8)
+        for name, array in (("detector", value), ("detected", detected)):
+            record["outcomes"][name] = made.encode_array(array)
+    (line,) = only(records).detectors
+    assert (line["attack"], line["knowledge"], line["detected"]) == ("pgd", "adaptive", 1.0)
+    assert line["false_positives"] == pytest.approx(flags.mean())
+    assert audit(records[:1], defense).settings[0].detectors == ()
