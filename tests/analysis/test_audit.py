@@ -150,6 +150,7 @@ def test_what_failed_is_told_on_its_rung_and_controls_stand_apart(sample):
     assert rung(found, "adaptive, the usual way").share is None
     assert [name for name, _ in found.controls] == ["noise (white-box)", "null (white-box)"]
     assert "null" not in {b.attack for b in found.breakers}
+    assert rung(found, "white-box").spent.forward == 5 * 40 * 300  # five attacks, no control
 
 
 def test_a_claim_stands_beside_what_attacks_of_its_name_leave(sample):
@@ -196,6 +197,9 @@ def test_the_ladder_has_the_core_the_controls_and_the_strong_but_not_the_slow():
     entries = {name: found.entry for name, found in registry.of("attack").items()}
     core = {name for name, entry in entries.items() if (entry.core or entry.control) and entry.default}
     assert core <= set(names)
+    chosen = [entries[name] for name in names]
+    assert [e for e in chosen if e.minimum_norm and e.norm == "linf"]
+    assert [e for e in chosen if not (e.core or e.control or e.explores or e.wants or e.minimum_norm)]
     assert all(entries[name].default for name in names)
     assert not [n for n in names if entries[n].access == "decision"]
     assert len(names) < len([n for n, e in entries.items() if e.default])
