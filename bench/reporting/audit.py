@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bench.analysis.audit import INCOMPLETE, Audit, Audited, Claim, Finding
+from bench.analysis.audit import CERTIFIED, INCOMPLETE, UNBROKEN, Audit, Audited, Claim, Finding
 from bench.analysis.records import KNOWLEDGE
 from bench.analysis.rungs import Rung, Spent
 from bench.reporting import wording
@@ -73,7 +73,7 @@ def _part(audit: Audit, found: Audited, *, is_first: bool) -> Part:
         _gates(found.findings),
         _cost(found),
     )
-    mark = "pass" if found.is_settled else "warn" if found.verdict == INCOMPLETE else "fail"
+    mark = {UNBROKEN: "pass", CERTIFIED: "pass", INCOMPLETE: "warn"}.get(found.verdict, "fail")
     title = wording.setting_title(found.line)
     shown = tuple(table for table in tables if table.rows or table.notes)
     return Part(title, found.verdict, mark, tuple(_sentences(found)), shown, found.line, is_first)
@@ -93,7 +93,7 @@ def _sentences(found: Audited) -> Iterable[str]:
         hedge = "" if found.is_settled else ", a number that is not to be relied upon"
         yield f"Robust accuracy: {_share(line, 'robust')}{hedge}."
     if not wording.is_missing(line["certified"]):
-        yield f"{wording.bracket(line)}."
+        yield f"{wording.bracket(line).capitalize()}."
         if line["certified_broken"]:
             yield f"The certificate is unsound: {int(line['certified_broken'])} certified images were broken."
     if not wording.is_missing(line["clean_accuracy"]):
