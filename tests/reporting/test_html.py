@@ -161,3 +161,8 @@ def test_importing_the_report_loads_nothing_heavy() -> None:
     code = f"import bench.reporting, bench.analysis, sys; print(sorted({heavy} & set(sys.modules)))"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"
+
+
+def test_radii_that_were_swept_make_a_curve(page: str) -> None:
+    (told,) = re.findall(r'aria-label="(Accuracy against epsilon in L∞[^"]*)"', page)
+    assert [f"none at {radius}:" in told for radius in ("0.1", "0.2", "0.3", "0.4")] == [True, True, True, False]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from rich.console import Console
 from bench.analysis.audit import audit
 from bench.reporting import verdict
 from bench.reporting.audit import parts
+from bench.reporting.sections import unsafe
 
 
 def text_of(audited) -> str:
@@ -64,6 +66,10 @@ def test_text_of_strangers_neither_runs_nor_breaks_the_page(made, tmp_path, cach
 def test_the_page_loads_nothing_and_draws_a_curve_once_a_norm(sample, tmp_path, cache):
     found = audit(sample, "qusec-cq[levels=2]")
     page = verdict.write(found, sample, tmp_path, cache=cache)["audit.html"].read_text()
+    main = re.sub(
+        r"<svg.*?</svg>", "", page.split("<main>")[1].split("</main>")[0], flags=re.S
+    )  # a chart has a <title>
+    assert unsafe(main) == ""  # all is closed, nothing runs, nothing comes from outside
     assert "src=" not in page
     assert "url(" not in page
     assert page.count("Accuracy against the size of the perturbation.") == len({s.line["norm"] for s in found.settings})
