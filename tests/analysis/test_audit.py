@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from bench.analysis.audit import audit
-from bench.planning.ladder import AWARE, OWN, ladder, rungs_of_their_own
-from bench.plugins.registry import discover
+from bench.planning.ladder import OWN
 
 N = 40
 CORE = {"fgsm": "white-box", "pgd": "adaptive", "apgd-dlr": "adaptive", "square": "adaptive"}
@@ -189,30 +188,6 @@ def test_an_audit_without_a_number_is_under_everything(made):
     found = only([absent])
     assert found.verdict == "incomplete"
     assert found.is_under(0.0)
-
-
-def test_the_ladder_has_the_core_the_controls_and_the_strong_but_not_the_slow():
-    registry = discover()
-    names = ladder(registry).selection.split(",")
-    entries = {name: found.entry for name, found in registry.of("attack").items()}
-    core = {name for name, entry in entries.items() if (entry.core or entry.control) and entry.default}
-    assert core <= set(names)
-    chosen = [entries[name] for name in names]
-    assert [e for e in chosen if e.minimum_norm and e.norm == "linf"]
-    assert [e for e in chosen if not (e.core or e.control or e.explores or e.wants or e.minimum_norm)]
-    assert all(entries[name].default for name in names)
-    assert not [n for n in names if entries[n].access == "decision"]
-    assert len(names) < len([n for n, e in entries.items() if e.default])
-
-
-def test_attacks_that_a_defense_brings_or_that_look_at_its_detector_have_rungs_of_their_own():
-    registry = discover()
-    bringing = next(f.entry for f in registry.of("defense").values() if f.entry.adaptive_attacks)
-    rungs = rungs_of_their_own(registry, bringing.name)
-    assert {rungs[attack.name] for attack in bringing.adaptive_attacks} == {OWN}
-    looking = [f.entry.name for f in registry.of("attack").values() if f.entry.wants]
-    assert looking
-    assert {rungs[name] for name in looking} == {AWARE}
 
 
 def test_a_detector_is_shown_with_its_false_alarms_and_every_attack(made):
