@@ -87,7 +87,10 @@ class AdversarialTraining:
             checkpoint=context.checkpoint("training"),
             progress=context.progress,
         )
-        return FitResult(public=dict(trained.state_dict()), notes={"inner_steps": inner.steps, "epochs": recipe.epochs})
+        return FitResult(
+            public=dict(trained.state_dict()),
+            notes={"radius": inner.epsilon, "inner_steps": inner.steps, "epochs": recipe.epochs},
+        )
 
     def deploy(self, network: nn.Module, result: FitResult, shape: tuple[int, int, int]) -> Deployment:
         network.load_state_dict(dict(result.public))

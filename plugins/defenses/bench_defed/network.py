@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Final
@@ -75,7 +76,7 @@ class EdgeBlock(nn.Module):
         return mixed
 
 
-class Denoiser(nn.Module):
+class Denoiser(nn.Module, ABC):
     """A network that gives an image back, of the same size: one that is not a multiple of 4 is padded, then cropped."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -86,9 +87,9 @@ class Denoiser(nn.Module):
             return self.restored(x)
         return self.restored(functional.pad(x, missing, mode="replicate"))[..., :height, :width]
 
+    @abstractmethod
     def restored(self, x: Tensor) -> Tensor:
         """Return the restored image where height and width are multiples of 4."""
-        raise NotImplementedError
 
 
 class Defed(Denoiser):
