@@ -110,7 +110,7 @@ class Asking:
                 "norm": entry.norm,
                 "access": entry.access,
                 "minimum_norm": entry.minimum_norm,
-                "core": entry.core,
+                "core": assault.core,
                 "control": entry.control,
             }
         return self._attacks[label]

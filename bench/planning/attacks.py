@@ -64,6 +64,11 @@ class Assault:
         return f"{self.chosen.label} via {self.way.rpartition(':')[2]}" if self.way else self.chosen.label
 
     @property
+    def core(self) -> str:
+        """Return its place on the ladder, "" for none; on the other ways to a gradient there is no ladder."""
+        return "" if self.way else self.entry.core
+
+    @property
     def entry(self) -> Attack:
         """Return the attack's entry."""
         entry = self.chosen.found.entry

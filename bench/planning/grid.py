@@ -120,7 +120,7 @@ class Grid:
                         self._skip(judged, assault, reason)
 
     def _probes(self, work: Work, judged: Inspected, seed: int) -> None:
-        """Add what gates want tried: each at one radius a norm, by the attacks of the ladder that were selected."""
+        """Add what gates want tried: each at one radius a norm, by the first selected attack that has the rung."""
         tried: set[tuple[object, ...]] = set()
         for point in threat_points(self.data.entry, self.spec):
             for gate, probe in self.planner.probes:
@@ -128,7 +128,7 @@ class Grid:
                 for chosen in attacks_under(self.selection.attacks, point.norm):
                     entry = chosen.found.entry
                     assert isinstance(entry, Attack)
-                    which = (gate, chosen.label, probe.level, aim)
+                    which = (gate, probe.core, probe.level, aim)
                     wanted = entry.core == probe.core and probe.level in levels(entry, judged.subject, self.spec)
                     if wanted and which not in tried and not excuse(chosen, len(self.meta["class_names"])):
                         tried.add(which)

@@ -146,7 +146,7 @@ class Work:
             seen = {**seen, "knowledge": "adaptive"}  # it knows the defense, whether or not it needs a stand-in
         mimic = self.mimic(attacked).key if assault.way == LEARNED else ""
         parameters = {**dict(chosen.parameters), **{k: v for k, v in settings.parameters if k not in chosen.given}}
-        repeat = REPEATED if entry.core and block[0] == 0 else 0
+        repeat = REPEATED if assault.core and block[0] == 0 else 0
         return make_task(
             "craft",
             f"{assault.label} on {subject.chosen.label} ({seen['knowledge']}), images {block[0]}-{block[1] - 1}",

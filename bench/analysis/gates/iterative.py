@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bench.analysis.gates.evidence import RowEvidence, fewer, told
+from bench.analysis.gates.evidence import Raw, RowEvidence, fewer, told
 from bench.analysis.gates.verdict import Verdict
 
 
@@ -25,8 +25,7 @@ def iterative(evidence: RowEvidence) -> Verdict:
     ----------
     Athalye, Carlini, Wagner 2018, arXiv 1802.00420, section 3.1; beyond a point and chance: ours.
     """
-    one = {attack.knowledge: attack for attack in evidence.raw if attack.core == "fgsm" and attack.follows_gradients}
-    many = {attack.knowledge: attack for attack in evidence.raw if attack.core == "pgd-ce" and attack.follows_gradients}
+    one, many = (_strongest(evidence.raw, core) for core in ("fgsm", "pgd-ce"))
     levels = [level for level in one if level in many]
     if not levels:
         return Verdict("iterative", "n/a", "One step and many were not both run at one knowledge.")
@@ -38,3 +37,12 @@ def iterative(evidence: RowEvidence) -> Verdict:
         for level in astray
     )
     return Verdict("iterative", "fail" if "adaptive" in astray else "warn", found + ".")
+
+
+def _strongest(attacks: list[Raw], core: str) -> dict[str, Raw]:
+    """Return by knowledge the attack of that place on the ladder which leaves the fewest images right."""
+    found: dict[str, Raw] = {}
+    for attack in sorted(attacks, key=lambda attack: -attack.accuracy):
+        if attack.core == core and attack.follows_gradients:
+            found[attack.knowledge] = attack
+    return found

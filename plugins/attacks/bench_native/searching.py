@@ -41,6 +41,7 @@ def _square(norm: Norm) -> Attack:
         ),
         norm=norm,
         access="score",
+        core="square",
         default=False,
         quick=quick(0.5, steps=100),
         standard=standard(50.0),
