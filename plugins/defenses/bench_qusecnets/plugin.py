@@ -41,6 +41,7 @@ _SHARED = (
         default="packed",
         choices=("packed", "radix", "deflate"),
         help="how codes travel: whole bits, base-levels digits, or zlib over the packed bytes (ours)",
+        fits=False,
     ),
     Parameter(
         name="start",

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from bench.api import plan
 from bench.deployment import Deployment, Draws, FitContext, Pool, Signal
 from bench.errors import BadParameter
 from bench.plugins.parameters import resolve
@@ -107,6 +108,29 @@ def test_fitting_repeats_to_the_bit_and_depends_on_the_seed(make) -> None:
     assert all(torch.equal(first.public[name], again.public[name]) for name in first.public)
     assert first.notes == again.notes
     assert not torch.equal(first.public["network.1.weight"], other.public["network.1.weight"])
+
+
+@pytest.mark.parametrize("make", [ConstantQuantization, TrainableQuantization])
+def test_how_codes_travel_changes_nothing_of_what_is_learned(make) -> None:
+    packed, deflated = (make(levels=3, coding=coding).fit(_stripes()) for coding in ("packed", "deflate"))
+    assert all(torch.equal(packed.public[name], deflated.public[name]) for name in packed.public)
+    assert packed.notes == deflated.notes
+
+
+@pytest.mark.parametrize("name", ["qusec-cq", "qusec-tq"])
+def test_codings_share_one_fit_and_levels_do_not(name, tmp_path) -> None:
+    def fits(variants: str) -> int:
+        planned = plan(
+            store=tmp_path,
+            defenses=f"{name}[{variants}]",
+            datasets="digits",
+            attacks="fgsm",
+            hardware="none",
+        )
+        return sum(task.kind == "fit" and name in task.label for task in planned.tasks.values())
+
+    assert fits("coding=packed|radix|deflate") == 1
+    assert fits("levels=2|3") == 2
 
 
 def test_answers_do_not_depend_on_how_images_are_batched() -> None:
