@@ -49,6 +49,7 @@ class Replicate:
     ----------
     attacks : every attack record of the setting, whatever its status, controls included
     elsewhere : minimum-norm records of the same threat at other radii
+    certificate : what the defense's own certificate says in the setting, whatever its status
     probes : attacks that were run for a gate's sake, under the same norm at radii of their own
     """
 
@@ -56,6 +57,7 @@ class Replicate:
     clean: Record | None = None
     attacks: list[Record] = field(default_factory=list)
     elsewhere: list[Record] = field(default_factory=list)
+    certificate: Record | None = None
     probes: list[Record] = field(default_factory=list)
 
     def clean_candidate(self) -> Candidate | None:
@@ -115,7 +117,7 @@ def place_of(record: Record) -> tuple[str, str, str, str]:
 
 
 def setting_of(record: Record) -> Setting:
-    """Return the setting of an attack record."""
+    """Return the setting of an attack's or a certificate's record."""
     threat = record["threat"]
     return Setting(
         *place_of(record),
@@ -138,13 +140,15 @@ def rows(records: Iterable[Record]) -> list[Row]:
 
     A defense that was judged clean but not attacked in a setting still has a row there: a comparison shows its holes.
     """
-    evasion = [r for r in current(records) if r["kind"] in ("clean", "attack")]
+    known = current(records)
+    evasion = [r for r in known if r["kind"] in ("clean", "attack")]
     attacks = [r for r in evasion if r["kind"] == "attack"]
+    proofs = [r for r in known if r["kind"] == "certificate"]
     settings = {setting_of(record) for record in attacks if not record.get("probe")}
     for record in evasion:
         if not any(setting.place == place_of(record) for setting in settings):
             settings.add(Setting(*place_of(record), "", 0.0, "", False, str(record.get("budget", ""))))
-    found = [row for setting in settings for row in _rows_of(setting, evasion)]
+    found = [row for setting in settings for row in _rows_of(setting, evasion, proofs)]
     leading = {row.setting for row in found if row.headline}
 
     def order(row: Row) -> tuple[object, ...]:
@@ -155,7 +159,7 @@ def rows(records: Iterable[Record]) -> list[Row]:
     return sorted(found, key=order)
 
 
-def _rows_of(setting: Setting, evasion: list[Record]) -> list[Row]:
+def _rows_of(setting: Setting, evasion: list[Record], proofs: list[Record]) -> list[Row]:
     here = [record for record in evasion if place_of(record) == setting.place]
     by_defense: dict[str, Row] = {}
     parts: dict[tuple[str, Seeds], Replicate] = {}
@@ -177,6 +181,10 @@ def _rows_of(setting: Setting, evasion: list[Record]) -> list[Row]:
             row.headline = row.headline or bool(record.get("headline", False))
         elif _same_but_epsilon(threat, setting) and counts(record) and record["attack"].get("minimum_norm", False):
             part.elsewhere.append(record)
+    for record in proofs:
+        name = (str(record["defense"]["label"]), seeds_of(record))
+        if name in parts and setting_of(record) == setting:
+            parts[name].certificate = record
     for row in by_defense.values():
         attacked = [part for part in row.replicates if part.attacks or part.elsewhere]
         row.replicates = sorted(attacked or row.replicates, key=lambda part: part.seeds)
