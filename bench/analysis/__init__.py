@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bench.analysis.claims import reproduction
     from bench.analysis.costs import measurements
     from bench.analysis.detectors import detection
     from bench.analysis.frames import cells
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from bench.analysis.scrutiny import verdicts
     from bench.analysis.sweep import curve
 
-__all__ = ["cells", "curve", "detection", "leaderboard", "load", "measurements", "merge", "verdicts"]
+__all__ = ["cells", "curve", "detection", "leaderboard", "load", "measurements", "merge", "reproduction", "verdicts"]
 
 _HOME = {
     "cells": "frames",
@@ -28,6 +29,7 @@ _HOME = {
     "load": "records",
     "measurements": "costs",
     "merge": "records",
+    "reproduction": "claims",
     "verdicts": "scrutiny",
 }
 

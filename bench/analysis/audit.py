@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from bench.analysis.claims import is_called, on_record
 from bench.analysis.costs import figures
 from bench.analysis.detectors import detection
 from bench.analysis.gates.evidence import RowEvidence, clean_shares
@@ -19,6 +20,7 @@ from bench.analysis.records import KNOWLEDGE, Record, current
 from bench.analysis.rungs import Breaker, Rung, Spent, breakers, broken, rungs, spent
 from bench.analysis.scrutiny import asked_rows, decisive, row_verdicts
 from bench.analysis.sweep import curve
+from bench.plugins.entries import Claim
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,17 +32,15 @@ Line = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Claim:
+class Claimed:
     """A figure that the defense's source gives, and what attacks of that name leave here.
 
     Attributes
     ----------
-    attack : as the source names it, "" for none
     ours : knowledge -> accuracy under the strongest attack of that name
     """
 
-    attack: str
-    text: str
+    claim: Claim
     ours: Mapping[str, float]
 
 
@@ -81,7 +81,7 @@ class Audited:
     verdict: str
     broken: int
     right: int
-    claims: tuple[Claim, ...]
+    claims: tuple[Claimed, ...]
     rungs: tuple[Rung, ...]
     controls: tuple[tuple[str, float], ...]
     breakers: tuple[Breaker, ...]
@@ -202,26 +202,18 @@ def _verdict(line: Line, lost: int) -> str:
     return CERTIFIED if closed else UNBROKEN
 
 
-def _claims(evidence: RowEvidence) -> tuple[Claim, ...]:
+def _claims(evidence: RowEvidence) -> tuple[Claimed, ...]:
     row = evidence.row
-    place = row.setting.dataset.split("[")[0]
     found = []
-    for item in row.defense.get("published") or []:
-        if isinstance(item, list | tuple) and len(item) == 3 and str(item[0]) in ("", place):
-            name = str(item[1])
-            same = [raw for raw in evidence.raw if name and _is_called(str(raw.record["attack"]["name"]), name)]
-            ours = {
-                level: min(raw.accuracy for raw in same if raw.knowledge == level)
-                for level in KNOWLEDGE
-                if any(raw.knowledge == level for raw in same)
-            }
-            found.append(Claim(name, str(item[2]), ours))
+    for claim in on_record(row.defense, row.setting.dataset):
+        same = [raw for raw in evidence.raw if claim.attack and is_called(raw.record["attack"], claim.attack)]
+        ours = {
+            level: min(raw.accuracy for raw in same if raw.knowledge == level)
+            for level in KNOWLEDGE
+            if any(raw.knowledge == level for raw in same)
+        }
+        found.append(Claimed(claim, ours))
     return tuple(found)
-
-
-def _is_called(attack: str, claimed: str) -> bool:
-    """Return whether an attack is the claimed one, perhaps under a norm: "pgd-linf" is "pgd"."""
-    return attack == claimed or attack.startswith(f"{claimed}-")
 
 
 def _findings(evidence: RowEvidence) -> tuple[Finding, ...]:

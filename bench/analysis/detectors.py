@@ -39,7 +39,7 @@ def detection(records: Iterable[Record]) -> pd.DataFrame:
     threshold, which no test image has moved, gives the other columns.
     ``accuracy`` is that of the final answer under this attack, as in ``cells``.
     """
-    found = [line for row in rows(list(records)) for line in _lines(row)]
+    found = [line for row in rows(list(records)) for line in of_row(row)]
     frame = pd.DataFrame(found, columns=list(DETECTION_COLUMNS))
     return frame.sort_values(list(DETECTION_COLUMNS[:9]), kind="stable").reset_index(drop=True)
 
@@ -67,7 +67,8 @@ def detected_at(rate: float, clean: Values, attacked: Values) -> float:
     return float((attacked > threshold).mean())
 
 
-def _lines(row: Row) -> list[dict[str, Any]]:
+def of_row(row: Row) -> list[dict[str, Any]]:
+    """Return the lines of ``detection`` of one row, none where it has no detector."""
     part: Replicate = row.replicates[0]
     clean = part.clean
     if clean is None or clean["status"] != "ok" or "detector" not in clean["outcomes"]:

@@ -6,13 +6,13 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bench.analysis.certificates import CERTIFIED_COLUMNS, Certificates, bracket, certificates
+from bench.analysis.claims import in_words, on_record
 from bench.analysis.costs import on_leaderboard
 from bench.analysis.gates.evidence import RowEvidence
 from bench.analysis.gates.verdict import Verdict
@@ -194,7 +194,7 @@ def _line(
         "gates": ", ".join(judged.standing.gates),
         "warnings": ", ".join(warnings),
         "worst_gate": worst_gate,
-        "published": published(defense, setting.dataset),
+        "published": in_words(on_record(defense, setting.dataset)),
         "setting": number,
     }
     for k in QUERIES:
@@ -210,21 +210,6 @@ def _levels(judged: Judged) -> dict[str, float | int]:
         name = knowledge.replace("-", "_")
         line[name], line[f"{name}_samples"] = judged.levels.get(knowledge, (math.nan, 0))
     return line
-
-
-def published(defense: dict[str, Any], dataset: str) -> str:
-    """Return what the defense's paper says of this data set, as text; never used in a computation.
-
-    Figures in a row that end in the same parenthesis share it.
-    """
-    name = dataset.split("[")[0]
-    found = []
-    for item in defense.get("published") or []:
-        if isinstance(item, list | tuple) and len(item) == 3 and str(item[0]) in ("", name):
-            text, opened, condition = str(item[2]).partition(" (")
-            found.append((opened + condition, f"{item[1]}: {text}" if item[1] else text))
-    groups = groupby(found, key=itemgetter(0))
-    return "; ".join("; ".join(text for _, text in group) + condition for condition, group in groups)
 
 
 def _rank(rank: tuple[int, int] | None) -> str:

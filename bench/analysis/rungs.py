@@ -146,14 +146,17 @@ def spent(records: Iterable[Record]) -> Spent:
     return Spent(int(total("forward")), int(total("gradient")), total("seconds"))
 
 
-def _rung(row: Row, name: str, own_rungs: Mapping[str, str]) -> Rung:
-    def belongs(record: Record) -> bool:
-        return rung_of(record, own_rungs) == name
+def left(row: Row, belongs: Callable[[Record], bool]) -> tuple[Values | None, tuple[str, ...]]:
+    """Return what some of a row's attacks leave, and the labels of those that gave a number; controls never belong.
 
+    Returns
+    -------
+    share of right answers of each image under the worst of them, mean over seeds, float64, (n,), on the images that
+    one of them was tried on; None where no number came of them under some triple of seeds
+    """
     shares: list[Values] = []
     used: dict[str, None] = {}
-    narrowed = [_narrowed(part, belongs) for part in row.replicates]
-    for part in narrowed:
+    for part in (_narrowed(part, belongs) for part in row.replicates):
         clean = part.clean_candidate()
         found = part.candidates(row.setting, clean.scored) if clean is not None else []
         if clean is not None and found:
@@ -161,13 +164,21 @@ def _rung(row: Row, name: str, own_rungs: Mapping[str, str]) -> Rung:
             shares.append(worst_case(clean, found).shares[:seen])
         used |= {candidate.attack: None for candidate in found}
     whole = len(shares) == len(row.replicates) and bool(shares)
-    records = [record for part in narrowed for record in part.attacks]
+    return (pooled(shares) if whole else None), tuple(used)
+
+
+def _rung(row: Row, name: str, own_rungs: Mapping[str, str]) -> Rung:
+    def belongs(record: Record) -> bool:
+        return rung_of(record, own_rungs) == name
+
+    shares, used = left(row, belongs)
+    records = [record for part in row.replicates for record in _narrowed(part, belongs).attacks]
     gaps = dict.fromkeys(
         f"{r['attack']['label']}: {r['status'].replace('-', ' ')}: {r.get('reason') or 'no reason was given'}"
         for r in records
         if r["status"] != "ok"
     )
-    return Rung(name, estimate(pooled(shares)) if whole else None, tuple(used), tuple(gaps), spent(records))
+    return Rung(name, None if shares is None else estimate(shares), used, tuple(gaps), spent(records))
 
 
 def _narrowed(part: Replicate, belongs: Callable[[Record], bool]) -> Replicate:

@@ -91,7 +91,7 @@ class Asking:
             }
             shown = {
                 "shipped": subject.shipped,
-                "published": [list(row) for row in entry.published],
+                "published": [claim.as_dict() for claim in entry.published],
                 "randomised": bool(traits["randomised"]) if traits else None,
                 "differentiable": bool(traits["differentiable"]) if traits else None,
             }

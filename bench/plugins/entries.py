@@ -8,8 +8,8 @@ returns the object named in each class below (protocols: ``bench.deployment``, `
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 from bench.plugins.parameters import Parameter, Value
 
@@ -19,6 +19,7 @@ Access = Literal["gradient", "score", "decision", "none"]
 Knowledge = Literal["oblivious", "black-box", "white-box", "adaptive"]
 BudgetName = Literal["quick", "standard"]
 GateScope = Literal["cell", "clean", "attack", "row"]
+Quantity = Literal["accuracy", "clean accuracy", "detection rate", "gain"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,47 @@ class Entry:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A figure that a source gives of a defense; reports set it beside ours, no computation uses it.
+
+    What the source does not state stays at its default, and reports say so.
+
+    Attributes
+    ----------
+    text : the figure, in the source's words
+    dataset : "" for any
+    value : the figure as a share in [0, 1]; None where it is a range, or of a unit that is not stated
+    quantity : what it is of: accuracy under attack, accuracy without, share of attacked images detected, or how much
+        more accuracy under attack than the undefended model has
+    attack : as the field calls it: "pgd" is met by "pgd-linf" and "pgd-l2"
+    norm, epsilon : the radius; None where the attack looks for the smallest perturbation, too
+    knowledge : of the attacker
+    model : the classifier
+    parameters : of the defense
+    conditions : what else one must know to read the figure, and where it stands
+    """
+
+    text: str
+    dataset: str = ""
+    value: float | None = None
+    quantity: Quantity = "accuracy"
+    attack: str = ""
+    norm: Norm | Literal[""] = ""
+    epsilon: float | None = None
+    knowledge: Knowledge | Literal[""] = ""
+    model: str = ""
+    parameters: tuple[tuple[str, Value], ...] = ()
+    conditions: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what is stated, as a record holds it."""
+        told = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in told.items() if value not in ("", None, ())} | (
+            {"parameters": dict(self.parameters)} if self.parameters else {}
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Defense(Entry):
     """A defense; its factory returns a ``bench.deployment.Defense``.
 
@@ -55,7 +97,7 @@ class Defense(Entry):
     trains : its ``fit`` trains the classifier, so the twin is another network (oblivious numbers are a transfer)
     baseline : the undefended deployment, with which all are compared and which is part of every run; there is exactly
         one a track
-    published : figures its paper gives, for the report: (dataset, attack, text), never used in a computation
+    published : figures that its source gives
     weights : "package:folder" of shipped fits and their cards (``bench fit``), "" for none
     checked_with : parameters that ``bench check`` uses in place of the defaults, where a whole fit would take minutes:
         a contract is kept by a poor fit as well as by a good one
@@ -70,7 +112,7 @@ class Defense(Entry):
     checked_with: tuple[tuple[str, Value], ...] = ()
     trains: bool = False
     baseline: bool = False
-    published: tuple[tuple[str, str, str], ...] = ()
+    published: tuple[Claim, ...] = ()
     adaptive_attacks: tuple[Attack, ...] = ()
     certificate: str = ""
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bench.analysis.audit import CERTIFIED, INCOMPLETE, UNBROKEN, Audit, Audited, Claim, Finding
+from bench.analysis.audit import CERTIFIED, INCOMPLETE, UNBROKEN, Audit, Audited, Claimed, Finding
+from bench.analysis.claims import in_words
 from bench.analysis.records import KNOWLEDGE
 from bench.analysis.rungs import Rung, Spent
 from bench.reporting import wording
@@ -117,15 +118,12 @@ def _against_twin(found: Audited) -> str:
     )
 
 
-def _claims(claims: Sequence[Claim], source: str) -> Table:
-    rows = tuple(
-        (claim.attack or "any", claim.text, *(wording.percent(claim.ours.get(level)) for level in KNOWLEDGE))
-        for claim in claims
-    )
+def _claims(claims: Sequence[Claimed], source: str) -> Table:
+    rows = tuple((in_words([one.claim]), *(wording.percent(one.ours.get(k)) for k in KNOWLEDGE)) for one in claims)
     notes = [] if rows else ["No figure for this data set is on record."]
     notes += [f"Source: {source}."] if source else []
     notes += ["To the right: what attacks of that name leave here, as each attacker runs them."] if rows else []
-    return Table("Claim on record", ("Attack", "Claim", *(f"{level} " for level in KNOWLEDGE)), rows, tuple(notes))
+    return Table("Claim on record", ("Claim", *(f"{level} " for level in KNOWLEDGE)), rows, tuple(notes))
 
 
 def _ladder(found: Audited) -> Table:

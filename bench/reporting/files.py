@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.analysis import cells, detection, leaderboard, verdicts
+from bench.analysis import cells, detection, leaderboard, reproduction, verdicts
 from bench.analysis.records import Record, merge
 from bench.errors import UsageError
-from bench.reporting import wording
+from bench.reporting import claims, wording
 from bench.reporting.wording import rows_of
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ def write(records: list[Record], out: Path, *, html: bool, command: str, cache: 
     prepare(out)
     records = merge(records)
     board, every, detectors, judged = leaderboard(records), cells(records), detection(records), verdicts(records)
+    claimed = reproduction(records)
+    claimed["differs"] = [claims.differs(row) for row in rows_of(claimed)]
     texts = {
         "leaderboard.csv": as_csv(board),
         "leaderboard.json": as_json(board),
@@ -55,12 +57,16 @@ def write(records: list[Record], out: Path, *, html: bool, command: str, cache: 
     }
     if len(detectors):
         texts["detection.csv"] = as_csv(detectors)
+    if len(claimed):
+        texts |= {"claims.csv": as_csv(claimed), "claims.md": _claims_markdown(claimed)}
     if html:
         from bench.reporting.html import page
         from bench.reporting.sections import installed, render
 
         added = render(installed(), board, every)
-        texts["index.html"] = page(records, board, every, detectors, judged, command=command, cache=cache, added=added)
+        texts["index.html"] = page(
+            records, board, every, detectors, judged, claimed, command=command, cache=cache, added=added
+        )
     names = {"records.jsonl": "records", "index.html": "html"}
     written = {}
     for name, text in texts.items():
@@ -203,6 +209,11 @@ def _board_markdown(board: pd.DataFrame) -> str:
         "intervals are 95 %. Only rows with the whole ladder of attacks, adaptive ones included, are ranked.\n"
     )
     return "\n".join(parts)
+
+
+def _claims_markdown(claimed: pd.DataFrame) -> str:
+    rows = [[escaped(value) for value in claims.cells(row)] for row in rows_of(claimed)]
+    return f"# Claims on record\n\n{claims.CAPTION}\n\n" + markdown_table(claims.TITLES, rows)
 
 
 def _cells_markdown(every: pd.DataFrame) -> str:

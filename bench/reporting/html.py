@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from bench.analysis import curve, measurements
 from bench.analysis.records import KNOWLEDGE, Record
-from bench.reporting import charts, details, heat, pictures, summary, wording
+from bench.reporting import charts, claims, details, heat, pictures, summary, wording
 from bench.reporting.sections import Section
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def page(
     cells: pd.DataFrame,
     detectors: pd.DataFrame,
     judged: pd.DataFrame,
+    claimed: pd.DataFrame,
     *,
     command: str = "",
     cache: Path | None = None,
@@ -46,7 +47,8 @@ def page(
 
     Parameters
     ----------
-    board, cells, detectors, judged : frames of ``bench.analysis``: leaderboard, cells, detection, verdicts
+    board, cells, detectors, judged, claimed : frames of ``bench.analysis``: leaderboard, cells, detection, verdicts,
+        reproduction
     cache : folder for drawn charts
     added : sections of plugins, after the suite's own results
     """
@@ -94,6 +96,7 @@ def page(
         .render(
             sections=sections,
             strips=pictures.strips(records),
+            claims=[(row["defense"], claims.cells(row)) for row in map(_clean, claimed.to_dict("records"))],
             added=added,
             learned=details.learned(records),
             gaps=details.gaps(all_cells),
@@ -122,7 +125,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["wording"] = wording
+    environment.globals |= {"wording": wording, "claim_titles": claims.TITLES, "claim_caption": claims.CAPTION}
     environment.filters |= {
         "percent": wording.percent,
         "figure": wording.figure,
@@ -180,9 +183,7 @@ def _present(group: Sequence[Row]) -> dict[str, bool]:
         "energy_mj",
         "peak_bytes",
     )
-    has = {
-        name: any(not wording.is_missing(row[name]) for row in group) for name in (*names, "published", "seed_spread")
-    }
+    has = {name: any(not wording.is_missing(row[name]) for row in group) for name in (*names, "seed_spread")}
     has["transfer"] = any(row["oblivious_is_transfer"] and not wording.is_missing(row["oblivious"]) for row in group)
     return has
 

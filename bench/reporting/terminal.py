@@ -9,11 +9,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.analysis import leaderboard
+from bench.analysis import leaderboard, reproduction
 from bench.analysis.records import Record
-from bench.reporting import wording
+from bench.reporting import claims, wording
 
 PIPED_WIDTH = 120  # nobody wants lines broken at 80 in a file
+_WIDE = 114  # what all columns need
 
 
 def screen() -> Console:
@@ -46,6 +47,24 @@ def show(records: list[Record], console: Console | None = None) -> None:
             text = Text("  ").append(wording.plain(", ".join(names)), style="bold").append(f"  {wording.plain(reason)}")
             console.print(text, highlight=False)
         console.print()
+    claimed = [row for row in wording.rows_of(reproduction(records)) if row["claim"]]
+    if claimed and console.width >= _WIDE:
+        console.print(_claims(claimed))
+
+
+def _claims(rows: list[dict[str, Any]]) -> Table:
+    table = Table(
+        title=Text("Claims on record, beside our figures", style="bold"),
+        caption="What differs between there and here, and intervals, stand in claims.md.",
+        title_justify="left", caption_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1),
+    )  # fmt: skip
+    for title in ("Data set", "Defense", "Claim", "Ours", "Adaptive"):
+        table.add_column(title, overflow="fold", justify="right" if title in ("Ours", "Adaptive") else "left")
+    for row in rows:
+        ours = (claims.short(row, name) for name in ("reproduced", "adaptive"))
+        told = (row["dataset"], row["defense"], claims.claim(row | {"conditions": ""}), *ours)
+        table.add_row(*(Text(wording.plain(text)) for text in told))
+    return table
 
 
 def _table(rows: list[dict[str, Any]], width: int) -> Table:
@@ -61,7 +80,7 @@ def _table(rows: list[dict[str, Any]], width: int) -> Table:
     longest = max(len(row["defense"]) for row in rows)
     table.add_column("Defense", overflow="fold", min_width=min(longest, 30, max(14, width - 68)))
     table.add_column("Robust %", justify="right", no_wrap=True)
-    wide = width >= 114  # what all columns need
+    wide = width >= _WIDE
     if wide:
         table.add_column("Interval", justify="right", no_wrap=True)
     table.add_column("Clean %", justify="right", no_wrap=True)

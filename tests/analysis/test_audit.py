@@ -154,7 +154,7 @@ def test_what_failed_is_told_on_its_rung_and_controls_stand_apart(sample):
 
 def test_a_claim_stands_beside_what_attacks_of_its_name_leave(sample):
     fgsm, pgd = audit(sample, "qusec-cq[levels=2]").settings[0].claims
-    assert (fgsm.attack, fgsm.text) == ("fgsm", "96.3 % (figure 5)")
+    assert (fgsm.claim.attack, fgsm.claim.text) == ("fgsm", "96.3 %")
     assert set(pgd.ours) == {"oblivious", "white-box", "adaptive"}
     assert pgd.ours["adaptive"] < 0.8 < pgd.ours["white-box"]
 

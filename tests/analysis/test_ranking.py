@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from bench.analysis import cells, curve, leaderboard
-from bench.analysis.ranking import published
 from bench.analysis.worst_case import Candidate, worst_case
 
 N = 200
@@ -257,7 +256,7 @@ def test_costs_are_joined_with_onnxruntime_and_the_default_wire_first(made: Any)
     assert found["device_ms"] == pytest.approx(0.09)
     assert (found["uplink_bytes"], found["uplink_bytes_p95"]) == pytest.approx((98, 98 * 1.2))
     assert found["energy_provenance"] == "estimated-tdp"
-    assert found["published"] == "fgsm: 96.3 % (figure 5); pgd: 95.1 %"
+    assert found["published"] == "fgsm at ε 0.1: 96.3 % (levels=2, white-box attacker, figure 5); pgd: 95.1 %"
 
 
 def test_published_figures_of_other_data_sets_stay_away(made: Any) -> None:
@@ -296,18 +295,6 @@ def test_a_level_is_judged_on_the_images_that_its_attacks_were_tried_on(made: An
     few = [made.clean_record("none", np.ones(N))]
     few += [made.attack_record("none", a, first(5, 20), knowledge=k) for a, k in CORE.items()]
     assert (row(few)["robust_accuracy"], row(few)["samples"]) == (0.25, 20)
-
-
-def test_published_figures_in_a_row_share_their_condition() -> None:
-    claims = [
-        ["mnist", "", "clean 99 % (100 images)"],
-        ["cifar10", "fgsm", "3 % (all)"],
-        ["mnist", "fgsm", "60 % (100 images)"],
-        ["mnist", "pgd", "30 % (50 images)"],
-        ["mnist", "bim", "20 %"],
-    ]
-    said = published({"published": claims}, "mnist[split=1]")
-    assert said == "clean 99 %; fgsm: 60 % (100 images); pgd: 30 % (50 images); bim: 20 %"
 
 
 def test_the_smallest_difference_that_would_show_is_that_of_the_ranked_pairs(made: Any) -> None:

@@ -27,7 +27,7 @@ def test_the_page_says_word_count_interval_and_claim(sample, tmp_path, cache):
     files = verdict.write(found, sample, tmp_path, command="bench audit x", cache=cache)
     for text in (files["audit.md"].read_text(), text_of(found)):
         assert "of them were broken by the worst attack on each" in text
-        assert "96.3 % (figure 5)" in text
+        assert "fgsm at ε 0.1: 96.3 % (levels=2, white-box attacker, figure 5)" in text
         assert "Source: Author 2020." in text
         assert "adaptive, the usual way" in text
         assert "1.06× the undefended model (1.03–1.10)" in text

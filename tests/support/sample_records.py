@@ -39,7 +39,11 @@ DEFENSES: dict[str, dict[str, Any]] = {
     },
     "qusec-cq[levels=2]": {
         "clean": 0.981, "reach": (3.9, 2.2, 9.0, 1.2), "device": 0.09, "server": 0.9, "ratio": 1.06, "up": 98,
-        "family": "qusec", "published": [["mnist", "fgsm", "96.3 % (figure 5)"], ["mnist", "pgd", "95.1 %"]],
+        "family": "qusec", "published": [
+            {"dataset": "mnist", "attack": "fgsm", "text": "96.3 %", "value": 0.963, "norm": "linf", "epsilon": 0.1,
+                "knowledge": "white-box", "conditions": "figure 5", "parameters": {"levels": 2}},
+            {"dataset": "mnist", "attack": "pgd", "text": "95.1 %", "value": 0.951},
+        ],
     },
     "qusec-tq[levels=4,hardness=50]": {
         "clean": 0.987, "reach": (3.4, 1.8, 3.0, 1.22), "trains": True, "device": 0.12, "server": 0.9, "ratio": 1.09,
@@ -356,7 +360,9 @@ def hostile_records(n: int = 20) -> list[dict[str, Any]]:
     ]
     for record in records:
         record["gates"] = [{"name": "gate", "outcome": "warn", "evidence": "evidence"}]
-        record["defense"]["published"] = [["", HOSTILE, HOSTILE]]
+        record["defense"]["published"] = [
+            {"attack": HOSTILE, "text": HOSTILE, "model": HOSTILE, "conditions": HOSTILE, "parameters": {HOSTILE: 1}}
+        ]
         record["budget"] = HOSTILE
         for part in ("dataset", "model", "defense", "attack", "gates", "provenance", "measurements", "hardware"):
             if part in record:

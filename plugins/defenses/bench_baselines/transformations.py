@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
-from bench.plugins.entries import Defense
+from bench.plugins.entries import Claim, Defense, Norm
 from bench.plugins.parameters import Parameter
 
 _FAMILY: Final = "transformations"
@@ -16,7 +16,28 @@ _XU: Final = "Xu, Evans, Qi, 'Feature Squeezing: Detecting Adversarial Examples 
 _PD: Final = "repository iamaaditya/pixel-deflection"
 _SUPERIOT: Final = "SUPER-IOT's experiments.ipynb"
 # SUPER-IOT's authors' comparison, not pixel deflection's own paper; one draw an attack.
-_SETTING: Final = f"(ratio .1, window 8, ResNet-v2-29, 100 images, crafted on the undefended model; {_SUPERIOT})"
+_FIGURES: Final[tuple[tuple[str, float, Norm, float | None, str], ...]] = (
+    ("fgsm", 0.71, "linf", 0.005, ""),
+    ("bim", 0.70, "linf", 0.005, ""),
+    ("mim", 0.68, "linf", 0.005, ""),
+    ("pgd", 0.56, "linf", 0.01, ""),
+    ("deepfool", 0.90, "l2", None, ""),
+    ("cw", 0.85, "l2", None, ""),
+    ("lbfgs", 0.86, "l2", None, "random targets, "),
+)
+
+
+def _deflected(value: float, remark: str = "", **more: Any) -> Claim:
+    return Claim(
+        text=f"{100 * value:.0f} %",
+        value=value,
+        dataset="cifar10",
+        model="ResNet-v2-29",
+        parameters=(("ratio", 0.1), ("window", 8)),
+        conditions=f"{remark}100 images, {_SUPERIOT}",
+        **more,
+    )
+
 
 JPEG: Final = Defense(
     name="jpeg",
@@ -122,18 +143,12 @@ PIXEL_DEFLECTION: Final = Defense(
         f"{_PD}; without robust activation maps"
     ),
     family=_FAMILY,
-    published=tuple(
-        ("cifar10", attack, f"{text} {_SETTING}")
-        for attack, text in (
-            ("", "clean 94 %"),
-            ("fgsm", "71 % at ε .005"),
-            ("bim", "70 % at ε .005"),
-            ("mim", "68 % at ε .005"),
-            ("pgd", "56 % at ε .01"),
-            ("deepfool", "90 %"),
-            ("cw-l2", "85 %"),
-            ("lbfgs", "86 %, random targets"),
-        )
+    published=(
+        _deflected(0.94, quantity="clean accuracy"),
+        *(
+            _deflected(value, remark, attack=attack, norm=norm, epsilon=epsilon, knowledge="oblivious")
+            for attack, value, norm, epsilon, remark in _FIGURES
+        ),
     ),
     parameters=(
         Parameter(

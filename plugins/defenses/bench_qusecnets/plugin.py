@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.plugins.entries import Attack, Defense, Settings
+from bench.plugins.entries import Attack, Claim, Defense, Settings
 from bench.plugins.hookspecs import hookimpl
 from bench.plugins.parameters import Parameter
 
@@ -12,10 +12,15 @@ _SOURCE = (
     "Khalid, Ali, Tariq, Hanif, Rehman, Ahmed, Shafique, 'QuSecNets: Quantization-based Defense Mechanism for Securing "
     "Deep Neural Network against Adversarial Attacks', IOLTS 2019, pp. 182-187; arXiv 1811.01437"
 )
-# The abstract of arXiv v2 is all that could be read of the paper; it names neither unit, attacks nor epsilon.
-_PUBLISHED = (
-    ("mnist", "", "accuracy on perturbed images up by 50-96 % (abstract; unit, attacks and ε not stated)"),
-    ("cifar10", "", "accuracy on perturbed images up by 10-50 % (abstract; unit, attacks and ε not stated)"),
+# The abstract of arXiv v2 is all that could be read of the paper; it gives ranges, and neither attacks nor radius.
+_PUBLISHED = tuple(
+    Claim(
+        text=f"accuracy on perturbed images up by {gain} %",
+        dataset=dataset,
+        quantity="gain",
+        conditions="abstract; unit not stated",
+    )
+    for dataset, gain in (("mnist", "50-96"), ("cifar10", "10-50"))
 )
 _LEVELS = Parameter(
     name="levels", type=int, default=4, minimum=2, maximum=256, help="grey levels per channel; the default is ours"
