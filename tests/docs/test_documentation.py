@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
 
 import click
 import pytest
@@ -75,12 +76,28 @@ def test_every_object_that_a_page_shows_exists(page: Path) -> None:
             assert documented.__doc__, f"{path} has no docstring"
 
 
-def test_the_page_of_commands_is_what_the_commands_say() -> None:
-    spec = importlib.util.spec_from_file_location("cli_reference", DOCS / "cli_reference.py")
+def writer_of(name: str) -> ModuleType:
+    """Return a script of the documentation that writes pages."""
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     writer = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(writer)
+    return writer
+
+
+def test_every_method_has_a_card_which_says_what_its_entry_says() -> None:
+    writer = writer_of("method_cards")
+    blocks = writer.blocks()
+    assert {path.stem for path in writer.FOLDER.glob("*.md")} == {"index", *blocks}
+    for name, block in blocks.items():
+        text = (writer.FOLDER / f"{name}.md").read_text()
+        assert text == writer.card(text, block), "run: python docs/method_cards.py"
+        assert "**Limits.**" in text
+
+
+def test_the_page_of_commands_is_what_the_commands_say() -> None:
+    writer = writer_of("cli_reference")
     assert writer.PAGE.read_text() == writer.page(), "run: python docs/cli_reference.py"
 
 
