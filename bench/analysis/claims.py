@@ -230,6 +230,7 @@ def _detected(evidence: RowEvidence, level: str, attack: str) -> Found | None:
         for line in of_row(evidence.row)
         if line["knowledge"] == level
         and line.get(images)
+        and not line["control"]
         and (not attack or is_called({"name": str(line["attack"]).split("[")[0]}, attack))
     ]
     if not lines:

@@ -17,7 +17,7 @@ from bench.analysis.records import Record, outcome
 from bench.analysis.statistics import Values, estimate
 
 DETECTION_COLUMNS = (
-    "dataset", "model", "norm", "epsilon", "domain", "budget", "defense", "attack", "knowledge",
+    "dataset", "model", "norm", "epsilon", "domain", "budget", "defense", "attack", "knowledge", "control",
     "clean_images", "false_positives", "false_positives_low", "false_positives_high",
     "images", "detected", "detected_low", "detected_high",
     "fooling_images", "fooling_detected", "fooling_detected_low", "fooling_detected_high",
@@ -38,6 +38,8 @@ def detection(records: Iterable[Record]) -> pd.DataFrame:
     these clean images are: points of the ROC curve, which compare detectors of different thresholds. The calibrated
     threshold, which no test image has moved, gives the other columns.
     ``accuracy`` is that of the final answer under this attack, as in ``cells``.
+    Controls that move images (noise, JPEG) are rows too, ``control`` true: nobody means harm there, so what is
+    ``detected`` are false alarms under a shift that cameras and codecs make.
     """
     found = [line for row in rows(list(records)) for line in of_row(row)]
     frame = pd.DataFrame(found, columns=list(DETECTION_COLUMNS))
@@ -82,8 +84,14 @@ def of_row(row: Row) -> list[dict[str, Any]]:
     return [
         common | _of_attack(record, scores)
         for record in part.attacks
-        if counts(record) and "detector" in record["outcomes"]
+        if (counts(record) or _shifts(record)) and "detector" in record["outcomes"]
     ]
+
+
+def _shifts(record: Record) -> bool:
+    """Return whether a record is of a control that changes images."""
+    control = record["status"] == "ok" and record["attack"].get("control", False)
+    return bool(control and "distance" in record["outcomes"] and np.any(outcome(record, "distance") > 0))
 
 
 def _of_attack(record: Record, clean: Values) -> dict[str, Any]:
@@ -93,6 +101,7 @@ def _of_attack(record: Record, clean: Values) -> dict[str, Any]:
     line = {
         "attack": record["attack"]["label"],
         "knowledge": record["knowledge"],
+        "control": bool(record["attack"].get("control", False)),
         "images": detected["n"],
         **_named("detected", detected),
         "auroc": auroc(clean, scores),

@@ -117,7 +117,7 @@ def levels(attack: Attack, subject: Subject, spec: RunSpecification) -> Iterator
         wanted = not spec.knowledge or level in spec.knowledge or attack.control
         # Where nothing is defended, the twin is the deployment itself.
         doubled = level == "oblivious" and subject.entry.baseline and attack.access == "gradient"
-        blind = bool(attack.wants) and level != "adaptive"
+        blind = bool(attack.wants) and not attack.control and level != "adaptive"
         if level in LEVELS[attack.access] and wanted and not doubled and not blind:
             yield level
 

@@ -151,7 +151,7 @@ class Attack(Entry):
     classes : fewest classes it works with
     explores : an adaptive attacker runs it in every way to a gradient that there is, see ``bench.attack.ways``
     wants : what a deployment must have to be attacked by it: several nodes that give logits, or a detector; "" for
-        nothing. It looks inside, so it is run at adaptive knowledge alone
+        nothing. It looks inside, so it is run at adaptive knowledge alone; a control does not
     separable : the result for an image does not depend on the others of its block
     """
 

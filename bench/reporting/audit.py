@@ -200,7 +200,7 @@ def _detector(lines: Sequence[Mapping[str, Any]]) -> Table:
     rows = tuple(
         (
             str(line["attack"]),
-            str(line["knowledge"]),
+            "nobody" if line["control"] else str(line["knowledge"]),
             wording.percent(line["detected"]),
             wording.interval(line["detected_low"], line["detected_high"]),
             str(line["images"]),
@@ -212,7 +212,7 @@ def _detector(lines: Sequence[Mapping[str, Any]]) -> Table:
     )
     if not lines:
         return Table("Detector", columns, ())
-    first = lines[0]
+    first, shifted = lines[0], any(line["control"] for line in lines)
     alarms = f"{wording.percent(first['false_positives'])} " + (
         f"({wording.interval(first['false_positives_low'], first['false_positives_high'])})"
     )
@@ -222,6 +222,7 @@ def _detector(lines: Sequence[Mapping[str, Any]]) -> Table:
         rows,
         (
             f"Of {first['clean_images']:,} clean images it detects {alarms}.",
+            *(["Where nobody attacks, the shift is harmless and a detection a false alarm."] if shifted else []),
             "Detection is shown and not counted: what counts is whether an image is answered rightly in the end.",
         ),
     )

@@ -21,7 +21,17 @@ SILENT, REFUSING, ALL = (
 @pytest.fixture
 def ran(command_line) -> Any:
     command_line(
-        *("run", "--datasets", "toy", "--models", "toy-net", "--defenses", VARIANTS, "--attacks", "toy-step"),
+        *(
+            "run",
+            "--datasets",
+            "toy",
+            "--models",
+            "toy-net",
+            "--defenses",
+            VARIANTS,
+            "--attacks",
+            "toy-step,noise,jpeg-shift",
+        ),
         *("--norm", "linf", "--eps", "0.2", "--samples", "128", "--hardware", "none", "--out", "out"),
     )
     return command_line
@@ -59,7 +69,8 @@ def test_one_fit_serves_what_matters_only_where_it_is_deployed(ran) -> None:
 
 def test_rates_and_the_area_under_the_curve_are_written(ran) -> None:
     with (ran.folder / "out" / "detection.csv").open() as file:
-        lines = {(line["defense"], line["knowledge"]): line for line in csv.DictReader(file)}
+        every = list(csv.DictReader(file))
+    lines = {(line["defense"], line["knowledge"]): line for line in every if line["attack"] == "toy-step"}
     silent, refusing = lines[SILENT, "oblivious"], lines[REFUSING, "white-box"]
     (clean,) = (r for r in ran.records("out") if (r["kind"], r["defense"]["label"]) == ("clean", SILENT))
     assert float(silent["false_positives"]) == pytest.approx((outcomes(clean, "detector") > 0).mean())
@@ -69,4 +80,11 @@ def test_rates_and_the_area_under_the_curve_are_written(ran) -> None:
     assert refusing["fooling_detected"] == ""  # this attacker saw more than the undefended network
     assert float(refusing["auroc"]) > 0.9
     assert "none" not in {defense for defense, _ in lines}
+    shifts = [line for line in every if line["defense"] == REFUSING and line["control"] == "True"]
+    assert {line["attack"] for line in shifts} == {"noise", "jpeg-shift"}
+    assert {line["images"] for line in shifts} == {"128"}  # right or wrong when clean
+    assert "nobody: harmless shift" in (ran.folder / "out" / "index.html").read_text()
+    undefended = {r["attack"]["name"] for r in ran.records("out") if r["kind"] == "attack" and r["defense"]["baseline"]}
+    assert "noise" in undefended
+    assert "jpeg-shift" not in undefended  # it has no detector to be asked
     assert "Detectors</h3>" in (ran.folder / "out" / "index.html").read_text()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from bench.plugins.entries import Attack, NotOffered, Settings
 from bench.plugins.hookspecs import hookimpl
+from bench.plugins.parameters import Parameter
 from bench_art.table import ROWS
 from bench_art.withheld import WITHHELD
 
@@ -33,6 +34,22 @@ def bench_attacks() -> Sequence[Attack | NotOffered]:
             norm="",
             access="none",
             control=True,
+            quick=_QUICK,
+            standard=_STANDARD,
+        ),
+        Attack(
+            name="jpeg-shift",
+            factory="bench_art.controls:JpegShift",
+            summary="Control: what a JPEG file keeps of the image, in the ball. To detect it is a false alarm.",
+            norm="",
+            access="none",
+            control=True,
+            wants="detector",
+            parameters=(
+                Parameter(
+                    name="quality", type=int, default=75, minimum=1, maximum=100, help="of Pillow's codec (its default)"
+                ),
+            ),
             quick=_QUICK,
             standard=_STANDARD,
         ),

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import io
+
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from bench.attack import Batch, Threat
 from bench.deployment import Draws
 from bench.plugins.entries import Norm
 from bench_art.balls import uniform_in_ball
-from bench_art.controls import Noise, Null
+from bench_art.controls import JpegShift, Noise, Null
 
 from .conftest import MakeSurface, Tiny, draws_for, images
 
@@ -67,3 +71,35 @@ def test_null_returns_its_input(surface_of: MakeSurface) -> None:
     found = Null().run(surface_of(Tiny(SHAPE), SHAPE), batch, Threat(norm="linf", epsilon=0.1)).x_adv
     assert torch.equal(found, x)
     assert found.data_ptr() != x.data_ptr()
+
+
+@pytest.mark.parametrize("shape", [SHAPE, (1, 28, 28)])
+@pytest.mark.parametrize(("norm", "radius"), RADII.items())
+def test_a_jpeg_shift_lies_in_the_ball_and_moves_images(
+    norm: Norm, radius: float, shape: tuple[int, int, int], surface_of: MakeSurface
+) -> None:
+    x = images(shape, 6)
+    threat = Threat(norm=norm, epsilon=radius)
+    surface = surface_of(Tiny(shape), shape, "decision")
+    batch = Batch(x, torch.zeros(len(x), dtype=torch.int64), draws_for(x), 0)
+    found = JpegShift().run(surface, batch, threat).x_adv
+    assert surface.queries.forward == 0
+    assert threat.contains(x, found).all()
+    assert ((found >= 0) & (found <= 1)).all()
+    assert (threat.distance(x, found) > 0.2 * radius).all()
+    assert torch.equal(JpegShift().run(surface, batch, threat).x_adv, found)
+
+
+def test_a_jpeg_shift_in_a_large_ball_is_what_pillow_reads_back(surface_of: MakeSurface) -> None:
+    x = images(SHAPE, 2)
+    batch = Batch(x, torch.zeros(2, dtype=torch.int64), draws_for(x), 0)
+    coarse, fine = (
+        JpegShift(quality=q).run(surface_of(Tiny(SHAPE), SHAPE, "decision"), batch, Threat(norm="linf", epsilon=1.0))
+        for q in (5, 100)
+    )
+    values = (x[0] * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    file = io.BytesIO()
+    Image.fromarray(values).save(file, "JPEG", quality=5)
+    expected = torch.from_numpy(np.array(Image.open(file))).permute(2, 0, 1)
+    assert torch.equal((coarse.x_adv[0] * 255).round().to(torch.uint8), expected)
+    assert (fine.x_adv - x).square().mean() < (coarse.x_adv - x).square().mean()
