@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bench.analysis.claims import reproduction
     from bench.analysis.costs import measurements
+    from bench.analysis.detector_ranking import detector_ranks
     from bench.analysis.detectors import detection
     from bench.analysis.frames import cells
     from bench.analysis.ranking import leaderboard
@@ -19,12 +20,16 @@ if TYPE_CHECKING:
     from bench.analysis.scrutiny import verdicts
     from bench.analysis.sweep import curve
 
-__all__ = ["cells", "curve", "detection", "leaderboard", "load", "measurements", "merge", "reproduction", "verdicts"]
+__all__ = [
+    "cells", "curve", "detection", "detector_ranks", "leaderboard", "load", "measurements", "merge", "reproduction",
+    "verdicts",
+]  # fmt: skip
 
 _HOME = {
     "cells": "frames",
     "curve": "sweep",
     "detection": "detectors",
+    "detector_ranks": "detector_ranking",
     "leaderboard": "ranking",
     "load": "records",
     "measurements": "costs",

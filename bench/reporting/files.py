@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.analysis import cells, detection, leaderboard, reproduction, verdicts
+from bench.analysis import cells, detection, detector_ranks, leaderboard, reproduction, verdicts
 from bench.analysis.records import Record, merge
 from bench.errors import UsageError
 from bench.reporting import claims, wording
@@ -43,7 +43,7 @@ def write(records: list[Record], out: Path, *, html: bool, command: str, cache: 
     prepare(out)
     records = merge(records)
     board, every, detectors, judged = leaderboard(records), cells(records), detection(records), verdicts(records)
-    claimed = reproduction(records)
+    claimed, ranks = reproduction(records), detector_ranks(records)
     claimed["differs"] = [claims.differs(row) for row in rows_of(claimed)]
     texts = {
         "leaderboard.csv": as_csv(board),
@@ -56,7 +56,7 @@ def write(records: list[Record], out: Path, *, html: bool, command: str, cache: 
         "records.jsonl": "".join(json_line(record) for record in records),
     }
     if len(detectors):
-        texts["detection.csv"] = as_csv(detectors)
+        texts |= {"detection.csv": as_csv(detectors), "detectors.csv": as_csv(ranks)}
     if len(claimed):
         texts |= {"claims.csv": as_csv(claimed), "claims.md": _claims_markdown(claimed)}
     if html:
@@ -65,7 +65,7 @@ def write(records: list[Record], out: Path, *, html: bool, command: str, cache: 
 
         added = render(installed(), board, every)
         texts["index.html"] = page(
-            records, board, every, detectors, judged, claimed, command=command, cache=cache, added=added
+            records, board, every, detectors, ranks, judged, claimed, command=command, cache=cache, added=added
         )
     names = {"records.jsonl": "records", "index.html": "html"}
     written = {}

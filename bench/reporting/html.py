@@ -36,6 +36,7 @@ def page(
     board: pd.DataFrame,
     cells: pd.DataFrame,
     detectors: pd.DataFrame,
+    ranks: pd.DataFrame,
     judged: pd.DataFrame,
     claimed: pd.DataFrame,
     *,
@@ -47,8 +48,8 @@ def page(
 
     Parameters
     ----------
-    board, cells, detectors, judged, claimed : frames of ``bench.analysis``: leaderboard, cells, detection, verdicts,
-        reproduction
+    board, cells, detectors, ranks, judged, claimed : frames of ``bench.analysis``: leaderboard, cells, detection,
+        detector ranks, verdicts, reproduction
     cache : folder for drawn charts
     added : sections of plugins, after the suite's own results
     """
@@ -58,6 +59,7 @@ def page(
     curves = [_clean(row) for row in curve(records, board=board).to_dict("records")]
     all_cells: list[Row] = [_clean(row) for row in cells.to_dict("records")]
     all_detectors: list[Row] = [_clean(row) for row in detectors.to_dict("records")]
+    all_ranks: list[Row] = [_clean(row) for row in ranks.to_dict("records")]
     told: list[Row] = [_clean(row) for row in judged.to_dict("records")]
     evidence = details.by_row(told)
     alone = len({(row["dataset"], row["model"]) for row in rows}) == 1
@@ -86,6 +88,7 @@ def page(
                 "sweep": swept,
                 "heat": heat.maps(group, all_cells),
                 "detectors": [row for row in all_detectors if all(row[name] == group[0][name] for name in _THREAT)],
+                "detector_ranks": [row for row in all_ranks if all(row[name] == group[0][name] for name in _THREAT)],
                 "has": _present(group),
                 "evidence": evidence,
             }

@@ -87,4 +87,12 @@ def test_rates_and_the_area_under_the_curve_are_written(ran) -> None:
     undefended = {r["attack"]["name"] for r in ran.records("out") if r["kind"] == "attack" and r["defense"]["baseline"]}
     assert "noise" in undefended
     assert "jpeg-shift" not in undefended  # it has no detector to be asked
+    with (ran.folder / "out" / "detectors.csv").open() as file:
+        ranks = {line["defense"]: line for line in csv.DictReader(file)}
+    assert set(ranks) == {SILENT, REFUSING, ALL}
+    assert float(ranks[ALL]["held"]) == 0.0
+    assert float(ranks[SILENT]["held"]) == float(
+        ranks[REFUSING]["held"]
+    )  # the same detector, whether or not it refuses
+    assert "Rank at 5 %" in (ran.folder / "out" / "index.html").read_text()
     assert "Detectors</h3>" in (ran.folder / "out" / "index.html").read_text()

@@ -1,0 +1,112 @@
+"""Detectors compared with each other: ranks at a fixed rate of false alarms, by the thresholds of their calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from bench.analysis.gates.evidence import RowEvidence
+from bench.analysis.groups import Replicate, counts, rows
+from bench.analysis.ladder import standing
+from bench.analysis.records import Record, outcome
+from bench.analysis.scrutiny import asked_rows, row_verdicts
+from bench.analysis.statistics import Estimate, Values, estimate, rank_intervals
+
+RATES: Final = (0.05, 0.01)
+RANK_COLUMNS = (
+    "dataset", "model", "norm", "epsilon", "domain", "budget", "defense", "samples",
+    "false_positives", "false_positives_low", "false_positives_high", "held", "held_low", "held_high",
+    "rank_at_5", "rank_at_1", "reason",
+)  # fmt: skip
+
+
+def detector_ranks(records: Iterable[Record]) -> pd.DataFrame:
+    """Return one row for each deployment with a detector, of the first triple of seeds.
+
+    Returns
+    -------
+    DataFrame : ``held`` is the share of images that are answered rightly and not detected when clean, and answered
+        rightly or detected under every attack that counts: robust accuracy if all that is detected were refused.
+        ``rank_at_5`` and ``rank_at_1`` are rank intervals by it, as text, among the deployments whose own threshold
+        detects 5 and 1 % of clean images at most, chance allowed for; empty where it detects more, or where ``reason``
+        says why there is no rank.
+
+    Notes
+    -----
+    A detector that detects everything holds nothing, as it should. The threshold is the one that calibration gave: no
+    test image moves it. What cannot be ranked on the leaderboard cannot be ranked here. Deployments that draw have no
+    figure: which draws are both wrong and detected is not in the records. Minimum-norm attacks at other radii say
+    nothing of the score at this one and are left out.
+    """
+    lines: list[dict[str, Any]] = []
+    for _, group in groupby(asked_rows(rows(list(records))), key=lambda evidence: evidence.row.setting):
+        lines += _of_setting(list(group))
+    return pd.DataFrame(lines, columns=list(RANK_COLUMNS))
+
+
+def _of_setting(group: list[RowEvidence]) -> list[dict[str, Any]]:
+    held: dict[str, Values] = {}
+    alarms: dict[str, Estimate] = {}
+    reasons: dict[str, str] = {}
+    for evidence in group:
+        row, part = evidence.row, evidence.row.replicates[0]
+        detected = None if part.clean is None or part.clean["status"] != "ok" else _detected(part.clean)
+        if detected is None or not any(counts(record) for record in part.attacks):
+            continue
+        alarms[row.label] = estimate(detected)
+        if part.randomised:
+            reasons[row.label] = "it draws"
+            continue
+        held[row.label] = _held(part, detected)
+        status = standing(row, row_verdicts(evidence))
+        reasons[row.label] = "" if status.status == "ranked" else status.text
+    ranks = [
+        rank_intervals({n: v for n, v in held.items() if not reasons[n] and alarms[n].low <= rate}) for rate in RATES
+    ]
+    found = []
+    for label, rate_of_alarms in alarms.items():
+        setting, share = group[0].row.setting, estimate(held.get(label, np.zeros(0)))
+        names = ("dataset", "model", "norm", "epsilon", "domain", "budget")
+        found.append(
+            {name: getattr(setting, name) for name in names}
+            | {"defense": label, "samples": rate_of_alarms.n, "reason": reasons[label]}
+            | _named("false_positives", rate_of_alarms)
+            | _named("held", share)
+            | {name: _text(r.get(label)) for name, r in zip(("rank_at_5", "rank_at_1"), ranks, strict=True)}
+        )
+    return sorted(found, key=lambda line: (-np.nan_to_num(line["held"], nan=-1.0), line["defense"]))
+
+
+def _held(part: Replicate, detected: Values) -> Values:
+    """Return of each image 1 where the deployment holds it, float64, (n,)."""
+    assert part.clean is not None
+    held = (outcome(part.clean, "scored") > 0) & (detected == 0)
+    for record in part.attacks:
+        seen = _detected(record) if counts(record) else None
+        if seen is not None:
+            right = outcome(record, "scored") > 0
+            held[: len(right)] &= (right | (seen > 0))[: len(held)]
+    kept: Values = held.astype(np.float64)
+    return kept
+
+
+def _detected(record: Record) -> Values | None:
+    """Return of each image the share of draws in which it is detected, None where there is no detector."""
+    if "detected" not in record["outcomes"]:
+        return None
+    share: Values = outcome(record, "detected").astype(np.float64) / int((record.get("draws") or {}).get("score", 1))
+    return share
+
+
+def _named(name: str, share: Estimate) -> dict[str, float]:
+    return {name: share.value, f"{name}_low": share.low, f"{name}_high": share.high}
+
+
+def _text(rank: tuple[int, int] | None) -> str:
+    if rank is None:
+        return ""
+    return str(rank[0]) if rank[0] == rank[1] else f"{rank[0]}–{rank[1]}"
