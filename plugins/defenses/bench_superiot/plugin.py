@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bench.plugins.entries import Claim, Defense, Norm
+from bench.plugins.entries import Attack, Claim, Defense, Norm, Settings
 from bench.plugins.hookspecs import hookimpl
 from bench.plugins.parameters import Parameter
 
@@ -45,6 +45,30 @@ _PUBLISHED = (
 )
 
 
+def _fixed_mask(norm: Norm) -> Attack:
+    return Attack(
+        name="superiot-fixed-mask" if norm == "linf" else f"superiot-fixed-mask-{norm}",
+        factory="bench_superiot.maskattack:FixedMaskAttack",
+        summary="Gradient ascent of one who knows which pixels will be dropped; judged on masks that nobody knew.",
+        source="ours; the gradient of the recovery is that of a stand-in with the same mask",
+        norm=norm,
+        access="gradient",
+        parameters=(
+            Parameter(name="steps", type=int, default=100, minimum=1, help="gradients of each start (ours)"),
+            Parameter(name="starts", type=int, default=2, minimum=1, help="the image, then points of the ball (ours)"),
+            Parameter(
+                name="surrogate",
+                type=str,
+                default="linear",
+                choices=("linear", "unrolled", "identity"),
+                help="in the recovery's place on the way back (ours)",
+            ),
+        ),
+        quick=Settings(parameters=(("steps", 20), ("starts", 1)), block=64, seconds=2.0),
+        standard=Settings(seconds=30.0),
+    )
+
+
 @hookimpl
 def bench_defenses() -> Sequence[Defense]:
     """Return SUPER-IOT."""
@@ -59,6 +83,7 @@ def bench_defenses() -> Sequence[Defense]:
                 f"IoT Systems', IEEE IoT Journal 8(5):3180-3188, 2021; {_CODE} (MIT)"
             ),
             published=_PUBLISHED,
+            adaptive_attacks=(_fixed_mask("linf"), _fixed_mask("l2")),
             parameters=(
                 Parameter(
                     name="ratio",
