@@ -49,7 +49,7 @@ _OPTIONAL: Final[Mapping[str, Mapping[str, type]]] = {
         **dict.fromkeys(("trains", "baseline", "randomised"), bool),
         "published": list,
     },
-    "attack": {"distribution": str, "core": str, "way": str, "minimum_norm": bool, "control": bool},
+    "attack": {"distribution": str, "core": str, "way": str, "start": str, "minimum_norm": bool, "control": bool},
     "threat": {"targeted": bool},
     "hardware": {"label": str},
     "provenance": {"versions": dict, "machine": dict, "command": str, "finished": str},

@@ -82,6 +82,8 @@ def rung_of(record: Record, own_rungs: Mapping[str, str]) -> str:
         return knowledge
     if rung := own_rungs.get(str(attack["name"])):
         return rung
+    if start := str(attack.get("start") or ""):
+        return f"adaptive, from {start}"
     way = str(attack.get("way") or "")
     return f"adaptive, via {way.rpartition(':')[2]}" if way else USUAL
 

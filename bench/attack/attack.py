@@ -23,16 +23,20 @@ class Batch:
     y : int64, (B,), true labels
     draws : the attack's own randomness, one stream an image
     seed : the attack's own randomness where it cannot be told apart by image
+    start : where to set out, in the ball, float32, (B, C, H, W); None for starts of the attack's own, and always where
+        its entry does not say ``takes_start``
     """
 
     x: Tensor
     y: Tensor
     draws: Draws
     seed: int
+    start: Tensor | None = None
 
     def first(self, count: int) -> Batch:
         """Return the first images alone."""
-        return Batch(self.x[:count], self.y[:count], self.draws[:count], self.seed)
+        start = None if self.start is None else self.start[:count]
+        return Batch(self.x[:count], self.y[:count], self.draws[:count], self.seed, start)
 
 
 @dataclass(frozen=True)

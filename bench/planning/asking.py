@@ -106,7 +106,9 @@ class Asking:
             entry = assault.entry
             self._attacks[label] = {
                 **asked(assault.chosen),
-                **({"label": label, "way": assault.way} if assault.way else {}),
+                "label": label,
+                **({"way": assault.way} if assault.way else {}),
+                **({"start": assault.start} if assault.start else {}),
                 "norm": entry.norm,
                 "access": entry.access,
                 "minimum_norm": entry.minimum_norm,

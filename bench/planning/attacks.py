@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from bench.plugins.selection import Chosen, choose
 
 CLEAN_BLOCK = 128
 SELECT_DRAWS, SCORE_DRAWS = 16, 32  # evaluation.md section 1: at least so many
+TRANSFER = "transfer"  # the start from what the same attack found on the twin
 # Which knowledge levels an attack can have, by what it asks of the surface.
 LEVELS: Mapping[str, tuple[Knowledge, ...]] = {
     "gradient": ("oblivious", "white-box", "adaptive"),
@@ -47,6 +48,7 @@ class Assault:
     level : of knowledge
     probe : the gate for whose sake it is run, "" for an attack that counts
     way : to a gradient, one of ``bench.attack.ways``; "" for the usual one
+    start : ``TRANSFER``, or "" for starts of the attack's own
     own : the deployment's defense brings it
     """
 
@@ -56,12 +58,14 @@ class Assault:
     seed: int
     probe: str = ""
     way: str = ""
+    start: str = ""
     own: bool = False
 
     @property
     def label(self) -> str:
-        """Return the attack as a reader sees it, with its way where it is not the usual one."""
-        return f"{self.chosen.label} via {self.way.rpartition(':')[2]}" if self.way else self.chosen.label
+        """Return the attack as a reader sees it, with its way and its start where they are not the usual ones."""
+        via = f" via {self.way.rpartition(':')[2]}" if self.way else ""
+        return self.chosen.label + via + (f" from {self.start}" if self.start else "")
 
     @property
     def core(self) -> str:
@@ -136,7 +140,23 @@ def other_ways(attack: Attack, point: ThreatPoint, traits: Mapping[str, Any], sp
     Under the quick budget at the headline threat alone.
     """
     ways: Sequence[str] = traits["ways"]
-    return ways[1:] if attack.explores and (point.headline or spec.budget != "quick") else ()
+    return ways[1:] if attack.explores and _affords_more(point, spec) else ()
+
+
+def other_starts(
+    attack: Attack, point: ThreatPoint, met: Collection[Knowledge], spec: RunSpecification
+) -> Sequence[str]:
+    """Return the starts from which an adaptive attack is run beside its own, in the usual way.
+
+    Parameters
+    ----------
+    met : the knowledge levels under which the attack meets the deployment: what was not found on the twin is no start
+    """
+    return (TRANSFER,) if attack.takes_start and "oblivious" in met and _affords_more(point, spec) else ()
+
+
+def _affords_more(point: ThreatPoint, spec: RunSpecification) -> bool:
+    return point.headline or spec.budget != "quick"
 
 
 def own_attacks(subject: Subject, norm: str, spec: RunSpecification) -> list[Chosen]:

@@ -13,6 +13,7 @@ from bench.planning.attacks import (
     excuse,
     levels,
     offers,
+    other_starts,
     other_ways,
     own_attacks,
     reached,
@@ -149,11 +150,14 @@ class Grid:
         assert isinstance(entry, Attack)
         if not offers(judged.traits, entry):
             return
-        for level in levels(entry, judged.subject, self.spec):
+        met = tuple(levels(entry, judged.subject, self.spec))
+        for level in met:
             yield Assault(chosen, level, point, seed)
             if level == "adaptive":
                 for way in other_ways(entry, point, judged.traits, self.spec):
                     yield Assault(chosen, level, point, seed, way=way)
+                for start in other_starts(entry, point, met, self.spec):
+                    yield Assault(chosen, level, point, seed, start=start)
 
     def _skip(self, judged: Inspected, assault: Assault, reason: str) -> None:
         cell = self.asking.attack(judged.subject, judged.traits, assault, 0, status="skipped", reason=reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from bench.planning.attacks import CLEAN_BLOCK, SCORE_DRAWS, SELECT_DRAWS, Assault, ThreatPoint, blocks, surface
@@ -50,14 +51,13 @@ class Work:
     def attack(self, judged: Inspected, assault: Assault, settings: Settings, count: int) -> list[tuple[Task, Task]]:
         """Return what crafts, and what judges, the images of each block of an attack."""
         attacked = self.twin if assault.level == "oblivious" else judged
-        point = assault.point
-        # One minimum-norm result is judged at every radius.
-        aim = self.aims[point.norm] if assault.entry.minimum_norm else point
+        point, aim = assault.point, self._aim(assault)
         witnessed = attacked.subject is judged.subject and aim.as_dict() == point.as_dict()
         pairs = []
         for block in blocks(count, self.available, settings.block):
             standing = None if assault.level == "oblivious" else self._standing(judged, block, assault.seed)
-            craft = self._craft(attacked, assault, settings, aim, block, standing)
+            start = self._start(assault, settings, block) if assault.start else None
+            craft = self._craft(attacked, assault, settings, block, standing, start)
             pairs.append((craft, self._evaluation(judged, block, assault.seed, craft, point, witnessed=witnessed)))
         return pairs
 
@@ -131,16 +131,24 @@ class Work:
             seconds=20.0,
         )
 
+    def _aim(self, assault: Assault) -> ThreatPoint:
+        """Return the threat under which images are made; one minimum-norm result is judged at every radius."""
+        return self.aims[assault.point.norm] if assault.entry.minimum_norm else assault.point
+
+    def _start(self, assault: Assault, settings: Settings, block: tuple[int, int]) -> Task:
+        """Return what crafts the images of a block on the twin: the very task of the oblivious cell."""
+        return self._craft(self.twin, replace(assault, level="oblivious", start=""), settings, block, None, None)
+
     def _craft(
         self,
         attacked: Inspected,
         assault: Assault,
         settings: Settings,
-        aim: ThreatPoint,
         block: tuple[int, int],
         standing: Task | None,
+        start: Task | None,
     ) -> Task:
-        chosen, entry, subject = assault.chosen, assault.entry, attacked.subject
+        chosen, entry, subject, aim = assault.chosen, assault.entry, attacked.subject, self._aim(assault)
         seen = surface(entry, assault.level, attacked.traits, self.spec, assault.way)
         if assault.own:
             seen = {**seen, "knowledge": "adaptive"}  # it knows the defense, whether or not it needs a stand-in
@@ -160,6 +168,7 @@ class Work:
                 "seed": assault.seed,
                 "answers": attacked.answer_seed(assault.seed),
                 "standing": standing and {"key": standing.key, "first": standing.spec["block"][0]},
+                "start": start.key if start else "",
                 "minimum_norm": entry.minimum_norm,
                 "repeat": repeat,
                 "images": self.data.images.key,
@@ -169,6 +178,7 @@ class Work:
                 "attack": {**identity(chosen), "parameters": parameters},
                 "surface": seen,
                 **({"mimic": mimic} if mimic else {}),
+                **({"start": start.key} if start else {}),
                 "fit": subject.key,
                 "threat": aim.as_dict(),
                 "block": block,
@@ -181,6 +191,7 @@ class Work:
                 *subject.needs,
                 *((standing.key,) if standing else ()),
                 *((mimic,) if mimic else ()),
+                *((start.key,) if start else ()),
                 self.data.images.key,
                 self.data.labels.key,
             ),

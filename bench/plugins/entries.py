@@ -150,6 +150,8 @@ class Attack(Entry):
     control : checks the harness ("null", "noise"); listed beside the attacks, never part of the worst case
     classes : fewest classes it works with
     explores : an adaptive attacker runs it in every way to a gradient that there is, see ``bench.attack.ways``
+    takes_start : it sets out from ``Batch.start`` where one is given, so an adaptive attacker also runs it from what it
+        found on the twin
     wants : what a deployment must have to be attacked by it: several nodes that give logits, or a detector; "" for
         nothing. It looks inside, so it is run at adaptive knowledge alone; a control does not
     separable : the result for an image does not depend on the others of its block
@@ -164,6 +166,7 @@ class Attack(Entry):
     classes: int = 2
     default: bool = True
     explores: bool = False
+    takes_start: bool = False
     wants: Literal["", "views", "detector"] = ""
     quick: Settings = Settings()
     standard: Settings = Settings()

@@ -85,7 +85,8 @@ def craft(spec: Mapping[str, Any], store: Store) -> Outcome:
     if len(rows):
         attack: Attack = implementation(spec["attack"])
         own = [digests[i] for i in rows.tolist()]
-        batch = Batch(x[rows], y[rows], Draws.of("craft", spec["seed"], own).spawn(name), seed)
+        start = torch.from_numpy(store.read(spec["start"]).tensors["x_adv"])[rows] if spec["start"] else None
+        batch = Batch(x[rows], y[rows], Draws.of("craft", spec["seed"], own).spawn(name), seed, start)
         result = attack.run(surface, batch, threat)
         _check(result.x_adv, x[rows], threat, (rows + first).tolist(), minimum_norm=spec["minimum_norm"])
         x_adv[rows] = result.x_adv.detach().float().clamp(0.0, 1.0)

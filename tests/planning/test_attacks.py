@@ -9,7 +9,16 @@ import pytest
 
 from bench.api import specification
 from bench.errors import UsageError
-from bench.planning.attacks import ThreatPoint, blocks, levels, offers, other_ways, surface, threat_points
+from bench.planning.attacks import (
+    ThreatPoint,
+    blocks,
+    levels,
+    offers,
+    other_starts,
+    other_ways,
+    surface,
+    threat_points,
+)
 from bench.plugins.entries import Attack, Dataset, ThreatSpec
 
 SMOOTH = {"randomised": False, "differentiable": True}
@@ -64,6 +73,17 @@ def test_an_attack_that_explores_goes_the_other_ways_under_the_headline_and_unde
     assert list(other_ways(attack("gradient"), headline, traits, standard)) == []
     seen = surface(explorer, "adaptive", {**SMOOTH, "ways": traits["ways"]}, quick, "learned")
     assert (seen["knowledge"], seen["backward"]) == ("adaptive", "learned")
+
+
+def test_an_attack_that_takes_a_start_also_sets_out_from_what_was_found_on_the_twin():
+    taking = replace(attack("gradient"), takes_start=True)
+    headline, other = (ThreatPoint(norm="linf", epsilon=e, headline=e == 0.3) for e in (0.3, 0.1))
+    quick, standard, met = specification(), specification(budget="standard"), ("oblivious", "adaptive")
+    assert list(other_starts(taking, headline, met, quick)) == ["transfer"]
+    assert list(other_starts(taking, headline, ("white-box", "adaptive"), quick)) == []
+    assert list(other_starts(attack("gradient"), headline, met, quick)) == []
+    assert list(other_starts(taking, other, met, quick)) == []
+    assert list(other_starts(taking, other, met, standard)) == ["transfer"]
 
 
 @pytest.mark.parametrize(

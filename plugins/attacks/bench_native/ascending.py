@@ -54,6 +54,7 @@ def _pgd(norm: Norm) -> Attack:
         core="" if norm == "l1" else "pgd-ce",
         default=norm != "l1",
         explores=norm != "l1",
+        takes_start=norm != "l1",
         quick=quick(0.7, steps=20, step=0.1),
         standard=standard(1.4),
     )

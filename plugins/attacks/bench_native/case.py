@@ -28,6 +28,7 @@ class Case:
     steady : bool, (B,), images that were answered twice the same, so that a wrong answer can be relied on; False where
         nobody looked
     worth : how far an answer is what the attacker wants: above zero where it is
+    start : where to set out; None for starts of the attack's own
     """
 
     panel: Panel
@@ -37,6 +38,7 @@ class Case:
     threat: Threat
     steady: Tensor
     worth: Objective
+    start: Tensor | None = None
 
     @classmethod
     def of(cls, panel: Panel, batch: Batch, threat: Threat, worth: Objective, *, look: bool) -> Case:
@@ -44,7 +46,7 @@ class Case:
         steady = torch.zeros(len(batch.x), dtype=torch.bool)
         if look:
             steady = (panel.answers(batch.x) == panel.answers(batch.x)).all(1)
-        return cls(panel, batch.x, batch.y, batch.draws, threat, steady, worth)
+        return cls(panel, batch.x, batch.y, batch.draws, threat, steady, worth, batch.start)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -52,7 +54,8 @@ class Case:
     def part(self, rows: Tensor, label: str) -> Case:
         """Return the case of some of the images, with draws of its own."""
         draws = self.draws[rows.tolist()].spawn(label)
-        return replace(self, x=self.x[rows], y=self.y[rows], draws=draws, steady=self.steady[rows])
+        start = None if self.start is None else self.start[rows]
+        return replace(self, x=self.x[rows], y=self.y[rows], draws=draws, steady=self.steady[rows], start=start)
 
     def delivered(self, rows: Tensor, x_adv: Tensor) -> Tensor:
         """Return what the surface says of candidates for some of the images as they would be delivered, (B, K).

@@ -22,7 +22,8 @@ class Iterated(Search):
     ----------
     steps, step : how many, and their size as a share of epsilon
     restarts : searches, each from a start of its own, the best image of all kept; 1 returns the last iterate
-    random_start : begin at a uniform point of the ball instead of the image
+    random_start : begin at a uniform point of the ball instead of the image; a start that is given comes before both,
+        and is the only one
     loss : "ce", "margin" or "dlr"
     decay : of the momentum that gathers gradients divided by their L1 length; None for none (Dong et al. 2018,
         equation 6)
@@ -49,7 +50,7 @@ class Iterated(Search):
         return classes_for(self.loss)
 
     def search(self, case: Case, notes: dict[str, object]) -> Tensor:
-        if self.restarts == 1:
+        if self.restarts == 1 or case.start is not None:
             return self._once(case.part(torch.arange(len(case)), "start 0"))
         kept = Kept(case)
         for attempt in range(self.restarts):
@@ -61,8 +62,8 @@ class Iterated(Search):
 
     def _once(self, case: Case) -> Tensor:
         epsilon, norm = float(case.threat.epsilon), case.threat.norm
-        start = case.x
-        if self.random_start:
+        start = case.x if case.start is None else case.start
+        if self.random_start and case.start is None:
             start = (case.x + uniform(case.draws, tuple(case.x.shape[1:]), epsilon, norm)).clamp(0.0, 1.0)
         return ascend(
             case,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.attack import Threat
 from bench.deployment import Draws
@@ -167,6 +169,27 @@ def test_restarts_only_break_more(digits: Victim) -> None:
         found = attack.run(surface_of(network, DIGITS), batch_of(x, y), threat).x_adv
         right.append(network(threat.realise(x, found)).argmax(1) == y)
     assert int(right[1].sum()) < int(right[0].sum())
+
+
+class Flat(nn.Module):
+    """Says the same of every image, with a derivative of zero."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.arange(10.0).expand(len(x), 10) + 0.0 * x.flatten(1).sum(1, keepdim=True)
+
+
+@pytest.mark.parametrize("more", [{"restarts": 1}, {"restarts": 3, "early": True}])
+def test_pgd_sets_out_from_a_start_that_is_given_and_from_no_other(digits: Victim, more: dict[str, object]) -> None:
+    network, x, y = digits
+    threat, attack = Threat(norm="linf", epsilon=0.1), make("native-pgd-linf", **more)
+    start = (x[:6] - 0.05).clamp(0, 1)
+    own = batch_of(x[:6], y[:6])
+    given = replace(own, start=start)
+    assert torch.equal(attack.run(surface_of(Flat(), DIGITS), given, threat).x_adv, start)
+    assert not torch.equal(attack.run(surface_of(Flat(), DIGITS), own, threat).x_adv, start)
+    found = attack.run(surface_of(network, DIGITS), given, threat).x_adv
+    assert not torch.equal(found, attack.run(surface_of(network, DIGITS), own, threat).x_adv)
+    assert torch.equal(found[:2], attack.run(surface_of(network, DIGITS), given.first(2), threat).x_adv)
 
 
 def test_early_leaving_keeps_the_outcome_and_spends_fewer_gradients(digits: Victim) -> None:
