@@ -132,6 +132,8 @@ class Surface:
     ----------
     queries, gradients : what was spent and what the gradients looked like
     progress : how far the attack has come, in [0, 1]; one that says so has surrogates that grow harder with it
+    about : which of the images under attack the next query is about, int64, (n,): its first n rows, others only fill
+        it. None for all of them, in order; an attack that asks about some says so, that gates can follow it
     """
 
     def __init__(
@@ -156,6 +158,7 @@ class Surface:
         self._precision: Precision = precision
         self.queries, self.gradients = Queries(), GradientTally(starts)
         self.progress = 1.0
+        self.about: Tensor | None = None
         self._deployment, self._backward, self._path = deployment, backward, path
         self._seed, self._block, self._calls = seed, block, 0
 
@@ -284,7 +287,14 @@ class Surface:
             with torch.no_grad():
                 answer = deployment(signal)
         if self._path is not None:
-            self._path.add(x.detach(), answer.x.detach().reshape(len(x), k, -1).mean(1), step=wanted)
+            refused = answer.side.get("rejected")
+            self._path.add(
+                x.detach(),
+                answer.x.detach().reshape(len(x), k, -1).mean(1),
+                step=wanted,
+                about=self.about,
+                refused=None if refused is None else refused.reshape(len(x), k).any(1),
+            )
         return answer
 
     def _draws(self, rows: int) -> Draws:

@@ -40,7 +40,7 @@ def convergence(path: Mapping[str, float], knowledge: str) -> Verdict:
     steps, followed = path.get("steps", 0), path.get("followed", 0)
     if not steps:
         return Verdict("convergence", "n/a", "No gradient was asked for.")
-    each = followed / path["blocks"]
+    each = path["longest"] / path["blocks"]
     if 2 * followed < steps:
         return Verdict("convergence", "n/a", f"Only {followed:,.0f} of {steps:,.0f} steps could be followed.")
     if each < FEWEST:

@@ -57,10 +57,10 @@ def climb(
     for k in range(steps + 1):
         here = current[rows]
         if k < steps:
-            found = case.panel.ascent(here, labels[rows], objective)
+            found = case.ascent(rows, here, labels[rows], objective)
             answers, loss, gradient = found.answers, found.loss, found.gradient
         else:
-            answers = case.panel.answers(here)
+            answers = case.answers(rows, here)
             loss, gradient = objective(answers, labels[rows]), torch.zeros_like(here)
         lead = case.worth(answers, case.y[rows])
         ahead = lead > worth[rows]
@@ -149,7 +149,7 @@ class TargetedApgd(Search):
     def search(self, case: Case, notes: dict[str, object]) -> Tensor:
         kept = Kept(case)
         classes = case.panel.surface.classes
-        clean = case.panel.answers(case.x)[:, :classes].scatter(1, case.y[:, None], -torch.inf)
+        clean = case.panel.answers(case.x, case.index)[:, :classes].scatter(1, case.y[:, None], -torch.inf)
         wrong = clean.argsort(dim=1, descending=True, stable=True)[:, :-1]
         objective = targeted_dlr if classes > 2 else targeted_margin
         for rank in range(min(self.targets, classes - 1)):

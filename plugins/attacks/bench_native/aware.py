@@ -105,7 +105,7 @@ class Aware(Search):
 
     def search(self, case: Case, notes: dict[str, object]) -> Tensor:
         kept = Kept(case)
-        clean = Columns(case.panel.answers(case.x), self.classes).logits
+        clean = Columns(case.panel.answers(case.x, case.index), self.classes).logits
         others = clean.scatter(1, case.y[:, None], -torch.inf)
         ranked = others.topk(min(self.targets, self.classes - 1), 1).indices
         for place in range(ranked.shape[1]):
@@ -157,7 +157,7 @@ class JointMargin(Aware):
             flat = -margin(views.flatten(0, 1), labels[:, 1].repeat_interleave(views.shape[1]))
             return flat.clamp(max=CAP).reshape(views.shape[:2]).sum(1)
 
-        found = case.panel.ascent(x_adv, labels, objective)
+        found = case.ascent(rows, x_adv, labels, objective)
         return found.answers, found.gradient
 
 
@@ -175,7 +175,7 @@ class Evade(Aware):
         def objective(answers: Tensor, labels: Tensor) -> Tensor:
             return self._towards(answers, labels) + weight * self._hidden(answers)
 
-        found = case.panel.ascent(x_adv, labels, objective)
+        found = case.ascent(rows, x_adv, labels, objective)
         return found.answers, found.gradient
 
 
@@ -184,8 +184,8 @@ class Alternate(Aware):
 
     def ascent(self, case: Case, rows: Tensor, x_adv: Tensor, labels: Tensor, weight: float) -> tuple[Tensor, Tensor]:
         hide: Objective = lambda answers, labels: -Columns(answers, self.classes).score  # noqa: E731
-        answer = case.panel.ascent(x_adv, labels, self._towards)
-        score = case.panel.ascent(x_adv, labels, hide)
+        answer = case.ascent(rows, x_adv, labels, self._towards)
+        score = case.ascent(rows, x_adv, labels, hide)
         logits = Columns(answer.answers, self.classes).logits
         fooled = per_image(logits.argmax(1) == labels[:, 1], x_adv)
         wanted = torch.where(fooled, score.gradient, answer.gradient)

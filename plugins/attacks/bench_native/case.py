@@ -10,7 +10,7 @@ from torch import Tensor
 from bench.attack import Batch, Threat
 from bench.deployment import Draws
 from bench_native.losses import Objective
-from bench_native.panel import Panel
+from bench_native.panel import Ascent, Panel
 
 LOOKS = 4  # answers averaged where the same image is not answered twice the same
 # Share of the largest logit by which a wrong class must lead: an answer is judged in another shape of call, whose
@@ -25,6 +25,7 @@ class Case:
     Attributes
     ----------
     x, y, draws : as in ``bench.attack.Batch``
+    index : which of the images under attack these are, int64, (B,)
     steady : bool, (B,), images that were answered twice the same, so that a wrong answer can be relied on; False where
         nobody looked
     worth : how far an answer is what the attacker wants: above zero where it is
@@ -35,6 +36,7 @@ class Case:
     x: Tensor
     y: Tensor
     draws: Draws
+    index: Tensor
     threat: Threat
     steady: Tensor
     worth: Objective
@@ -43,10 +45,10 @@ class Case:
     @classmethod
     def of(cls, panel: Panel, batch: Batch, threat: Threat, worth: Objective, *, look: bool) -> Case:
         """Return the case of a whole batch; ``look`` asks about the clean images twice."""
-        steady = torch.zeros(len(batch.x), dtype=torch.bool)
+        steady, index = torch.zeros(len(batch.x), dtype=torch.bool), torch.arange(len(batch.x))
         if look:
-            steady = (panel.answers(batch.x) == panel.answers(batch.x)).all(1)
-        return cls(panel, batch.x, batch.y, batch.draws, threat, steady, worth, batch.start)
+            steady = (panel.answers(batch.x, index) == panel.answers(batch.x, index)).all(1)
+        return cls(panel, batch.x, batch.y, batch.draws, index, threat, steady, worth, batch.start)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -55,14 +57,23 @@ class Case:
         """Return the case of some of the images, with draws of its own."""
         draws = self.draws[rows.tolist()].spawn(label)
         start = None if self.start is None else self.start[rows]
-        return replace(self, x=self.x[rows], y=self.y[rows], draws=draws, steady=self.steady[rows], start=start)
+        x, y, index, steady = self.x[rows], self.y[rows], self.index[rows], self.steady[rows]
+        return replace(self, x=x, y=y, draws=draws, index=index, steady=steady, start=start)
+
+    def answers(self, rows: Tensor, x_adv: Tensor) -> Tensor:
+        """Return what the surface says of candidates for some of the images, (B, K)."""
+        return self.panel.answers(x_adv, self.index[rows])
+
+    def ascent(self, rows: Tensor, x_adv: Tensor, labels: Tensor, objective: Objective) -> Ascent:
+        """Return answers, the objective's value and its gradient at candidates for some of the images."""
+        return self.panel.ascent(x_adv, self.index[rows], labels, objective)
 
     def delivered(self, rows: Tensor, x_adv: Tensor) -> Tensor:
         """Return what the surface says of candidates for some of the images as they would be delivered, (B, K).
 
         In the domain uint8 a camera's grid may take back what a perturbation gained.
         """
-        return self.panel.answers(self.threat.realise(self.x[rows], x_adv))
+        return self.answers(rows, self.threat.realise(self.x[rows], x_adv))
 
     def fallen(self, rows: Tensor, x_adv: Tensor, answers: Tensor) -> Tensor:
         """Return which candidates are answered wrongly for good, bool, (B,), so that their images may leave.

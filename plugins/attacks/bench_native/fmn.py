@@ -57,9 +57,9 @@ class Fmn(Search):
             delivered = threat.realise(x, x + delta)
             last = k == self.steps
             if last:
-                answers = case.panel.answers(delivered)
+                answers = case.answers(everything, delivered)
             else:
-                found = case.panel.ascent(delivered, case.y, margin)
+                found = case.ascent(everything, delivered, case.y, margin)
                 answers = found.answers
             lead = case.worth(answers, case.y)
             broken = case.convincing(everything, answers) & (lead > self.confidence)

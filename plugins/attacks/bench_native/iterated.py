@@ -90,7 +90,7 @@ def ascend(
     gathered = torch.zeros_like(start)
     for step in range(steps):
         case.panel.surface.progress = step / steps
-        found = case.panel.ascent(x_adv[rows], case.y[rows], objective)
+        found = case.ascent(rows, x_adv[rows], case.y[rows], objective)
         gradient = found.gradient
         if early:
             stay = ~case.fallen(rows, x_adv[rows], found.answers)

@@ -56,25 +56,30 @@ class Panel:
         self.padding = 0
         self._ask = surface.logits if ask is None else ask
 
-    def answers(self, x: Tensor) -> Tensor:
-        """Return what the surface says, float32, (B, K)."""
+    def answers(self, x: Tensor, about: Tensor) -> Tensor:
+        """Return what the surface says, float32, (B, K).
+
+        Parameters
+        ----------
+        about : which of the images under attack each row is made from, int64, (B,); empty where nobody is to follow
+        """
         with torch.no_grad():
-            parts = [self._ask(padded)[:count] for padded, count in self._calls(x)]
+            parts = [self._said(padded, about[at : at + count])[:count] for padded, at, count in self._calls(x)]
         return torch.cat(parts) if parts else torch.empty(0, self.surface.classes)
 
-    def ascent(self, x: Tensor, labels: Tensor, objective: Objective) -> Ascent:
+    def ascent(self, x: Tensor, about: Tensor, labels: Tensor, objective: Objective) -> Ascent:
         """Return answers, the objective's value and its gradient; values that are not finite as zero.
 
         Notes
         -----
         The surface has counted such values by then, and the suite fails the cell.
         """
-        answers, losses, gradients, start = [], [], [], 0
+        answers, losses, gradients = [], [], []
         tally = self.surface.gradients
-        for padded, count in self._calls(x):
+        for padded, at, count in self._calls(x):
             given = padded.detach().requires_grad_(True)
-            said = self._ask(given)[:count]
-            loss = objective(said, labels[start : start + count])
+            said = self._said(given, about[at : at + count])[:count]
+            loss = objective(said, labels[at : at + count])
             owed = tally.starts
             tally.starts = min(owed, count)  # what fills the call sets out nowhere
             (gradient,) = torch.autograd.grad(loss.sum(), given)
@@ -82,12 +87,18 @@ class Panel:
             answers.append(said.detach())
             losses.append(loss.detach())
             gradients.append(gradient[:count].nan_to_num(0.0, 0.0, 0.0))
-            start += count
         return Ascent(torch.cat(answers), torch.cat(losses), torch.cat(gradients))
 
-    def _calls(self, x: Tensor) -> Iterator[tuple[Tensor, int]]:
+    def _said(self, x: Tensor, about: Tensor) -> Tensor:
+        self.surface.about = about
+        said = self._ask(x)
+        self.surface.about = None
+        return said
+
+    def _calls(self, x: Tensor) -> Iterator[tuple[Tensor, int, int]]:
+        """Yield whole calls, where each begins in ``x``, and how many of its rows count."""
         for start in range(0, len(x), self.rows):
             part = x[start : start + self.rows]
             missing = self.rows - len(part)
             self.padding += missing * self.surface.expectation
-            yield (torch.cat([part, part[:1].expand(missing, -1, -1, -1)]) if missing else part), len(part)
+            yield (torch.cat([part, part[:1].expand(missing, -1, -1, -1)]) if missing else part), start, len(part)

@@ -6,8 +6,9 @@ from bench.analysis.gates.convergence import convergence
 
 LEVEL = {
     "blocks": 1,
-    "steps": 20,
-    "followed": 20,
+    "steps": 2000,
+    "followed": 2000,
+    "longest": 20,
     "images": 100,
     "standing": 50,
     "first": 50.0,
@@ -25,8 +26,8 @@ LEVEL = {
         ({"late": 20.0}, "white-box", "warn"),
         ({"first": 10.0, "late": 10.0}, "adaptive", "warn"),  # it never moved
         ({"standing": 2, "late": 20.0}, "adaptive", "pass"),  # next to nothing is left to break
-        ({"steps": 3, "followed": 3}, "adaptive", "n/a"),
-        ({"followed": 9}, "adaptive", "n/a"),
+        ({"longest": 3}, "adaptive", "n/a"),
+        ({"followed": 900}, "adaptive", "n/a"),
         ({"steps": 0, "followed": 0}, "black-box", "n/a"),
     ],
 )

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.attack import Attack, Batch, Surface
+from bench.attack.path import Path
 from bench.attack.surrogate import as_it_is
 from bench.conformance import workbench
 from bench.deployment import Classify, Deployment, Draws, Stage
@@ -61,7 +62,7 @@ def make(name: str, **parameters: object) -> Attack:
 
 def surface_of(
     network: nn.Module, shape: Shape, access: Access = "gradient", *, classes: int = 10, expectation: int = 1,
-    noisy: bool = False,
+    noisy: bool = False, path: Path | None = None,
 ) -> Surface:  # fmt: skip
     """Return an adaptive attacker's surface on a network, without a border in between."""
     stages = [Noisy(), Classify(network)] if noisy else [Classify(network)]
@@ -74,6 +75,7 @@ def surface_of(
         backward=as_it_is if access == "gradient" else None,
         expectation=expectation,
         block=b"test",
+        path=path,
     )
 
 

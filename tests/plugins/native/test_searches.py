@@ -146,7 +146,7 @@ def test_the_estimated_gradient_points_along_the_true_one(digits: Victim) -> Non
     case = Case.of(panel, batch_of(x[:2], y[:2]), Threat(norm="linf", epsilon=0.1), margin, look=False)
     search = Spsa(steps=1, step=0.1, directions=2048, width=0.001, loss="margin")
     estimate = search._estimate(case, case.x[1], 1, 1)
-    true = panel.ascent(case.x, case.y, margin).gradient[1]
+    true = panel.ascent(case.x, case.index, case.y, margin).gradient[1]
     inner = (case.x[1] > 0.01) & (case.x[1] < 0.99)  # at the box's edge one side is cut off
     assert float(torch.cosine_similarity(estimate[inner], true[inner], dim=0)) > 0.7
 
