@@ -45,7 +45,7 @@ def command(*, store: str | None, list_cells: bool, as_json: bool, **flags: Any)
             "run_key": c.run_key,
             "what": c.label,
             "reason": c.reason,
-            "state": c.status or ("cached" if all(opened.has(k) for k in c.needs) else "to do"),
+            "state": c.status or ("cached" if all(opened.has(k) for k in c.wants) else "to do"),
         }
         for c in made.cells
     ]

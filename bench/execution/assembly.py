@@ -72,16 +72,26 @@ class Assembler:
             seconds = self._certified(cell, record)
         else:
             seconds = self._outcomes(cell, record)
+            if cell.binarised:
+                record["evidence"]["binarisation"] = self._binarisation(cell.binarised, failures)
             record["gates"] = [verdict.as_dict() for verdict in self.judges.verdicts(record)]
+        made_of = [key for key in cell.wants if key in cell.needs or key not in failures]
         record["provenance"] = {
             "versions": dict(versions()),
             "machine": {**machine(), "python": platform.python_version(), "system": sys.platform},
             "command": self.command,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": seconds,
-            "objects": [key for key in (cell.images, cell.labels, cell.fit, cell.inspect, *cell.needs) if key],
+            "objects": [key for key in (cell.images, cell.labels, cell.fit, cell.inspect, *made_of) if key],
         }
         return record
+
+    def _binarisation(self, key: str, failures: Mapping[str, Finished]) -> dict[str, Any]:
+        """Return what an attack's binarisation test says, or why there is none."""
+        if key in failures:
+            return {"reason": f"The test could not be made: {failures[key].reason}"}
+        test: dict[str, Any] = self.store.meta(key)["test"]
+        return test
 
     def _certified(self, cell: Cell, record: dict[str, Any]) -> float:
         """Add which images are certified to be answered rightly; a certificate that has nothing to say was skipped."""

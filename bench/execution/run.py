@@ -13,6 +13,7 @@ from bench.execution.judging import Judges
 from bench.execution.limits import cores, memory_bytes
 from bench.execution.progress import Watcher
 from bench.execution.scheduler import Scheduler, Tally
+from bench.planning.cell import Cell
 from bench.planning.plan import Plan, Planner
 from bench.planning.selected import Selection
 from bench.planning.specification import RunSpecification
@@ -139,13 +140,19 @@ def _records(plan: Plan, assembler: Assembler, failures: Mapping[str, Finished])
     store, records = assembler.store, []
     for cell in plan.cells:
         record = store.record(cell.run_key)
-        if record is None or (
-            record["status"] in {"failed", "timed-out"} and not any(k in failures for k in cell.needs)
-        ):
+        if record is None or _outdated(record, cell, store, failures):
             record = assembler.record(cell, failures)
             store.put_record(record)
         records.append(record)
     return records
+
+
+def _outdated(record: Mapping[str, Any], cell: Cell, store: Store, failures: Mapping[str, Finished]) -> bool:
+    """Return whether there is by now what could not be had when the record was made."""
+    if record["status"] in {"failed", "timed-out"}:
+        return not any(key in failures for key in cell.needs)
+    lacking = set(cell.wants) - set(record["provenance"]["objects"])
+    return record["status"] == "ok" and any(store.has(key) for key in lacking)
 
 
 class _Workers:

@@ -159,6 +159,18 @@ def _affords_more(point: ThreatPoint, spec: RunSpecification) -> bool:
     return point.headline or spec.budget != "quick"
 
 
+def is_binarised(assault: Assault, spec: RunSpecification) -> bool:
+    """Return whether an attack may be put to the binarisation test; the first that may is, once a deployment.
+
+    Notes
+    -----
+    It costs as much as attacking a few hundred images: the ladder's PGD is asked, at adaptive knowledge, in the usual
+    way to a gradient, at the headline threat, under the standard budget.
+    """
+    counts = assault.core == "pgd-ce" and assault.level == "adaptive" and not assault.probe
+    return counts and assault.point.headline and spec.budget == "standard"
+
+
 def own_attacks(subject: Subject, norm: str, spec: RunSpecification) -> list[Chosen]:
     """Return the attacks that a subject's defense brings against itself; adaptive ones, where these are asked for."""
     if spec.knowledge and "adaptive" not in spec.knowledge:

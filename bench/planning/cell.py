@@ -19,6 +19,8 @@ class Cell:
     evaluations : keys of the blocks of answers, or of certified labels, in order
     clean : keys of the blocks of clean answers of the same deployment
     crafts : keys of the blocks of adversarial images
+    binarised : key of the binarisation test of the attack, "" where there is none. The record does without it where
+        it cannot be made: it says something of the attack's number and is no part of it
     profile : key of the cost figures
     status, reason : set where it is already known that nothing will be run: "skipped" or "failed", and why
     """
@@ -34,15 +36,21 @@ class Cell:
     clean: tuple[str, ...] = ()
     evaluations: tuple[str, ...] = ()
     crafts: tuple[str, ...] = ()
+    binarised: str = ""
     profile: str = ""
     status: str = ""
     reason: str = ""
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """Return the keys of all objects that the record is made of."""
+        """Return the keys of all objects without which there is no record."""
         own = (*self.clean, *self.crafts, *self.evaluations)
         return (*own, self.profile) if self.profile else own
+
+    @property
+    def wants(self) -> tuple[str, ...]:
+        """Return the keys of all objects that a whole record is made of."""
+        return (*self.needs, self.binarised) if self.binarised else self.needs
 
     @property
     def label(self) -> str:

@@ -11,6 +11,7 @@ from bench.planning.attacks import (
     ThreatPoint,
     attacks_under,
     excuse,
+    is_binarised,
     levels,
     offers,
     other_starts,
@@ -21,7 +22,7 @@ from bench.planning.attacks import (
 )
 from bench.planning.subjects import Inspected, Subject
 from bench.planning.task import Task
-from bench.planning.work import LEARNED, Work
+from bench.planning.work import BINARISED, LEARNED, Work
 from bench.plugins.entries import Attack
 from bench.plugins.selection import Chosen
 
@@ -52,6 +53,7 @@ class Grid:
         self.data = self.twin.model.data
         self.available = int(meta["count"])
         self.count = min(self.spec.image_count, self.available)
+        self._binarised: set[tuple[str, int]] = set()
         self.asking = Asking(self.spec, self.data, fingerprint=meta["test_fingerprint"], gates=planner.gates)
 
     def fill(self) -> None:
@@ -170,8 +172,14 @@ class Grid:
         pairs = work.attack(judged, assault, settings, count)
         mimic = [work.mimic(judged)] if assault.way == LEARNED else []
         self._added([*mimic, *(task for pair in pairs for task in pair)])
+        tested, subject = {}, (judged.subject.inspect.key, assault.seed)
+        if is_binarised(assault, self.spec) and subject not in self._binarised:
+            self._binarised.add(subject)
+            looked_at = work.clean(judged, assault.seed, min(count, BINARISED))
+            tested["binarised"] = self._added([work.binarisation(judged, assault, settings, looked_at)])[0]
         made = _made_of(
             judged.subject,
+            **tested,
             clean=clean,
             crafts=tuple(craft.key for craft, _ in pairs),
             evaluations=tuple(evaluation.key for _, evaluation in pairs),

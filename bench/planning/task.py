@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Kind = Literal["images", "labels", "train", "fit", "inspect", "mimic", "craft", "evaluate", "certify", "profile"]
+Kind = Literal[
+    "images", "labels", "train", "fit", "inspect", "mimic", "craft", "binarise", "evaluate", "certify", "profile"
+]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ FUNCTIONS: Final[Mapping[str, str]] = {
     "inspect": "bench.tasks.learning:inspect_deployment",
     "mimic": "bench.tasks.attacking:learn_surrogates",
     "craft": "bench.tasks.attacking:craft",
+    "binarise": "bench.tasks.binarising:binarise",
     "evaluate": "bench.tasks.evaluating:evaluate",
     "certify": "bench.tasks.certifying:certify",
     "profile": "bench.tasks.profiling:profile",

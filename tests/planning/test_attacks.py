@@ -10,8 +10,10 @@ import pytest
 from bench.api import specification
 from bench.errors import UsageError
 from bench.planning.attacks import (
+    Assault,
     ThreatPoint,
     blocks,
+    is_binarised,
     levels,
     offers,
     other_starts,
@@ -129,3 +131,26 @@ def test_a_radius_needs_one_norm_and_a_listed_norm():
         threat_points(DATA, specification(eps="0.1"))
     with pytest.raises(UsageError, match="lists no threat under l1"):
         threat_points(DATA, specification(norm="l1"))
+
+
+@pytest.mark.parametrize(
+    ("core", "given", "headline", "budget"),
+    [
+        ("apgd-dlr", {}, True, "standard"),
+        ("pgd-ce", {"level": "white-box"}, True, "standard"),
+        ("pgd-ce", {"way": "identity"}, True, "standard"),
+        ("pgd-ce", {"probe": "unbounded"}, True, "standard"),
+        ("pgd-ce", {}, False, "standard"),
+        ("pgd-ce", {}, True, "quick"),
+    ],
+)
+def test_the_binarisation_test_is_of_the_adaptive_pgd_of_the_ladder_under_the_standard_budget(
+    core, given, headline, budget
+):
+    def assault(core, headline, **more):
+        chosen = SimpleNamespace(found=SimpleNamespace(entry=replace(attack("gradient"), core=core)), label="a")
+        point = ThreatPoint(norm="linf", epsilon=0.3, headline=headline)
+        return Assault(chosen, **{"level": "adaptive", "point": point, "seed": 0, **more})
+
+    assert is_binarised(assault("pgd-ce", headline=True), specification(budget="standard"))
+    assert not is_binarised(assault(core, headline, **given), specification(budget=budget))

@@ -88,6 +88,15 @@ class Continues(Steps):
         return found if batch.start is None else AttackResult(batch.start)
 
 
+class Stumbles(Steps):
+    """Breaks where there are only two classes, unless the day is a good one."""
+
+    def run(self, surface, batch, threat):
+        if surface.classes == 2 and "TOY_GOOD_DAY" not in os.environ:
+            raise ZeroDivisionError("one class too few")
+        return super().run(surface, batch, threat)
+
+
 def stops_early():
     return Steps(count=5, pace=0.1)
 

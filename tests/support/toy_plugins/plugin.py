@@ -109,6 +109,7 @@ def bench_attacks():
         _attack("toy-steps-too", "Steps", access="gradient", core="apgd-dlr"),
         _attack("toy-continues", "Continues", access="gradient", takes_start=True),
         _attack("toy-early", "stops_early", access="gradient", core="pgd-ce"),
+        _attack("toy-stumbles", "Stumbles", access="gradient", core="pgd-ce"),
         _attack("toy-idle", "Idle", access="gradient", core="pgd-ce"),
         _attack("toy-forgets", "Forgets", access="gradient", core="apgd-dlr"),
         _attack("toy-clocked", "Clocked", core="square"),
