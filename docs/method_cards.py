@@ -35,14 +35,21 @@ def attacks(package: str) -> list[Attack]:
 def blocks() -> dict[str, str]:
     """Return name of a card -> what its entry says."""
     native = attacks("bench_native")
-    own = {attack.name: attack for entry in defenses() for attack in entry.adaptive_attacks}
+    own: dict[str, dict[str, Attack]] = {}  # card -> name -> attack
+    for attack in (attack for entry in defenses() for attack in entry.adaptive_attacks):
+        own.setdefault(_card_of(attack), {})[attack.name] = attack
     return {
         **{entry.name: _of_defense(entry) for entry in defenses()},
         "art": _table(attacks("bench_art")),
         "native": _table(entry for entry in native if entry.family != "detector-aware"),
         "detector-aware": _table(entry for entry in native if entry.family == "detector-aware"),
-        **{name: _table([attack]) for name, attack in own.items()},
+        **{name: _table(found.values()) for name, found in own.items()},
     }
+
+
+def _card_of(attack: Attack) -> str:
+    """Return the card of an attack that a defense brings: one for all norms."""
+    return attack.name.removesuffix(f"-{attack.norm}")
 
 
 def card(text: str, block: str) -> str:
@@ -54,7 +61,7 @@ def card(text: str, block: str) -> str:
 def _of_defense(entry: Defense) -> str:
     claims = groupby(entry.published, key=lambda claim: claim.dataset)
     told = [f"{dataset}: {in_words(group)}" for dataset, group in claims] or ["none that could be read"]
-    own = ", ".join(f"[`{attack.name}`]({attack.name}.md)" for attack in entry.adaptive_attacks)
+    own = ", ".join(f"[`{attack.name}`]({_card_of(attack)}.md)" for attack in entry.adaptive_attacks)
     lines = [
         entry.summary,
         "",

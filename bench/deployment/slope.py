@@ -47,7 +47,7 @@ def slope(passage: Passage) -> Slope:
     leaves = [image.clone().requires_grad_(True) for image in x]
     output = _through(passage, leaves)
     connected = output.requires_grad
-    weight = _noise(output, 1).sign()
+    weight = _noise(output, 1)  # of no two equal sizes: ten signs cancel to nothing in every fourth direction
     gradients: Sequence[Tensor] = [torch.zeros_like(image) for image in x]
     if connected:
         found = torch.autograd.grad((weight * output).sum(), leaves, allow_unused=True)

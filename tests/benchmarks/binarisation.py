@@ -3,8 +3,8 @@
     BENCH_DATA_DIR=data python tests/benchmarks/binarisation.py --dataset mnist --model lenet5 \
         --defense adversarial-training --attacks native-pgd-linf,pgd-linf --level adaptive
 
-The deployment is made as a run would make it; seconds are the processor's, of the test alone. A run takes 64 images from
-the first on and the adaptive level.
+The deployment is made as a run would make it; seconds are the processor's, of the test alone. A run takes 64 images
+from the first on and the adaptive level.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def _fixed_mask(norm: Norm) -> Attack:
             ),
         ),
         quick=Settings(parameters=(("steps", 20), ("starts", 1)), block=64, seconds=2.0),
-        standard=Settings(seconds=30.0),
+        standard=Settings(samples=256, seconds=30.0),
     )
 
 
