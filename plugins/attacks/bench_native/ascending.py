@@ -7,10 +7,18 @@ parameter's help names its source: CH is CleverHans (v2.1.0), AA is AutoAttack (
 from __future__ import annotations
 
 from bench.plugins.entries import Attack, Norm
+from bench.plugins.parameters import Parameter
 from bench_native.declared import EARLY, integer, loss, number, quick, random_start, standard, suffixed
 
 _CROCE = "Croce and Hein, ICML 2020, arXiv 2003.01690"
 _LOSSES = ("ce", "margin", "dlr")
+_SCHEDULE = Parameter(
+    name="schedule",
+    type=str,
+    default="constant",
+    choices=("constant", "cosine"),
+    help="equal steps (Madry et al.), or steps that fall to a sixteenth of the first along half a cosine (ours)",
+)
 
 
 def _fgsm(norm: Norm) -> Attack:
@@ -43,7 +51,8 @@ def _pgd(norm: Norm) -> Attack:
         + ("; Tramer and Boneh, NeurIPS 2019, arXiv 1904.13000" if norm == "l1" else ""),
         parameters=(
             integer("steps", 40, "steps (40: CH MadryEtAl nb_iter)"),
-            number("step", share, f"step size as a share of epsilon ({said})", minimum=1e-4),
+            number("step", share, f"size of the first step as a share of epsilon ({said})", minimum=1e-4),
+            _SCHEDULE,
             integer("restarts", 1, "searches, the best image kept (1: CH)"),
             random_start(norm != "l1", "CH rand_init" if norm != "l1" else "none: Tramer and Boneh"),
             loss(*_LOSSES, source="ce: Madry et al."),

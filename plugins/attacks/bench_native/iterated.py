@@ -6,6 +6,9 @@ that ``bench_native.balls.settle`` mends.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Mapping, Sequence
+
 import torch
 from torch import Tensor
 
@@ -14,13 +17,21 @@ from bench_native.case import Case, Kept
 from bench_native.losses import LOSSES, Objective
 from bench_native.search import Search, classes_for
 
+LAST = 1 / 16  # of a falling step, as a share of the first: ours
+SCHEDULES: Mapping[str, Callable[[float], float]] = {
+    "constant": lambda progress: 1.0,
+    "cosine": lambda progress: LAST + (1.0 - LAST) * (1.0 + math.cos(math.pi * progress)) / 2.0,
+}
+"""progress, 0 at the first step and 1 at the last -> size of the step as a share of the first"""
+
 
 class Iterated(Search):
-    """Gradient steps of a fixed size.
+    """Gradient steps whose sizes are set beforehand.
 
     Parameters
     ----------
-    steps, step : how many, and their size as a share of epsilon
+    steps, step : how many, and the size of the first as a share of epsilon
+    schedule : of their sizes, one of ``SCHEDULES``
     restarts : searches, each from a start of its own, the best image of all kept; 1 returns the last iterate
     random_start : begin at a uniform point of the ball instead of the image; a start that is given comes before both,
         and is the only one
@@ -36,6 +47,7 @@ class Iterated(Search):
         *,
         steps: int,
         step: float,
+        schedule: str = "constant",
         restarts: int = 1,
         random_start: bool = False,
         loss: str = "ce",
@@ -43,7 +55,7 @@ class Iterated(Search):
         early: bool = False,
     ) -> None:
         self.steps, self.step, self.restarts, self.random_start = steps, step, restarts, random_start
-        self.loss, self.decay, self.early = loss, decay, early
+        self.schedule, self.loss, self.decay, self.early = schedule, loss, decay, early
         self.looks = early or restarts > 1
 
     def needs(self) -> int:
@@ -69,17 +81,21 @@ class Iterated(Search):
             case,
             start,
             LOSSES[self.loss],
-            steps=self.steps,
-            size=self.step * epsilon,
+            sizes=[self.step * epsilon * share for share in shares(self.steps, self.schedule)],
             decay=self.decay,
             early=self.early,
         )
 
 
+def shares(steps: int, schedule: str) -> list[float]:
+    """Return the sizes of so many steps as shares of the first."""
+    return [SCHEDULES[schedule](step / max(1, steps - 1)) for step in range(steps)]
+
+
 def ascend(
-    case: Case, start: Tensor, objective: Objective, *, steps: int, size: float, decay: float | None, early: bool
+    case: Case, start: Tensor, objective: Objective, *, sizes: Sequence[float], decay: float | None, early: bool
 ) -> Tensor:
-    """Return where ``steps`` steps of length ``size`` lead, float32, (B, C, H, W).
+    """Return where steps of these lengths lead, float32, (B, C, H, W).
 
     Parameters
     ----------
@@ -88,8 +104,8 @@ def ascend(
     epsilon, norm = float(case.threat.epsilon), case.threat.norm
     x_adv, rows = start.clone(), torch.arange(len(case))
     gathered = torch.zeros_like(start)
-    for step in range(steps):
-        case.panel.surface.progress = step / steps
+    for step, size in enumerate(sizes):
+        case.panel.surface.progress = step / len(sizes)
         found = case.ascent(rows, x_adv[rows], case.y[rows], objective)
         gradient = found.gradient
         if early:
@@ -115,9 +131,19 @@ def fgsm(*, loss: str = "ce") -> Iterated:
     return Iterated(steps=1, step=1.0, loss=loss)
 
 
-def pgd(*, steps: int, step: float, restarts: int, random_start: bool, loss: str, early: bool) -> Iterated:
+def pgd(
+    *, steps: int, step: float, schedule: str, restarts: int, random_start: bool, loss: str, early: bool
+) -> Iterated:
     """Return projected gradient ascent."""
-    return Iterated(steps=steps, step=step, restarts=restarts, random_start=random_start, loss=loss, early=early)
+    return Iterated(
+        steps=steps,
+        step=step,
+        schedule=schedule,
+        restarts=restarts,
+        random_start=random_start,
+        loss=loss,
+        early=early,
+    )
 
 
 def mim(*, steps: int, step: float, decay: float, loss: str, early: bool) -> Iterated:

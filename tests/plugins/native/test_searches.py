@@ -12,6 +12,7 @@ from bench.attack import Threat
 from bench.deployment import Draws
 from bench_native.apgd import checkpoints, climb
 from bench_native.case import Case
+from bench_native.iterated import shares
 from bench_native.losses import margin
 from bench_native.panel import Panel
 from bench_native.spsa import Spsa
@@ -66,6 +67,35 @@ def test_a_plane_is_crossed_exactly_where_the_ball_reaches_it(name: str, linear:
     reachable = network.z(x).abs() < 0.01 * network.w.abs().sum()
     assert 10 <= int(reachable.sum()) <= 30
     assert torch.equal(network(found).argmax(1) != y, reachable)
+
+
+def test_falling_steps_go_from_the_first_to_a_sixteenth_of_it_along_half_a_cosine() -> None:
+    assert shares(3, "cosine") == pytest.approx([1.0, 17 / 32, 1 / 16])
+    assert shares(4, "constant") == [1.0] * 4
+    assert shares(1, "cosine") == [1.0]
+
+
+def test_on_a_plane_the_path_is_as_long_as_the_steps_together(linear: Plane) -> None:
+    """Falling steps lie evenly around their middle, 17/32 of the first."""
+    network, x, y = linear
+    threat = Threat(norm="linf", epsilon=0.1, domain="float")
+    for schedule, together in (("constant", 5.0), ("cosine", 5 * 17 / 32)):
+        attack = make("native-pgd-linf", steps=5, step=0.02, schedule=schedule, random_start=False)
+        found = attack.run(surface_of(network, GREY, classes=2), batch_of(x, y), threat).x_adv
+        assert (found - x).abs().amax((1, 2, 3)) == pytest.approx(0.1 * 0.02 * together, rel=1e-4)
+
+
+def test_ten_falling_steps_break_as_many_images_as_forty_equal_ones(digits: Victim) -> None:
+    network, x, y = digits
+    threat = Threat(norm="linf", epsilon=0.06, domain="float")
+    few = make("native-pgd-linf", steps=10, step=1.0, schedule="cosine")
+    many = make("native-pgd-linf", steps=40)
+    stands = [
+        int((network(attack.run(surface_of(network, DIGITS), batch_of(x, y), threat).x_adv).argmax(1) == y).sum())
+        for attack in (few, many)
+    ]
+    assert 10 <= stands[1] <= 90
+    assert stands[0] <= stands[1] + 1
 
 
 def test_the_sparse_steps_at_l1_change_many_pixels_and_succeed(digits: Victim) -> None:
