@@ -66,8 +66,7 @@ def tango(gained: int, lost: int, n: int, level: float = LEVEL) -> tuple[float, 
 
     Notes
     -----
-    Its ends are the differences d at which |g - l - n d| = z sqrt(n (2 q + d (1 - d))), q the share of images that are
-    lost as it is likeliest if the difference is d: the root of 2n q^2 + (d (2n - g + l) - g - l) q - l d (1 - d) = 0.
+    Its ends are the differences at which ``tango_statistic`` is z and -z.
 
     References
     ----------
@@ -77,22 +76,42 @@ def tango(gained: int, lost: int, n: int, level: float = LEVEL) -> tuple[float, 
     z = float(ndtri(0.5 + level / 2))
     estimate = (gained - lost) / n
 
-    def score(d: float) -> float:
-        b, c = d * (2 * n - gained + lost) - gained - lost, -lost * d * (1 - d)
-        q = (math.sqrt(max(0.0, b * b - 8 * n * c)) - b) / (4 * n)
-        variance = n * (2 * q + d * (1 - d))
-        return (gained - lost - n * d) / math.sqrt(variance) if variance > 0 else math.inf * (estimate - d or 0.0)
-
     def end(inner: float, outer: float) -> float:
         for _ in range(STEPS):
             middle = (inner + outer) / 2
-            if abs(score(middle)) < z:
+            if abs(tango_statistic(gained, lost, n, middle)) < z:
                 inner = middle
             else:
                 outer = middle
         return outer
 
     return end(estimate, -1.0), end(estimate, 1.0)
+
+
+def tango_statistic(gained: int, lost: int, n: int, difference: float) -> float:
+    """Return how many standard deviations the observed difference lies above ``difference``, if that is the true one.
+
+    Parameters
+    ----------
+    gained, lost : images that only the second, only the first gets right, of n
+
+    Notes
+    -----
+    (g - l - n d) / sqrt(n (2 q + d (1 - d))), q the share of images that are lost as it is likeliest if the difference
+    is d: the root of 2n q^2 + (d (2n - g + l) - g - l) q - l d (1 - d) = 0.
+
+    References
+    ----------
+    Tango 1998, as above, section 2.
+    """
+    d = difference
+    b, c = d * (2 * n - gained + lost) - gained - lost, -lost * d * (1 - d)
+    q = (math.sqrt(max(0.0, b * b - 8 * n * c)) - b) / (4 * n)
+    variance = n * (2 * q + d * (1 - d))
+    excess = gained - lost - n * d
+    if variance > 0:
+        return excess / math.sqrt(variance)
+    return math.copysign(math.inf, excess) if excess else 0.0
 
 
 def conditional(gained: int, lost: int, n: int, level: float = LEVEL) -> tuple[float, float]:
