@@ -44,9 +44,10 @@ class Case:
 
     @classmethod
     def of(cls, panel: Panel, batch: Batch, threat: Threat, worth: Objective, *, look: bool) -> Case:
-        """Return the case of a whole batch; ``look`` asks about the clean images twice."""
-        steady, index = torch.zeros(len(batch.x), dtype=torch.bool), torch.arange(len(batch.x))
-        if look:
+        """Return the case of a whole batch; ``look`` asks about the clean images twice, unless that is settled."""
+        index = torch.arange(len(batch.x))
+        steady = torch.full((len(batch.x),), look and panel.surface.settled)
+        if look and not panel.surface.settled:
             steady = (panel.answers(batch.x, index) == panel.answers(batch.x, index)).all(1)
         return cls(panel, batch.x, batch.y, batch.draws, index, threat, steady, worth, batch.start)
 
@@ -83,8 +84,13 @@ class Case:
         answers : what the surface said of the candidates
         """
         wrong = self.steady[rows] & self.convincing(rows, answers)
-        if wrong.any():
-            wrong[wrong.clone()] = self.convincing(rows[wrong], self.delivered(rows[wrong], x_adv[wrong]))
+        suspects = torch.nonzero(wrong).flatten()
+        if len(suspects) and self.panel.surface.fast.precision == "fp32":
+            # Where the candidate is what would be delivered, the answers to it are there.
+            realised = self.threat.realise(self.x[rows[suspects]], x_adv[suspects])
+            suspects = suspects[(realised != x_adv[suspects]).flatten(1).any(1)]
+        if len(suspects):
+            wrong[suspects] = self.convincing(rows[suspects], self.delivered(rows[suspects], x_adv[suspects]))
         return wrong
 
     def convincing(self, rows: Tensor, answers: Tensor) -> Tensor:

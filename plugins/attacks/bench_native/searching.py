@@ -27,6 +27,29 @@ def _fmn(norm: Norm) -> Attack:
     )
 
 
+def _carlini() -> Attack:
+    return Attack(
+        name="native-cw-l2",
+        family="native",
+        factory="bench_native.carlini:CarliniL2",
+        summary="Smallest L2 perturbation by Adam in tanh space, with a search for each image's constant.",
+        source="Carlini and Wagner, S&P 2017, arXiv 1608.04644",
+        parameters=(
+            integer("steps", 1000, "steps a search (1000: CH max_iterations)"),
+            number("rate", 5e-3, "Adam's step (5e-3: CH learning_rate)", minimum=1e-6),
+            integer("searches", 5, "constants tried (5: CH binary_search_steps)"),
+            number("constant", 0.01, "first constant (.01: CH initial_const)", minimum=1e-9),
+            number("confidence", 0.0, "margin of the wrong class in logits; above 0 for random deployments (0: CH)"),
+        ),
+        norm="l2",
+        access="gradient",
+        minimum_norm=True,
+        default=False,
+        quick=quick(2.0, block=16, samples=16, steps=40, rate=0.1, searches=4, constant=1.0),
+        standard=standard(180.0, timeout_s=7200.0),
+    )
+
+
 def _square(norm: Norm) -> Attack:
     return Attack(
         name=f"native-square-{norm}",
@@ -72,6 +95,7 @@ def _spsa(norm: Norm) -> Attack:
 _NORMS: tuple[Norm, ...] = ("linf", "l2")
 ENTRIES: tuple[Attack, ...] = (
     *(_fmn(norm) for norm in _NORMS),
+    _carlini(),
     *(_square(norm) for norm in _NORMS),
     *(_spsa(norm) for norm in _NORMS),
 )

@@ -62,7 +62,7 @@ def make(name: str, **parameters: object) -> Attack:
 
 def surface_of(
     network: nn.Module, shape: Shape, access: Access = "gradient", *, classes: int = 10, expectation: int = 1,
-    noisy: bool = False, path: Path | None = None,
+    noisy: bool = False, settled: bool = False, path: Path | None = None,
 ) -> Surface:  # fmt: skip
     """Return an adaptive attacker's surface on a network, without a border in between."""
     stages = [Noisy(), Classify(network)] if noisy else [Classify(network)]
@@ -74,6 +74,7 @@ def surface_of(
         classes=classes,
         backward=as_it_is if access == "gradient" else None,
         expectation=expectation,
+        settled=settled,
         block=b"test",
         path=path,
     )

@@ -15,7 +15,7 @@ from bench_native.search import Search
 from .conftest import ENTRIES, EPSILONS, Linear, Victim, batch_of, make, surface_of
 
 SHAPE = (1, 32, 32)
-CUTS = {"steps": 6, "targets": 2, "queries": 30, "directions": 8}
+CUTS = {"steps": 6, "targets": 2, "queries": 30, "directions": 8, "rate": 0.5, "searches": 2, "constant": 10.0}
 ALL = list(ENTRIES)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from bench.attack import Threat
 from bench.deployment import Draws
 from bench_native.apgd import checkpoints, climb
+from bench_native.carlini import CarliniL2
 from bench_native.case import Case
 from bench_native.iterated import shares
 from bench_native.losses import margin
@@ -44,6 +45,46 @@ def test_fmn_gives_distances_of_what_a_camera_can_deliver(digits: Victim) -> Non
     broken = (found.x_adv != x).flatten(1).any(1)
     assert int(broken.sum()) == found.notes["found"] >= 95
     assert (network(found.x_adv).argmax(1) != y)[broken].all()
+
+
+def test_carlini_and_wagners_attack_finds_the_distance_to_a_plane_within_three_percent(linear: Plane) -> None:
+    network, x, y = linear
+    threat = Threat(norm="l2", epsilon=0.01, domain="float")
+    attack = make("native-cw-l2", steps=200, rate=0.002, searches=6, constant=0.01)
+    found = attack.run(surface_of(network, GREY, classes=2), batch_of(x, y), threat)
+    assert found.notes["found"] == 40
+    assert (network(found.x_adv).argmax(1) != y).all()
+    ratio = threat.distance(x, found.x_adv) / (network.z(x).abs().double() / network.w.double().norm())
+    assert (ratio >= 1 - 1e-4).all(), "nothing is nearer than the plane; z is float32"
+    assert (ratio <= 1.03).all(), "the nearest, for which the first constant is too large, are the worst"
+    assert float(ratio.median()) <= 1.001
+
+
+def test_the_search_for_the_constant_grows_until_it_breaks_then_goes_to_the_middle(linear: Plane) -> None:
+    """One image far from the plane: from .001 ten times more each time, then halves between."""
+    network, x, y = linear
+    tried: list[float] = []
+
+    class Noting(CarliniL2):
+        def _descend(self, case: Case, constants: Tensor) -> tuple[Tensor, Tensor]:
+            tried.append(float(constants[0]))
+            breaks = constants >= 0.05
+            return case.x, torch.where(breaks, 1.0, torch.inf).double()
+
+    attack = Noting(steps=1, rate=0.1, searches=5, constant=0.001, confidence=0.0)
+    attack.run(surface_of(network, GREY, classes=2), batch_of(x[:1], y[:1]), Threat(norm="l2", epsilon=1.0))
+    assert tried == pytest.approx([0.001, 0.01, 0.1, 0.055, 0.0325])
+
+
+def test_carlini_and_wagners_attack_and_fmn_find_nearly_the_same_distances(digits: Victim) -> None:
+    network, x, y = (part[:20] if isinstance(part, Tensor) else part for part in digits)
+    threat = Threat(norm="l2", epsilon=0.8, domain="float")
+    carlini = make("native-cw-l2", steps=100, rate=0.05, searches=4, constant=1.0)
+    found = carlini.run(surface_of(network, DIGITS), batch_of(x, y), threat).x_adv
+    other = make("fmn-l2").run(surface_of(network, DIGITS), batch_of(x, y), threat).x_adv
+    assert (network(found).argmax(1) != y).all()
+    ratio = threat.distance(x, found) / threat.distance(x, other)
+    assert 0.9 <= float(ratio.median()) <= 1.05
 
 
 def test_the_smallest_perturbations_agree_with_the_attack_in_a_ball(digits: Victim) -> None:
@@ -96,6 +137,31 @@ def test_ten_falling_steps_break_as_many_images_as_forty_equal_ones(digits: Vict
     ]
     assert 10 <= stands[1] <= 90
     assert stands[0] <= stands[1] + 1
+
+
+def test_where_nothing_is_drawn_images_leave_without_being_asked_about_again(digits: Victim) -> None:
+    network, x, y = digits
+    threat = Threat(norm="linf", epsilon=0.06, domain="float")
+    attack = make("native-pgd-linf", steps=20, early=True)
+    looking, settled = surface_of(network, DIGITS), surface_of(network, DIGITS, settled=True)
+    found = [attack.run(surface, batch_of(x, y), threat).x_adv for surface in (looking, settled)]
+    assert torch.equal(*found)
+    assert settled.queries.gradient == looking.queries.gradient < 20 * 128
+    assert settled.queries.forward == settled.queries.gradient, "no call but those for gradients"
+    assert looking.queries.forward == looking.queries.gradient + 2 * 128, "and two about the clean images"
+
+
+def test_what_a_camera_would_take_back_does_not_leave(digits: Victim) -> None:
+    """On the grid of pixels an image that leaves has been asked about as it would be delivered."""
+    network, x, y = digits
+    threat = Threat(norm="linf", epsilon=15 / 255)
+    surface = surface_of(network, DIGITS, settled=True)
+    found = make("native-pgd-linf", steps=20, early=True).run(surface, batch_of(x, y), threat).x_adv
+    assert surface.queries.forward > surface.queries.gradient
+    whole = make("native-pgd-linf", steps=20).run(surface_of(network, DIGITS), batch_of(x, y), threat).x_adv
+    left = (found != whole).flatten(1).any(1)
+    assert int(left.sum()) >= 10
+    assert (network(threat.realise(x, found)).argmax(1) != y)[left].all()
 
 
 def test_the_sparse_steps_at_l1_change_many_pixels_and_succeed(digits: Victim) -> None:
