@@ -1,4 +1,4 @@
-.PHONY: setup run test faults lint format docs bench reports truth train clean
+.PHONY: setup run test faults lint format docs bench crosscheck reports truth train clean
 BIN := .venv/bin
 
 setup:  ## everything for working on the project
@@ -29,6 +29,10 @@ docs: setup
 bench: setup  ## speed figures, against what is asked; writes reports/bench.json; needs BENCH_DATA_DIR
 	-tests/crosscheck/setup
 	$(BIN)/python tests/benchmarks/run.py
+
+crosscheck: setup  ## our attacks against Foolbox's and torchattacks'; writes reports/crosscheck; needs BENCH_DATA_DIR
+	tests/crosscheck/setup
+	PYTHONPATH=tests $(BIN)/crosscheck/bin/python -m crosscheck.run
 
 reports: setup  ## rebuild the published comparisons; needs BENCH_DATA_DIR
 	sh reports/make

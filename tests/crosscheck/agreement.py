@@ -5,8 +5,8 @@ difference is neither as low as -``MARGIN`` nor as high as ``MARGIN``.
 
 References
 ----------
-Schuirmann 1987, Journal of Pharmacokinetics and Biopharmaceutics 15, 657-680 (the two tests); Liu, Hsueh, Hsieh and Chen
-2002, Statistics in Medicine 21, 231-245 (for paired shares, with Tango's statistic).
+Schuirmann 1987, Journal of Pharmacokinetics and Biopharmaceutics 15, 657-680: the two tests. Liu, Hsueh, Hsieh and
+Chen 2002, Statistics in Medicine 21, 231-245: for paired shares, with Tango's statistic.
 """
 
 from __future__ import annotations

@@ -1,0 +1,92 @@
+"""Who is compared with whom, at which radius."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bench.attack import Threat
+
+from .attacks import APGD, CARLINI, ONE_CONSTANT, PGD
+
+LINF = {"none": 0.1, "qusec-cq": 0.2, "adversarial-training": 0.3}
+L2 = {"none": 1.5, "qusec-cq": 1.5, "adversarial-training": 2.5}
+"""Radii at which some images stand and some do not: at 0 % all attacks agree."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One attack as one library runs it.
+
+    Attributes
+    ----------
+    library : "suite", or one that a network is handed to
+    attack : a selection of the suite's, or the peer's name in ``attacks.PEERS``
+    share : of the images that it sees
+    """
+
+    library: str
+    attack: str
+    seed: int = 0
+    share: float = 1.0
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Two sides on one deployment.
+
+    Attributes
+    ----------
+    budget : in words
+    decides : the two must agree; else the row only shows how large differences are where agreement is not expected
+    """
+
+    title: str
+    budget: str
+    norm: str
+    ours: Side
+    theirs: Side
+    decides: bool = True
+
+    def threat(self, victim: str) -> Threat:
+        radius = (LINF if self.norm == "linf" else L2)[victim]
+        return Threat(norm=self.norm, epsilon=radius, domain="float")  # type: ignore[arg-type]
+
+
+def contests() -> Iterator[Contest]:
+    """Yield all comparisons; each is made on every deployment."""
+    said = f"{PGD.steps} steps of ε/30, one random start"
+    pgd = Side("suite", f"native-pgd-linf[steps={PGD.steps}]")
+    for library in ("foolbox", "torchattacks"):
+        yield Contest("PGD", said, "linf", pgd, Side(library, "pgd"))
+    again = Side("suite", pgd.attack, seed=1)
+    yield Contest("PGD, another seed", said, "linf", pgd, again, decides=False)
+    said = f"{APGD.steps} steps, one start"
+    for loss in ("ce", "dlr"):
+        native = Side("suite", f"native-apgd-{loss}[steps={APGD.steps},restarts=1]")
+        yield Contest(f"APGD-{loss.upper()}", said, "linf", native, Side("torchattacks", f"apgd-{loss}"))
+    art = Side("suite", f"apgd-ce[max_iter={APGD.steps},restarts=1]")
+    yield Contest("APGD-CE of ART", said, "linf", art, Side("torchattacks", "apgd-ce"))
+    said = (
+        f"{CARLINI.constants} constants from {CARLINI.constant:g} on, {CARLINI.steps} steps of Adam ({CARLINI.step:g})"
+    )
+    native = Side(
+        "suite",
+        f"native-cw-l2[steps={CARLINI.steps},rate={CARLINI.step},searches={CARLINI.constants},constant={CARLINI.constant}]",
+    )
+    yield Contest("C&W-L2", said, "l2", native, Side("foolbox", "cw-l2"))
+    steps = CARLINI.steps // 3  # a line search of five answers and two gradients a step, about
+    art = Side(
+        "suite",
+        f"cw-l2[max_iter={steps},binary_search_steps={CARLINI.constants},learning_rate={CARLINI.step},"
+        f"initial_const={CARLINI.constant}]",
+        share=0.25,
+    )
+    searched = f"{CARLINI.constants} constants from {CARLINI.constant:g} on; ART: {steps} steps with a line search"
+    yield Contest("C&W-L2 of ART", searched, "l2", art, Side("foolbox", "cw-l2"), decides=False)
+    said = f"c = {ONE_CONSTANT.constant:g}, {ONE_CONSTANT.steps} steps of Adam ({ONE_CONSTANT.step:g})"
+    one = Side(
+        "suite",
+        f"native-cw-l2[steps={ONE_CONSTANT.steps},rate={ONE_CONSTANT.step},searches=1,constant={ONE_CONSTANT.constant}]",
+    )
+    yield Contest("C&W-L2, one constant", said, "l2", one, Side("torchattacks", "cw-l2"))
