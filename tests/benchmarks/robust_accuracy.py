@@ -1,20 +1,20 @@
 """How long robust accuracy takes: PGD-40, Linf 8/255, on an adversarially trained ResNet-20, beside three libraries.
 
-All start at random, and all images that come back are judged alike: by the network itself, in float32. The suite lets
-go of an image as soon as that is answered wrongly; the libraries have no such thing. It is run twice: with the same 40
-equal steps as the libraries, and with 10 falling ones, which reach the same robust accuracy. Each contestant runs
-as it is used: the libraries in one process with torch's threads, the suite in one process a core with one thread. They
-take their turns on a quarter of the images at a time, because the machine is not equally fast all the time; on two
-cores that makes batches of 125, about a block of the suite's. Starts, imports and a first small batch are not timed.
+All start at random, and all images that come back are judged alike: by the network itself, in float32. The suite's
+attack is ``native-pgd-linf[early=true]``: an image leaves as soon as it is answered wrongly; the libraries have no such
+thing. It runs twice: with the same 40 equal steps as the libraries, and with 10 falling ones, which reach the same
+robust accuracy within a point. Each contestant runs as it is used: the libraries in one process with torch's threads,
+the suite in one process a core with one thread. They take their turns on a quarter of the images at a time, because the
+machine is not equally fast all the time; on two cores that makes batches of 125, about a block of the suite's. Starts,
+imports and a first small batch are not timed.
 
-The network's weights are named by ``BENCH_ROBUST_WEIGHTS``. Foolbox and torchattacks come from the environment that
-``tests/crosscheck/setup`` makes, and are left out, saying so, where that is missing.
+The network is the suite's shipped fit of ``adversarial-training``. Foolbox and torchattacks come from the environment
+that ``tests/crosscheck/setup`` makes, and are left out, saying so, where that is missing.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
 import pickle
 import subprocess
@@ -26,20 +26,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 HERE = Path(__file__).parent
 PEERS = HERE.parents[1] / ".venv" / "crosscheck" / "bin" / "python"
 IMAGES, TURNS, WARM = int(os.environ.get("BENCH_ROBUST_IMAGES", "1000")), 4, 16
 EPSILON, STEP, STEPS = 8 / 255, 2 / 255, 40  # the step: Madry et al. 2018 for CIFAR-10
-FEW = 10
-OURS = {
-    "equal": [STEP] * STEPS,
-    # From epsilon to a sixteenth of it along half a cosine: ours.
-    "falling": [EPSILON * (1 + 15 * (1 + math.cos(math.pi * step / (FEW - 1))) / 2) / 16 for step in range(FEW)],
+OURS: dict[str, dict[str, Any]] = {
+    "equal": {"steps": STEPS, "step": STEP / EPSILON, "schedule": "constant"},
+    "falling": {"steps": 10, "step": 1.0, "schedule": "cosine"},
 }
-SAID = {"equal": f"the same {STEPS} steps", "falling": f"{FEW} falling steps to the same robust accuracy"}
+SAID = {"equal": f"the same {STEPS} steps", "falling": "10 falling steps to equal robust accuracy (+-1 point)"}
 BATCH = 128
 ASKED = {"art": ">= 10", "foolbox": ">= 8", "torchattacks": ">= 7"}
 TITLE = f"surface: robust accuracy, PGD-{STEPS}, {IMAGES} CIFAR-10 images"
@@ -48,8 +45,8 @@ Work = Callable[[Tensor, Tensor], Tensor]
 
 def figures() -> list[dict[str, Any]]:
     """Return seconds of the suite and of each library, their ratios by the clock and by processor time."""
-    for reason in _missing():
-        return [_row(f"{TITLE}: skipped, {reason}")]
+    if not _images_file().is_file():
+        return [_row(f"{TITLE}: skipped, BENCH_DATA_DIR has no CIFAR-10")]
     contestants = [*OURS, *(name for name in ASKED if name == "art" or PEERS.is_file())]
     total = {name: {"wall": 0.0, "processor": 0.0, "robust": 0} for name in contestants}
     for turn in range(TURNS):
@@ -80,10 +77,8 @@ def _row(name: str, ours: float | None = None, asked: str = "") -> dict[str, Any
     return {"name": name, "ours": ours, "theirs": None, "ratio": None, "unit": "points", "asked": asked}
 
 
-def _missing() -> list[str]:
-    data = Path(os.environ.get("BENCH_DATA_DIR", "data")) / "cifar-10-batches-py" / "test_batch"
-    absent = [] if data.is_file() else ["BENCH_DATA_DIR has no CIFAR-10"]
-    return absent if "BENCH_ROBUST_WEIGHTS" in os.environ else [*absent, "BENCH_ROBUST_WEIGHTS names no weights"]
+def _images_file() -> Path:
+    return Path(os.environ.get("BENCH_DATA_DIR", "data")) / "cifar-10-batches-py" / "test_batch"
 
 
 # ---------------------------------------------------------------------- one contestant, one turn
@@ -105,18 +100,28 @@ def contest(name: str, turn: int) -> None:
 
 
 def _network() -> nn.Module:
+    """Return the classifier of the shipped fit."""
     from safetensors.torch import load_file
 
+    from bench.data.cards import find_card, find_fit
+    from bench_baselines.plugin import bench_defenses
     from bench_models.architectures import ResNet
+    from bench_models.plugin import bench_models
 
+    model = next(entry for entry in bench_models() if entry.name == "resnet20")
+    defense = next(entry for entry in bench_defenses() if entry.name == "adversarial-training")
+    undefended = find_card(model, {p.name: p.default for p in model.parameters}, "cifar10", 0, 0)
+    assert undefended is not None
+    fitted = {p.name: p.default for p in defense.parameters if p.fits}
+    card = find_fit(defense, fitted, "cifar10", undefended.sha256, 0, 0)
+    assert card is not None
     network = ResNet().build((3, 32, 32), 10)
-    network.load_state_dict(load_file(os.environ["BENCH_ROBUST_WEIGHTS"]))
+    network.load_state_dict(load_file(card.weights_path))
     return network.eval()
 
 
 def _images(turn: int) -> tuple[Tensor, Tensor]:
-    path = Path(os.environ.get("BENCH_DATA_DIR", "data")) / "cifar-10-batches-py" / "test_batch"
-    batch = pickle.loads(path.read_bytes(), encoding="bytes")  # the data set's own format
+    batch = pickle.loads(_images_file().read_bytes(), encoding="bytes")  # the data set's own format
     rows = slice(turn * IMAGES // TURNS, (turn + 1) * IMAGES // TURNS)
     x = torch.from_numpy(batch[b"data"][rows].reshape(-1, 3, 32, 32)).float() / 255.0
     return x, torch.tensor(batch[b"labels"][rows])
@@ -183,7 +188,7 @@ def _torchattacks(network: nn.Module) -> Work:
 # ---------------------------------------------------------------------- the suite
 
 
-def _ours(x: Tensor, y: Tensor, turn: int, steps: list[float]) -> tuple[int, float, float]:
+def _ours(x: Tensor, y: Tensor, turn: int, steps: dict[str, Any]) -> tuple[int, float, float]:
     """Return how many images withstood, the seconds from the first to the last of the workers, and their sum."""
     workers = len(os.sched_getaffinity(0))
     with ProcessPoolExecutor(workers, initializer=_settle) as pool:
@@ -204,25 +209,26 @@ def _settle() -> None:
 
 def _warm(worker: int) -> None:
     x, y = _images(0)
-    _pgd(x[:WARM], y[:WARM], [STEP])
+    _pgd(x[:WARM], y[:WARM], 0, OURS["falling"])
     time.sleep(0.5)  # so that each worker gets one
 
 
-def _share(x: Tensor, y: Tensor, turn: int, steps: list[float]) -> tuple[int, float]:
-    torch.manual_seed(turn)
+def _share(x: Tensor, y: Tensor, turn: int, steps: dict[str, Any]) -> tuple[int, float]:
     worked = time.process_time()
-    return _pgd(x, y, steps), time.process_time() - worked
+    return _pgd(x, y, turn, steps), time.process_time() - worked
 
 
-def _pgd(x: Tensor, y: Tensor, steps: list[float]) -> int:
+def _pgd(x: Tensor, y: Tensor, turn: int, steps: dict[str, Any]) -> int:
     """Return how many images withstand."""
-    from bench.attack import Surface, Threat
+    from bench.attack import Batch, Surface, Threat
     from bench.attack.surrogate import as_it_is
-    from bench.deployment import Classify, Deployment
+    from bench.deployment import Classify, Deployment, Draws
     from bench.planning.machine import gradient_precision
+    from bench_native.iterated import pgd
 
+    network = _network()
     surface = Surface(
-        Deployment.chain(Classify(_network())),
+        Deployment.chain(Classify(network)),
         knowledge="white-box",
         access="gradient",
         shape=(3, 32, 32),
@@ -234,23 +240,9 @@ def _pgd(x: Tensor, y: Tensor, steps: list[float]) -> int:
     threat = Threat(norm="linf", epsilon=EPSILON, domain="float")
     standing = ~surface.broken(x, x, y, threat)
     x, y = x[standing], y[standing]
-    found = (x + torch.empty_like(x).uniform_(-EPSILON, EPSILON)).clamp_(0.0, 1.0)
-    for step in steps:
-        asked = found.requires_grad_(True)
-        logits = surface.logits(asked)
-        (gradient,) = torch.autograd.grad(F.cross_entropy(logits, y, reduction="sum"), asked)
-        found = asked.detach()
-        # The logits of this gradient judge the step before, at no cost; the deployment is asked about few.
-        suspects = torch.nonzero(logits.argmax(1) != y).flatten()
-        if len(suspects):
-            standing = torch.ones(len(x), dtype=torch.bool)
-            standing[suspects] = ~surface.broken(x[suspects], found[suspects], y[suspects], threat)
-            x, y, found, gradient = (part[standing] for part in (x, y, found, gradient))
-        if not len(x):
-            return 0
-        found.add_(gradient.sign_(), alpha=step)
-        torch.clamp(found, min=x - EPSILON, max=x + EPSILON, out=found).clamp_(0.0, 1.0)
-    return int((~surface.broken(x, found, y, threat)).sum())
+    draws = Draws.of("craft", turn, [image.numpy().tobytes() for image in x])
+    attack = pgd(**steps, restarts=1, random_start=True, loss="ce", early=True)
+    return _withstood(network, x, attack.run(surface, Batch(x, y, draws, turn), threat).x_adv, y)
 
 
 if __name__ == "__main__":
