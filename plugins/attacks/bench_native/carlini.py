@@ -72,7 +72,7 @@ class CarliniL2(Search):
             moved = torch.tanh(w)
             x_adv = (1 + moved) / 2
             delivered = threat.realise(x, x_adv)
-            found = case.panel.ascent(delivered, case.y, self._reached)
+            found = case.ascent(everything, delivered, case.y, self._reached)
             broken = case.convincing(everything, found.answers)
             broken &= case.worth(found.answers, case.y) >= self.confidence
             distance = threat.distance(x, delivered)
