@@ -165,9 +165,9 @@ def is_binarised(assault: Assault, spec: RunSpecification) -> bool:
     Notes
     -----
     It costs as much as attacking a few hundred images: the ladder's PGD is asked, at adaptive knowledge, in the usual
-    way to a gradient, at the headline threat, under the standard budget.
+    way to a gradient from a start of its own, at the headline threat, under the standard budget.
     """
-    counts = assault.core == "pgd-ce" and assault.level == "adaptive" and not assault.probe
+    counts = assault.core == "pgd-ce" and assault.level == "adaptive" and not (assault.probe or assault.start)
     return counts and assault.point.headline and spec.budget == "standard"
 
 

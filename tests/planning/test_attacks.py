@@ -139,6 +139,7 @@ def test_a_radius_needs_one_norm_and_a_listed_norm():
         ("apgd-dlr", {}, True, "standard"),
         ("pgd-ce", {"level": "white-box"}, True, "standard"),
         ("pgd-ce", {"way": "identity"}, True, "standard"),
+        ("pgd-ce", {"start": "transfer"}, True, "standard"),
         ("pgd-ce", {"probe": "unbounded"}, True, "standard"),
         ("pgd-ce", {}, False, "standard"),
         ("pgd-ce", {}, True, "quick"),

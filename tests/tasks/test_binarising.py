@@ -16,7 +16,15 @@ from bench.tasks import binarising
 from bench.tasks.binarising import binarise
 
 CLASSES = 4
-PGD = {"steps": 40, "step": 0.1, "restarts": 1, "random_start": True, "loss": "ce", "early": True}
+PGD = {
+    "steps": 40,
+    "step": 0.1,
+    "schedule": "constant",
+    "restarts": 1,
+    "random_start": True,
+    "loss": "ce",
+    "early": True,
+}
 
 
 class Misleading(Stage):
