@@ -65,7 +65,7 @@ def _fitted(name: str) -> tuple[Deployment, dict[str, object]]:
 def _soft_backward(hardness: float) -> Backward:
     """Give the exact answer with the derivative of the soft quantiser: what [R] lets an attacker see at 500."""
 
-    def backward(deployment: Deployment, signal: Signal) -> Signal:
+    def backward(deployment: Deployment, signal: Signal, progress: float) -> Signal:
         def apply(node: Node, inputs: tuple[Signal, ...]) -> Signal:
             exact = run_node(node, inputs)
             if not isinstance(node.stage, Quantise):
