@@ -109,6 +109,7 @@ class Asking:
                 "label": label,
                 **({"way": assault.way} if assault.way else {}),
                 **({"start": assault.start} if assault.start else {}),
+                **({"made_on": assault.made_on} if assault.made_on else {}),
                 "norm": entry.norm,
                 "access": entry.access,
                 "minimum_norm": entry.minimum_norm,

@@ -49,6 +49,7 @@ class Assault:
     probe : the gate for whose sake it is run, "" for an attack that counts
     way : to a gradient, one of ``bench.attack.ways``; "" for the usual one
     start : ``TRANSFER``, or "" for starts of the attack's own
+    made_on : label of another defense on which the images are made, "" for none
     own : the deployment's defense brings it
     """
 
@@ -59,18 +60,20 @@ class Assault:
     probe: str = ""
     way: str = ""
     start: str = ""
+    made_on: str = ""
     own: bool = False
 
     @property
     def label(self) -> str:
-        """Return the attack as a reader sees it, with its way and its start where they are not the usual ones."""
+        """Return the attack as a reader sees it, with its way, start and source where they are not the usual ones."""
         via = f" via {self.way.rpartition(':')[2]}" if self.way else ""
-        return self.chosen.label + via + (f" from {self.start}" if self.start else "")
+        start = f" from {self.start}" if self.start else ""
+        return self.chosen.label + via + start + (f" made on {self.made_on}" if self.made_on else "")
 
     @property
     def core(self) -> str:
-        """Return its place on the ladder, "" for none; on the other ways to a gradient there is no ladder."""
-        return "" if self.way else self.entry.core
+        """Return its place on the ladder, "" for none: the ladder is of usual ways, starts and aims."""
+        return "" if self.way or self.start or self.made_on else self.entry.core
 
     @property
     def entry(self) -> Attack:
@@ -155,6 +158,12 @@ def other_starts(
     return (TRANSFER,) if attack.takes_start and "oblivious" in met and _affords_more(point, spec) else ()
 
 
+def travels(attack: Attack, point: ThreatPoint, spec: RunSpecification) -> bool:
+    """Return whether what an attack finds on a defense that transfers is tried on the others."""
+    wanted = not spec.knowledge or "black-box" in spec.knowledge
+    return wanted and attack.explores and not attack.wants and _affords_more(point, spec)
+
+
 def _affords_more(point: ThreatPoint, spec: RunSpecification) -> bool:
     return point.headline or spec.budget != "quick"
 
@@ -167,7 +176,7 @@ def is_binarised(assault: Assault, spec: RunSpecification) -> bool:
     It costs as much as attacking a few hundred images: the ladder's PGD is asked, at adaptive knowledge, in the usual
     way to a gradient from a start of its own, at the headline threat, under the standard budget.
     """
-    counts = assault.core == "pgd-ce" and assault.level == "adaptive" and not (assault.probe or assault.start)
+    counts = assault.core == "pgd-ce" and assault.level == "adaptive" and not assault.probe
     return counts and assault.point.headline and spec.budget == "standard"
 
 

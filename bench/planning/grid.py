@@ -19,6 +19,7 @@ from bench.planning.attacks import (
     own_attacks,
     reached,
     threat_points,
+    travels,
 )
 from bench.planning.subjects import Inspected, Subject
 from bench.planning.task import Task
@@ -54,12 +55,15 @@ class Grid:
         self.available = int(meta["count"])
         self.count = min(self.spec.image_count, self.available)
         self._binarised: set[tuple[str, int]] = set()
+        self._sources: dict[str, Inspected] = {}  # label -> defense whose attacks are tried on the others
         self.asking = Asking(self.spec, self.data, fingerprint=meta["test_fingerprint"], gates=planner.gates)
 
     def fill(self) -> None:
         """Add to the plan what is known of the cells and of their tasks."""
         twin = self._inspected(self.twin)
         work = self._work(twin) if twin else None
+        sources = [s for s in self.subjects if s.entry.transfers and not self._failed(s)]
+        self._sources = {s.chosen.label: seen for s in sources if (seen := self._inspected(s)) is not None}
         for subject in self.subjects:
             judged = self._inspected(subject)
             if fail := self._failed(subject):
@@ -160,6 +164,9 @@ class Grid:
                     yield Assault(chosen, level, point, seed, way=way)
                 for start in other_starts(entry, point, met, self.spec):
                     yield Assault(chosen, level, point, seed, start=start)
+        for label, source in self._sources.items():
+            if source.subject is not judged.subject and travels(entry, point, self.spec):
+                yield Assault(chosen, "black-box", point, seed, made_on=label)
 
     def _skip(self, judged: Inspected, assault: Assault, reason: str) -> None:
         cell = self.asking.attack(judged.subject, judged.traits, assault, 0, status="skipped", reason=reason)
@@ -169,7 +176,7 @@ class Grid:
         settings = assault.entry.settings(self.spec.budget)
         count = min(self.count, settings.samples or self.count, most or self.count)
         clean = self._added(work.clean(judged, assault.seed, count))
-        pairs = work.attack(judged, assault, settings, count)
+        pairs = work.attack(judged, assault, settings, count, self._sources.get(assault.made_on))
         mimic = [work.mimic(judged)] if assault.way == LEARNED else []
         self._added([*mimic, *(task for pair in pairs for task in pair)])
         tested, subject = {}, (judged.subject.inspect.key, assault.seed)

@@ -52,16 +52,26 @@ class Work:
         """Return the clean answers to the first ``count`` images, in whole blocks."""
         return [self._clean_block(judged, block, seed) for block in blocks(count, self.available, CLEAN_BLOCK)]
 
-    def attack(self, judged: Inspected, assault: Assault, settings: Settings, count: int) -> list[tuple[Task, Task]]:
-        """Return what crafts, and what judges, the images of each block of an attack."""
-        attacked = self.twin if assault.level == "oblivious" else judged
+    def attack(
+        self, judged: Inspected, assault: Assault, settings: Settings, count: int, source: Inspected | None = None
+    ) -> list[tuple[Task, Task]]:
+        """Return what crafts, and what judges, the images of each block of an attack.
+
+        Parameters
+        ----------
+        source : what the images are made on, where that is neither the judged deployment nor the twin
+        """
+        attacked = source or (self.twin if assault.level == "oblivious" else judged)
         point, aim = assault.point, self._aim(assault)
         witnessed = attacked.subject is judged.subject and aim.as_dict() == point.as_dict()
         pairs = []
         for block in blocks(count, self.available, settings.block):
-            standing = None if assault.level == "oblivious" else self._standing(judged, block, assault.seed)
-            start = self._start(assault, settings, block) if assault.start else None
-            craft = self._craft(attacked, assault, settings, block, standing, start)
+            if attacked is judged:
+                standing = self._standing(judged, block, assault.seed)
+                start = self._start(assault, settings, block) if assault.start else None
+                craft = self._craft(judged, assault, settings, block, standing, start)
+            else:
+                craft = self._elsewhere(attacked, assault, settings, block)
             pairs.append((craft, self._evaluation(judged, block, assault.seed, craft, point, witnessed=witnessed)))
         return pairs
 
@@ -141,7 +151,12 @@ class Work:
 
     def _start(self, assault: Assault, settings: Settings, block: tuple[int, int]) -> Task:
         """Return what crafts the images of a block on the twin: the very task of the oblivious cell."""
-        return self._craft(self.twin, replace(assault, level="oblivious", start=""), settings, block, None, None)
+        return self._elsewhere(self.twin, assault, settings, block)
+
+    def _elsewhere(self, attacked: Inspected, assault: Assault, settings: Settings, block: tuple[int, int]) -> Task:
+        """Return what crafts the images of a block on another deployment, whatever is right there."""
+        aside = replace(assault, level="oblivious", start="", made_on="")
+        return self._craft(attacked, aside, settings, block, None, None)
 
     def binarisation(self, judged: Inspected, assault: Assault, settings: Settings, clean: Sequence[Task]) -> Task:
         """Return what asks whether an attack finds adversarial examples that are known to be there.

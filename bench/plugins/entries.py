@@ -97,6 +97,8 @@ class Defense(Entry):
     trains : its ``fit`` trains the classifier, so the twin is another network (oblivious numbers are a transfer)
     baseline : the undefended deployment, with which all are compared and which is part of every run; there is exactly
         one a track
+    transfers : what is found on it is tried on every other defense of a run too, as by an attacker who may ask those
+        nothing; of use where its gradients are smooth and so point where others' do
     published : figures that its source gives
     weights : "package:folder" of shipped fits and their cards (``bench fit``), "" for none
     checked_with : parameters that ``bench check`` uses in place of the defaults, where a whole fit would take minutes:
@@ -112,6 +114,7 @@ class Defense(Entry):
     checked_with: tuple[tuple[str, Value], ...] = ()
     trains: bool = False
     baseline: bool = False
+    transfers: bool = False
     published: tuple[Claim, ...] = ()
     adaptive_attacks: tuple[Attack, ...] = ()
     certificate: str = ""

@@ -30,6 +30,7 @@ def bench_defenses() -> Sequence[Defense]:
                 "ICLR 2020"
             ),
             trains=True,
+            transfers=True,
             weights="bench_baselines:weights",
             checked_with=(("epochs", 1), ("steps", 2)),
             parameters=(

@@ -90,6 +90,13 @@ class Shattered:
         return Deployment.chain(stage, Classify(network))
 
 
+class Plain:
+    """The classifier alone."""
+
+    def deploy(self, network, result, shape):
+        return Deployment.chain(Classify(network))
+
+
 class Turned:
     """Turns black into white, without a derivative: the identity moves the other way."""
 

@@ -50,6 +50,9 @@ def bench_defenses():
     return [
         *[Defense(name=n, factory=f"toy_plugins.defenses:{f}", summary=n, family="toy") for n, f in names.items()],
         Defense(
+            name="toy-lends", factory="toy_plugins.defenses:Plain", summary="its images", family="toy", transfers=True
+        ),
+        Defense(
             name="toy-rejects",
             factory="toy_plugins.defenses:Rejects",
             summary="a detector",
@@ -108,6 +111,7 @@ def bench_attacks():
         _attack("toy-steps", "Steps", access="gradient", core="pgd-ce"),
         _attack("toy-steps-too", "Steps", access="gradient", core="apgd-dlr"),
         _attack("toy-continues", "Continues", access="gradient", takes_start=True),
+        _attack("toy-explores", "Steps", access="gradient", explores=True),
         _attack("toy-early", "stops_early", access="gradient", core="pgd-ce"),
         _attack("toy-stumbles", "Stumbles", access="gradient", core="pgd-ce"),
         _attack("toy-idle", "Idle", access="gradient", core="pgd-ce"),
