@@ -8,7 +8,7 @@ run:  ## the main job
 	./setup && $(BIN)/bench run --defenses superiot,qusec --attacks all
 
 test: setup
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto
 
 faults: setup  ## SIGKILL, and Ctrl-C, at every single event of the store: up to two hours
 	BENCH_EVERY_EVENT=1 $(BIN)/python -m pytest -q tests/faults

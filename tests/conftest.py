@@ -13,6 +13,13 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("bench", deadline=None)  # how long an example takes is the machine's affair
+settings.load_profile("bench")
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # one core a worker: torch's threads would take each other's
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SUPPORT = Path(__file__).parent / "support"
 
