@@ -56,7 +56,11 @@ def _winner(rows: Sequence[Row]) -> Markup:
         wording.interval(best["robust_low"], best["robust_high"]),
         wording.count(best["attacks"], "attack"),
     )
-    if len(leaders) > 1:
+    if len(leaders) > 1 and best["robust_accuracy"] < _LOST:
+        start = Markup("Nothing holds. No defense that is ranked here keeps more than {} ").format(
+            wording.percent(best["robust_accuracy"])
+        )
+    elif len(leaders) > 1:
         lowest = min(row["robust_accuracy"] for row in leaders)
         start = Markup("{} lead, too close to tell apart: they keep between {} and {} ").format(
             _names(leaders), wording.percent(lowest), wording.percent(best["robust_accuracy"])

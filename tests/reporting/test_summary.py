@@ -1,0 +1,46 @@
+"""What a reader is told before any table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.reporting.summary import sentences
+
+
+def row(defense: str, kept: float, rank: int = 1, **more: Any) -> dict[str, Any]:
+    return {
+        "defense": defense,
+        "status": "ranked",
+        "gates": "",
+        "rank_low": rank,
+        "attacks": 29,
+        "samples": 64,
+        "robust_accuracy": kept,
+        "robust_low": kept,
+        "robust_high": kept + 0.057,
+        **dict.fromkeys(("oblivious", "white_box", "adaptive", "latency_ratio", "uplink_bytes"), float("nan")),
+        "detectable_difference": float("nan"),
+        **more,
+    }
+
+
+def told(*rows: dict[str, Any]) -> str:
+    return str(sentences(rows)[0])
+
+
+def test_defenses_that_all_lost_everything_do_not_lead() -> None:
+    said = told(row("none", 0.0), row("superiot", 0.0))
+    assert said.startswith("Nothing holds. No defense that is ranked here keeps more than 0.0 % of 64 images")
+    assert "lead" not in said
+
+
+def test_one_that_lost_nearly_everything_is_named() -> None:
+    assert "Nothing holds. Even the best, <strong>cq</strong>, keeps only 6.0 %" in told(
+        row("cq", 0.06), row("none", 0.0, rank=2)
+    )
+
+
+def test_defenses_that_cannot_be_told_apart_share_the_lead() -> None:
+    said = told(row("at", 0.52), row("cq", 0.5), row("none", 0.0, rank=3))
+    assert "lead, too close to tell apart: they keep between 50.0 % and 52.0 %" in said
+    assert said.endswith("the undefended model keeps 0.0 %.")
