@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from bench.attack import AttackResult, Batch, Surface, Threat
-from bench_art.balls import uniform_in_ball
+from bench.attack.ball import uniform_in_ball
 
 
 class Null:

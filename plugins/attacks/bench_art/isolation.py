@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bench.attack.ball import uniform_in_ball
 from bench.deployment import Draws
 from bench.plugins.entries import Norm
-from bench_art.balls import uniform_in_ball
 
 
 @contextlib.contextmanager

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from bench.attack.ball import uniform_in_ball
 from bench.deployment import Draws
 from bench.plugins.entries import Norm
 
@@ -114,24 +114,8 @@ def settle(x: Tensor, x_adv: Tensor, epsilon: float, norm: Norm) -> Tensor:
 
 
 def uniform(draws: Draws, shape: tuple[int, ...], radius: float, norm: Norm) -> Tensor:
-    """Return one uniform point of the ball around zero for each image, float32, (B, *shape).
-
-    Notes
-    -----
-    L2: a direction by normals, a length by U^(1/d). L1: Laplace values over their sum plus one more exponential (Barthe
-    et al., Annals of Probability 33, 2005).
-    """
-    size = math.prod(shape)
-    if norm == "linf":
-        flat = 2.0 * draws.uniform("ball", size) - 1.0
-    elif norm == "l2":
-        towards = draws.normal("ball", size)
-        flat = towards / np.linalg.norm(towards, axis=1, keepdims=True) * draws.uniform("radius", 1) ** (1.0 / size)
-    else:
-        sizes, slack = -np.log1p(-draws.uniform("ball", size)), -np.log1p(-draws.uniform("radius", 1))
-        signs = np.where(draws.uniform("sign", size) < 0.5, -1.0, 1.0)
-        flat = signs * sizes / (sizes.sum(1, keepdims=True) + slack)
-    return torch.from_numpy(flat * radius).float().reshape(-1, *shape)
+    """Return one uniform point of the ball around zero for each image, float32, (B, *shape)."""
+    return torch.from_numpy(uniform_in_ball(draws, shape, norm, radius)).float()
 
 
 def edge(draws: Draws, shape: tuple[int, ...], radius: float, norm: Norm) -> Tensor:

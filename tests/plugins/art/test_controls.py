@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 
 from bench.attack import Batch, Threat
+from bench.attack.ball import uniform_in_ball
 from bench.deployment import Draws
 from bench.plugins.entries import Norm
-from bench_art.balls import uniform_in_ball
 from bench_art.controls import JpegShift, Noise, Null
 
 from .conftest import MakeSurface, Tiny, draws_for, images
