@@ -11,6 +11,7 @@ from bench.errors import UnknownName, UsageError
 from bench.planning.specification import (
     KNOWLEDGE,
     NORMS,
+    POOLS,
     PRECISIONS,
     RunSpecification,
     parse_epsilons,
@@ -60,10 +61,12 @@ def specification(**flags: Any) -> RunSpecification:
             raise UnknownName("setting", name, fields)
     if given.get("budget", "quick") not in ("quick", "standard"):
         raise UnknownName("budget", str(given["budget"]), ("quick", "standard"))
+    if given.get("pool", "test") not in POOLS:
+        raise UnknownName("pool", str(given["pool"]), POOLS)
     if given.get("precision", "auto") not in PRECISIONS:
         raise UnknownName("precision", str(given["precision"]), PRECISIONS)
     if int(given.get("samples", 1)) < 1:
-        raise UsageError(f"samples is a number of test images; got {given['samples']!r}.")
+        raise UsageError(f"samples is a number of images; got {given['samples']!r}.")
     return RunSpecification(**given)
 
 

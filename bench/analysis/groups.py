@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from bench.analysis.records import NORMS, Record, current
 from bench.analysis.statistics import Values
-from bench.analysis.worst_case import Candidate, at_epsilon, attack_candidate, clean_candidate
+from bench.analysis.worst_case import Candidate, at_epsilon, attack_candidate, clean_candidate, covered, worst_case
 
 Seeds = tuple[int, int, int]
 
@@ -86,9 +87,15 @@ class Replicate:
 
 @dataclass
 class Row:
-    """One defense in one setting, with a replicate for each triple of seeds."""
+    """One defense in one setting, with a replicate for each triple of seeds.
+
+    Attributes
+    ----------
+    dataset, defense : as a record shows them
+    """
 
     setting: Setting
+    dataset: dict[str, Any]
     defense: dict[str, Any]
     replicates: list[Replicate]
     headline: bool = False
@@ -97,6 +104,27 @@ class Row:
     def label(self) -> str:
         """Return the defense with its parameters, as it was asked for."""
         return str(self.defense["label"])
+
+    @property
+    def pool(self) -> str:
+        """Return where the images are from: "test", or a pool of training images."""
+        return str(self.dataset.get("pool", "test"))
+
+    @cached_property
+    def worst_shares(self) -> Values | None:
+        """Return what the worst case leaves right of each attacked image, float64, (n,), mean over seeds.
+
+        Returns
+        -------
+        None where no attack gave a number
+        """
+        left = []
+        for part in self.replicates:
+            clean = part.clean_candidate()
+            attacks = part.candidates(self.setting, clean.scored) if clean is not None else []
+            if clean is not None and attacks:
+                left.append(worst_case(clean, attacks).shares[: covered(attacks)])
+        return pooled(left) if left else None
 
     @property
     def records(self) -> list[Record]:
@@ -166,7 +194,7 @@ def _rows_of(setting: Setting, evasion: list[Record], proofs: list[Record]) -> l
     for record in here:
         threat = setting_of(record) if record["kind"] == "attack" else None
         label, seeds = str(record["defense"]["label"]), seeds_of(record)
-        row = by_defense.setdefault(label, Row(setting, record["defense"], []))
+        row = by_defense.setdefault(label, Row(setting, record["dataset"], record["defense"], []))
         if (label, seeds) not in parts:
             parts[label, seeds] = Replicate(seeds)
             row.replicates.append(parts[label, seeds])

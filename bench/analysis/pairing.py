@@ -29,14 +29,12 @@ def clean_rows(records: Iterable[Record]) -> dict[Key, Row]:
             seeds = seeds_of(record)
             if seeds not in known or record["samples"] > known[seeds]["samples"]:
                 known[seeds] = record
-    return {
-        key: Row(
-            key[0],
-            next(iter(by_seeds.values()))["defense"],
-            [Replicate(seeds, clean) for seeds, clean in sorted(by_seeds.items())],
-        )
-        for key, by_seeds in found.items()
-    }
+    made = {}
+    for key, by_seeds in found.items():
+        any_of_them = next(iter(by_seeds.values()))
+        parts = [Replicate(seeds, clean) for seeds, clean in sorted(by_seeds.items())]
+        made[key] = Row(key[0], any_of_them["dataset"], any_of_them["defense"], parts)
+    return made
 
 
 def match(before: Iterable[Key], after: Iterable[Key]) -> list[Matched]:

@@ -21,7 +21,7 @@ from bench.analysis.ladder import Standing, standing
 from bench.analysis.records import KNOWLEDGE, Record
 from bench.analysis.scrutiny import asked_rows, badge, row_verdicts
 from bench.analysis.statistics import Estimate, Values, detectable_difference, estimate, rank_intervals
-from bench.analysis.worst_case import QUERIES, Candidate, worst_case, wrong_within
+from bench.analysis.worst_case import QUERIES, covered, worst_case, wrong_within
 
 _NOTHING = Estimate(math.nan, math.nan, math.nan, 0)
 _COSTS = (
@@ -105,11 +105,6 @@ def judge(evidence: RowEvidence) -> Judged:
         strongest=max(names, key=lambda name: name[2], default=("", "", math.nan)),
         attacks=max(len(part.candidates(row.setting, clean.scored)) for part, clean in parts),
     )
-
-
-def covered(attacks: list[Candidate]) -> int:
-    """Return how many images at least one of the attacks was tried on: on the others nothing is known."""
-    return max(len(attack.scored) for attack in attacks)
 
 
 def leaderboard(records: Iterable[Record]) -> pd.DataFrame:

@@ -42,7 +42,7 @@ _OPTIONAL: Final[Mapping[str, Mapping[str, type]]] = {
         "gates": list,
         "pictures": list,
     },
-    "dataset": {"version": str, "fingerprint": str},
+    "dataset": {"version": str, "fingerprint": str, "pool": str},
     "model": {"version": str, "weights": str, "digest": str},
     "defense": {
         **dict.fromkeys(("family", "distribution", "shipped"), str),

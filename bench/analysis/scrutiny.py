@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -31,12 +32,17 @@ def row_verdicts(evidence: RowEvidence) -> list[Verdict]:
 def asked_rows(every: Sequence[Row]) -> list[RowEvidence]:
     """Return what a gate is given of each row, in order."""
     families: dict[tuple[Setting, str], list[Row]] = {}
+    variants: dict[tuple[Hashable, ...], list[Row]] = {}
     twins: dict[Setting, Row] = {}
     for row in every:
         families.setdefault(_kin(row), []).append(row)
+        variants.setdefault(_name(row), []).append(row)
         if row.defense.get("baseline", False):
             twins[row.setting] = row
-    return [RowEvidence(row, tuple(families[_kin(row)]), twins.get(row.setting)) for row in every]
+    return [
+        RowEvidence(row, tuple(families[_kin(row)]), twins.get(row.setting), tuple(variants[_name(row)]))
+        for row in every
+    ]
 
 
 def decisive(row: Row) -> list[tuple[str, Mapping[str, Any]]]:
@@ -83,6 +89,14 @@ def badge(row: Row, given: Sequence[Verdict]) -> tuple[GateOutcome, tuple[str, .
 
 def _kin(row: Row) -> tuple[Setting, str]:
     return replace(row.setting, epsilon=0.0, budget=""), row.label
+
+
+def _name(row: Row) -> tuple[Hashable, ...]:
+    """Return what all settings of a defense have in common that was tried under one threat, whatever the images."""
+    images = (row.dataset["name"], json.dumps(row.dataset.get("parameters", {}), sort_keys=True))
+    setting = row.setting
+    threat = (setting.norm, setting.epsilon, setting.domain, setting.targeted)
+    return (*images, setting.model, setting.weights, *threat, row.defense["name"])
 
 
 @cache

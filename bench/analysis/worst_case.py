@@ -53,6 +53,11 @@ class WorstCase:
         return wrong_within(self.shares, queries)
 
 
+def covered(attacks: Sequence[Candidate]) -> int:
+    """Return how many images at least one of the attacks was tried on: on the others nothing is known."""
+    return max(len(attack.scored) for attack in attacks)
+
+
 def wrong_within(shares: Values, queries: int) -> float:
     """Return the mean over images of 1 - p^k, p the probability of a correct answer."""
     return float(np.mean(1.0 - shares**queries))

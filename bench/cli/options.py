@@ -122,6 +122,13 @@ PLACES: Options[Any] = [
         help="What cost is measured on; none for no cost.",
     ),
 ]
+_POOL = click.option(
+    "--pool",
+    type=click.Choice(["test", "development"]),
+    default="test",
+    show_default=True,
+    help="Images to attack; choose parameters on development, where no number is for publishing.",
+)
 _ATTACKERS: Options[Any] = [
     click.option(
         "--norm", default="", metavar="NORMS", help="linf, l2, l1, l0.  [default: all that the data set lists]"
@@ -145,7 +152,7 @@ TERMS: Options[Any] = [
         help="quick for a first look; standard is the literature's setting.",
     ),
     click.option(
-        "--samples", type=click.IntRange(min=1), default=None, help="Test images.  [default: 64 quick, 1000 standard]"
+        "--samples", type=click.IntRange(min=1), default=None, help="Images.  [default: 64 quick, 1000 standard]"
     ),
     click.option(
         "--seeds",
@@ -190,7 +197,7 @@ TERMS: Options[Any] = [
         help="TOML with the same settings; flags win.",
     ),
 ]
-SELECTION: Options[Any] = [*_COMPARED, *PLACES, *_ATTACKERS, *TERMS]
+SELECTION: Options[Any] = [*_COMPARED, *PLACES, _POOL, *_ATTACKERS, *TERMS]
 STORE = click.option(
     "--store",
     envvar="BENCH_STORE",

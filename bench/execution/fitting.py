@@ -41,7 +41,7 @@ def subject_of(registry: Registry, spec: RunSpecification, store: Store) -> Subj
     datasets, _ = select(registry, "dataset", spec.datasets)
     if len(chosen) != 1 or len(datasets) != 1:
         raise UsageError("bench fit takes one defense and one data set, such as: bench fit defed --datasets mnist.")
-    data = DataSubject.of(datasets[0], spec.data_dir or Path("data"), download=spec.download)
+    data = DataSubject.of(datasets[0], spec.data_dir or Path("data"), spec)
     meta = read_images(data.images.spec, store).meta
     models = Selection.of(registry, spec).models or select(registry, "model", data.entry.default_model)[0]
     if len(models) != 1:

@@ -21,7 +21,7 @@ class Asking:
 
     Parameters
     ----------
-    fingerprint : of the test images
+    fingerprint : of the images that are attacked
     gates : the plugins' gates, as keys name them
 
     Notes
@@ -82,7 +82,7 @@ class Asking:
             }
             named: dict[str, Any] = {
                 "track": entry.track,
-                "dataset": {**asked(self.data.chosen), "fingerprint": self.fingerprint},
+                "dataset": self.data.asked(self.fingerprint),
                 "model": dict(subject.model.asked),
                 "defense": defense,
                 "budget": self.spec.budget,

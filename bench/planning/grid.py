@@ -56,7 +56,7 @@ class Grid:
         self.count = min(self.spec.image_count, self.available)
         self._binarised: set[tuple[str, int]] = set()
         self._sources: dict[str, Inspected] = {}  # label -> defense whose attacks are tried on the others
-        self.asking = Asking(self.spec, self.data, fingerprint=meta["test_fingerprint"], gates=planner.gates)
+        self.asking = Asking(self.spec, self.data, fingerprint=meta["fingerprint"], gates=planner.gates)
 
     def fill(self) -> None:
         """Add to the plan what is known of the cells and of their tasks."""
@@ -95,7 +95,7 @@ class Grid:
         return Work(
             self.spec,
             self.data,
-            fingerprint=self.meta["test_fingerprint"],
+            fingerprint=self.meta["fingerprint"],
             available=self.available,
             twin=twin,
             aims=aims,

@@ -79,7 +79,7 @@ class Planner:
         for chosen in self.selection.datasets:
             assert isinstance(chosen.found.entry, Dataset)
             threat_points(chosen.found.entry, spec)  # refuses what cannot be meant before anything is done
-        self.data = [DataSubject.of(chosen, root, download=spec.download) for chosen in self.selection.datasets]
+        self.data = [DataSubject.of(chosen, root, spec) for chosen in self.selection.datasets]
 
     def plan(self) -> Plan:
         """Return the plan as far as the store allows; call again after its tasks were executed until it is settled."""

@@ -11,6 +11,7 @@ from bench.errors import UsageError
 from bench.plugins.entries import BudgetName
 
 KNOWLEDGE = ("oblivious", "black-box", "white-box", "adaptive")
+POOLS = ("test", "development")
 PRECISIONS = ("auto", "fp32", "bf16")
 NORMS = ("linf", "l2", "l1", "l0")
 
@@ -25,7 +26,8 @@ class RunSpecification:
         ``models`` empty takes each data set's default
     norms, knowledge : what is kept of the threats and of the knowledge levels; empty for all
     epsilons : radii in [0, 1]; empty takes the headline radius of each threat, ("all",) every one it lists
-    samples : test images; 0 takes 64 under ``quick``, 1000 under ``standard``
+    pool : which images are attacked, one of ``POOLS``: parameters are chosen on "development", never on "test"
+    samples : images; 0 takes 64 under ``quick``, 1000 under ``standard``
     seeds : attack seeds
     eot : draws that an adaptive attacker averages a query, where something is random; 0 takes 2 under ``quick``, 16
         under ``standard``
@@ -43,6 +45,7 @@ class RunSpecification:
     knowledge: tuple[str, ...] = ()
     epsilons: tuple[float | str, ...] = ()
     budget: BudgetName = "quick"
+    pool: str = "test"
     samples: int = 0
     seeds: tuple[int, ...] = (0,)
     eot: int = 0
@@ -55,7 +58,7 @@ class RunSpecification:
 
     @property
     def image_count(self) -> int:
-        """Return how many test images are asked for."""
+        """Return how many images are asked for."""
         return self.samples or (64 if self.budget == "quick" else 1000)
 
     @property

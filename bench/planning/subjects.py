@@ -87,10 +87,16 @@ def asked(chosen: Chosen) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class DataSubject:
-    """A data set and the two tasks that bring its test set into the store."""
+    """A data set and the two tasks that bring the images to attack into the store.
+
+    Attributes
+    ----------
+    pool : "test", or the training pool whose images stand in for the test set
+    """
 
     chosen: Chosen
     root: Path
+    pool: str
     images: Task
     labels: Task
 
@@ -101,9 +107,10 @@ class DataSubject:
         return entry
 
     @classmethod
-    def of(cls, chosen: Chosen, root: Path, *, download: bool) -> DataSubject:
+    def of(cls, chosen: Chosen, root: Path, spec: RunSpecification) -> DataSubject:
         """Return the subject; raises MissingData where the files are not there and may not be downloaded."""
-        entry = chosen.found.entry
+        entry, download = chosen.found.entry, spec.download
+        assert isinstance(entry, Dataset)
         source = described(chosen)
         try:
             files = _stamps(_source(chosen).files(root), root)
@@ -114,18 +121,25 @@ class DataSubject:
             files = [["to be downloaded", 0, 0]]
         except Exception as error:  # a plugin's code: anything may be raised
             raise UsageError(f"Data set {entry.name!r} cannot be found: {type(error).__name__}: {error}.") from error
-        spec = {"source": source, "root": str(root), "download": download}
-        preimage = {"source": identity(chosen), "files": files}
-        images = make_task("images", f"read {entry.name}", spec, preimage, seconds=3.0)
+        held_out = {"pool": spec.pool, "split_seed": spec.split_seed, "held_out_share": entry.held_out_share}
+        part = {} if spec.pool == "test" else held_out
+        reading = {"source": source, "root": str(root), "download": download, **part}
+        preimage = {"source": identity(chosen), "files": files, **part}
+        images = make_task("images", f"read {entry.name}", reading, preimage, seconds=3.0)
         labels = make_task(
             "labels",
             f"read labels of {entry.name}",
-            spec,
+            reading,
             preimage,
             seconds=3.0,
             needs=(images.key,) if download else (),
         )
-        return cls(chosen, root, images, labels)
+        return cls(chosen, root, spec.pool, images, labels)
+
+    def asked(self, fingerprint: str) -> dict[str, Any]:
+        """Return it as a record shows it; other images than the test set's are told apart by the label too."""
+        shown = {**asked(self.chosen), "fingerprint": fingerprint}
+        return shown if self.pool == "test" else shown | {"label": f"{shown['label']} ({self.pool})", "pool": self.pool}
 
 
 @dataclass(frozen=True)
@@ -294,7 +308,7 @@ class Subject:
             "inspect",
             f"inspect {chosen.label}",
             {"deployment": deployment, "images": model.data.images.key, "radius": radius},
-            {"fit": name, "data": meta["test_fingerprint"], "radius": radius},
+            {"fit": name, "data": meta["fingerprint"], "radius": radius},
             needs=(fit.key, *model.needs, model.data.images.key),
             seconds=3.0,
         )

@@ -13,6 +13,7 @@ _SUPPOSED: Final[Mapping[str, Any]] = MappingProxyType(
         "count": 10_000,
         "shape": [1, 32, 32],
         "class_names": [str(number) for number in range(10)],
+        "fingerprint": "not read yet",
         "test_fingerprint": "not read yet",
         "train_fingerprint": "not read yet",
         "randomised": False,

@@ -28,8 +28,8 @@ class Work:
 
     Parameters
     ----------
-    fingerprint : of the test images
-    available : how many test images there are
+    fingerprint : of the images that are attacked
+    available : how many of them there are
     twin : the undefended deployment
     aims : norm -> the radius at which a minimum-norm attack is run, whatever radius it is judged at
     """

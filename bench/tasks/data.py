@@ -1,4 +1,4 @@
-"""Read a data set's official test images, and apart from them its labels, into the store."""
+"""Read the images that a run attacks, and apart from them their labels, into the store."""
 
 from __future__ import annotations
 
@@ -9,44 +9,60 @@ from typing import Any
 
 import numpy as np
 
-from bench.data import Images, Source, image_digests
-from bench.errors import ContractViolation
+from bench.data import Images, Source, divide, image_digests
+from bench.errors import ContractViolation, UsageError
 from bench.store import Store
 from bench.tasks.building import implementation
 from bench.tasks.outcome import Outcome
 
 
 def read_images(spec: Mapping[str, Any], store: Store) -> Outcome:
-    """Return the test images with their digests; the meta data says what the data set is."""
+    """Return the images that are attacked, with their digests; the meta data says what the data set is."""
     source: Source = implementation(spec["source"])
     root = Path(spec["root"])
     if spec["download"]:
         source.download(root)
-    images = _checked(spec, source.load(root, "test"))
+    tested, training = _checked(spec, source.load(root, "test")), _checked(spec, source.load(root, "train"))
+    images = _attacked(spec, tested, training)
     digests = image_digests(images.x)
-    training = blake2b(digest_size=16)
-    loaded = _checked(spec, source.load(root, "train"))
-    for digest in image_digests(loaded.x):
-        training.update(digest)
-    training.update(loaded.y.astype(np.int64).tobytes())
     return Outcome(
         tensors={"x": images.x, "digests": np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(len(digests), -1)},
         meta={
             "shape": list(images.x.shape[1:]),
             "class_names": list(source.class_names()),
             "count": len(images.x),
-            "test_fingerprint": blake2b(
-                b"".join(digests) + images.y.astype(np.int64).tobytes(), digest_size=16
-            ).hexdigest(),
-            "train_fingerprint": training.hexdigest(),
+            "fingerprint": _fingerprint(images),
+            "test_fingerprint": _fingerprint(tested),
+            "train_fingerprint": _fingerprint(training),
         },
     )
 
 
 def read_labels(spec: Mapping[str, Any], store: Store) -> Outcome:
-    """Return the test labels."""
+    """Return the labels of the images that are attacked."""
     source: Source = implementation(spec["source"])
-    return Outcome(tensors={"y": source.load(Path(spec["root"]), "test").y.astype(np.int64)})
+    root = Path(spec["root"])
+    images = _attacked(spec, source.load(root, "test"), source.load(root, "train"))
+    return Outcome(tensors={"y": images.y.astype(np.int64)})
+
+
+def _attacked(spec: Mapping[str, Any], tested: Images, training: Images) -> Images:
+    """Return the official test images, or the training images of the pool that ``spec`` names."""
+    if "pool" not in spec:
+        return tested
+    pools = divide(training.x, tested.x, split_seed=spec["split_seed"], held_out_share=spec["held_out_share"])
+    members = pools[spec["pool"]]
+    if not len(members):
+        raise UsageError(
+            f"Data set {spec['source']['factory']} has no image in its {spec['pool']} pool: of its training images, "
+            f"{spec['held_out_share']:.0%} are meant to fall into it."
+        )
+    return Images(training.x[members], training.y[members])
+
+
+def _fingerprint(images: Images) -> str:
+    seen = b"".join(image_digests(images.x)) + images.y.astype(np.int64).tobytes()
+    return blake2b(seen, digest_size=16).hexdigest()
 
 
 def _checked(spec: Mapping[str, Any], images: Images) -> Images:

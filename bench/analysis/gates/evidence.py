@@ -63,11 +63,14 @@ class RowEvidence:
     row : one defense in one setting
     family : the same defense under the same kind of threat, at every radius and budget; the row itself among them
     twin : the undefended row of the same setting, None where it was not run
+    variants : the defense of that name with any parameters, under the same threat, at any budget, on the test images
+        and in any pool; the row itself among them
     """
 
     row: Row
     family: tuple[Row, ...]
     twin: Row | None
+    variants: tuple[Row, ...]
 
     @property
     def raw(self) -> list[Raw]:

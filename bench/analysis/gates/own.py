@@ -40,6 +40,7 @@ def bench_gates() -> Sequence[Gate]:
         _gate("certificate", "row", "No image that is certified is ever answered wrongly."),
         _gate("clean-accuracy", "row", "Clean accuracy is within 5 points of the twin's, and not suspiciously above."),
         _gate("sample-size", "row", "A difference of 5 points would show."),
+        _gate("best-on-test", "row", "The best of several settings was chosen on other images."),
         _gate("seeds", "row", "What draws was run under three seeds or more."),
         _gate("ladder", "row", "The fixed core of attacks is whole, and one attack is adaptive."),
         _gate("errors", "row", "No attack failed, was stopped, or lost images."),
