@@ -12,9 +12,9 @@ from bench.deployment.deployment import run_node
 from bench.deployment.passage import Passage
 from bench.deployment.signal import Signal
 
-# In pixels. The short step keeps the order of neighbouring pixels, the long one stands above a deep net's rounding in
-# float32; a true derivative agrees with one of them, a wrong one with none.
-STEPS = (1e-3, 1e-4)
+# In pixels. The shortest step keeps the order of pixels within a median's window, the longest stands above a deep net's
+# rounding in float32; a true derivative agrees with one of them, a wrong one with none.
+STEPS = (1e-3, 1e-4, 1e-5)
 COARSE = 0.05  # a staircase that is flat under STEPS moves under this
 DIRECTIONS = 4
 TOLERANCE = 0.1

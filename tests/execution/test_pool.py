@@ -45,4 +45,5 @@ def test_development_images_are_attacked_by_the_same_fit_and_stand_in_rows_of_th
 
 def test_an_unknown_pool_is_refused(command_line: Any) -> None:
     told = command_line("plan", *COMMON, "--pool", "validation", code=2).stderr
-    assert "validation" in told and "development" in told
+    assert "validation" in told
+    assert "development" in told

@@ -5,6 +5,9 @@ import pytest
 import torch
 from scipy.ndimage import median_filter
 
+from bench.deployment import Deployment, Draws, Signal
+from bench.deployment.passage import trace
+from bench.deployment.slope import TOLERANCE, slope
 from bench_baselines.median import MedianFilter
 
 WINDOWS = [2, 3, 4, 5, 6, 7]
@@ -60,3 +63,10 @@ def test_salt_and_pepper_vanish() -> None:
     x = torch.full((1, 1, 12, 12), 0.5)
     x[0, 0, 3, 3], x[0, 0, 8, 6] = 0.0, 1.0
     assert torch.equal(MedianFilter(3).transform(x), torch.full_like(x, 0.5))
+
+
+@pytest.mark.parametrize("window", [2, 3, 5, 7])
+def test_finite_differences_bear_the_derivative_out_at_every_window(photographs, window) -> None:
+    draws = Draws.of("probe", 0, [b"%d" % image for image in range(len(photographs))])
+    passages, _ = trace(Deployment.chain(MedianFilter(window)), Signal(photographs, draws))
+    assert slope(passages[0]).error < TOLERANCE / 5
