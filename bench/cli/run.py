@@ -36,7 +36,9 @@ Examples:
 )
 @click.option("--html/--no-html", default=True, help="Write the HTML page.")
 @click.option("--retry", is_flag=True, help="Try tasks again that failed before.")
-@click.option("--strict", is_flag=True, help="End with exit code 3 where a row could not be ranked.")
+@click.option(
+    "--strict", is_flag=True, help="End with exit code 3 where a row could not be ranked; L1 and L0 have no ranks."
+)
 @JSON
 def command(
     *,
@@ -117,6 +119,8 @@ def _what(record: dict[str, Any]) -> str:
 
 def _unranked(records: list[dict[str, Any]]) -> bool:
     from bench.analysis import leaderboard
+    from bench.analysis.ladder import CORE
 
     board = leaderboard(records)
-    return bool((board["status"] != "ranked").any())
+    without_ladder = {norm for norm, core in CORE.items() if not core}
+    return bool(((board["status"] != "ranked") & ~board["norm"].isin(without_ladder)).any())

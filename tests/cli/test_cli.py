@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from bench.cli.app import VERBS
@@ -181,3 +182,15 @@ def test_a_users_own_model_and_weights(command_line):
         assert said in done.stderr
         assert "Traceback" not in done.stderr
     assert not (command_line.folder / "executed").exists()
+
+
+def test_strict_asks_for_ranks_only_where_a_ladder_is_fixed(made):
+    from bench.cli.run import _unranked
+
+    right = np.ones(400, dtype=np.uint8)
+    rungs = {"fgsm": "white-box", "pgd": "adaptive", "apgd-dlr": "adaptive", "square": "black-box"}
+    whole = [made.clean_record("none", right)]
+    whole += [made.attack_record("none", a, right, knowledge=k, epsilon=1e-9) for a, k in rungs.items()]
+    assert not _unranked(whole)
+    assert not _unranked([*whole, made.attack_record("none", "ead", right, norm="l1")])
+    assert _unranked([record for record in whole if (record.get("attack") or {}).get("label") != "square"])
