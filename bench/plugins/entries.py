@@ -150,7 +150,7 @@ class Attack(Entry):
     access : what it asks of the surface
     minimum_norm : it looks for the smallest perturbation; success at epsilon means distance <= epsilon
     core : its place on the fixed ladder of a threat ("fgsm", "pgd-ce", "apgd-dlr", "square"), else ""
-    control : checks the harness or a detector ("null", "noise", "jpeg-shift"); listed beside the attacks, never part of the worst case
+    control : checks the harness or a detector ("null", "noise", "jpeg-shift"), never part of the worst case
     classes : fewest classes it works with
     explores : an adaptive attacker runs it in every way to a gradient that there is, see ``bench.attack.ways``
     takes_start : it sets out from ``Batch.start`` where one is given, so an adaptive attacker also runs it from what it
