@@ -42,7 +42,7 @@ class Threat:
         return self.distance(x, x_adv) <= self.epsilon * (1 + 1e-5) + 1e-6
 
     def realise(self, x: Tensor, x_adv: Tensor) -> Tensor:
-        """Return the images of this threat's domain that stand for ``x_adv``, still no farther from ``x``'s ball.
+        """Return the images of this threat's domain that stand for ``x_adv``; what lies in the ball stays in it.
 
         Parameters
         ----------
@@ -50,20 +50,48 @@ class Threat:
 
         Notes
         -----
-        Values are rounded to the nearest grid point; where that leaves the ball, towards x, which only shrinks every
-        difference. Images of which x_adv already lies outside are rounded to the nearest and stay outside.
+        Values are rounded to the nearest grid point. Where that leaves the ball, as few of them as need be are rounded
+        towards x instead, which only shrinks differences: in Linf those at its border, in L2 and L1 first those that
+        lie nearly in the middle of two grid points. Images of which x_adv already lies outside are rounded to the
+        nearest and stay outside.
         """
         x_adv = x_adv.clamp(0, 1)
         if self.domain == "float":
             return x_adv
         clean = torch.round(x * 255.0)
         nearest = torch.round(x_adv * 255.0)
-        inwards = clean + torch.trunc((x_adv * 255.0 - clean) * (1 + 1e-6))
         if self.norm == "linf":
             steps = int(self.epsilon * 255.0 + 1e-4)
             bounded = torch.minimum(torch.maximum(nearest, clean - steps), clean + steps)
             chosen = torch.where(self.contains(x, x_adv)[:, None, None, None], bounded, nearest)
         else:
+            chosen = nearest.clone()
             leaves = self.contains(x, x_adv) & ~self.contains(x, nearest / 255.0)
-            chosen = torch.where(leaves[:, None, None, None], inwards, nearest)
+            if leaves.any():
+                chosen[leaves] = self._drawn_in(clean[leaves], 255.0 * x_adv[leaves], nearest[leaves])
         return chosen / 255.0
+
+    def _drawn_in(self, clean: Tensor, wanted: Tensor, nearest: Tensor) -> Tensor:
+        """Return the nearest grid points, as many of them one step nearer to ``clean`` as bring them into the ball.
+
+        Parameters
+        ----------
+        clean, wanted, nearest : (B, C, H, W), in steps of the grid
+
+        Notes
+        -----
+        A value that was rounded outwards by r < 1/2 steps is off by 1 - r when it goes a step back: its square grows by
+        1 - 2r, and its part of the length shrinks by 2n - 1 in L2, n steps before, and by 1 in L1. The cheapest first.
+        """
+        steps = (nearest - clean).flatten(1).double()
+        outwards = steps.abs() - (wanted - clean).flatten(1).double().abs()
+        saved = 2 * steps.abs() - 1 if self.norm == "l2" else torch.ones_like(steps)
+        price = torch.where(outwards > 0, (1 - 2 * outwards) / saved, torch.inf)
+        order = price.argsort(dim=1, stable=True)
+        length = steps.square().sum(1) if self.norm == "l2" else steps.abs().sum(1)
+        radius = 255.0 * self.epsilon
+        excess = length - (radius**2 if self.norm == "l2" else radius)
+        won = torch.where(outwards > 0, saved, 0.0).gather(1, order).cumsum(1)
+        needed = won - saved.gather(1, order) < excess[:, None]  # what was won before does not do
+        back = torch.zeros_like(needed).scatter(1, order, needed) & (outwards > 0)
+        return nearest - (back * steps.sign()).float().reshape(nearest.shape)
