@@ -89,6 +89,20 @@ class Examined:
     refuses: bool
 
 
+@dataclass(frozen=True)
+class Reply:
+    """What one who asks is told.
+
+    Attributes
+    ----------
+    logits : (B, K)
+    refused : share of the draws in which the image was refused, float32, (B,); None where nothing ever is
+    """
+
+    logits: Tensor
+    refused: Tensor | None
+
+
 class Watched(Deployment):
     """A deployment that notes what its nodes give.
 
@@ -199,8 +213,21 @@ class Surface:
             raise PermissionError("this surface answers with labels only; use predict")
         return self._logits(x)
 
+    def reply(self, x: Tensor) -> Reply:
+        """Return logits as ``logits`` does, and whether they are withheld: a wrong answer that is refused wins nothing.
+
+        Raises
+        ------
+        PermissionError : the attacker sees labels only
+        """
+        if self.access == "decision":
+            raise PermissionError("this surface answers with labels only; use predict")
+        said = self._signal(x, self.fast.deployment)
+        refused = said.side.get("rejected")
+        return Reply(self._averaged(said.x, x), None if refused is None else self._averaged(refused.float(), x))
+
     def predict(self, x: Tensor) -> Tensor:
-        """Return labels, int64, (B,)."""
+        """Return labels, int64, (B,), of refused images too."""
         with torch.no_grad():
             return self._logits(x).argmax(1)
 
@@ -265,8 +292,11 @@ class Surface:
         return _SurfaceModule(self)
 
     def _logits(self, x: Tensor) -> Tensor:
-        out = self._signal(x, self.fast.deployment).x
-        return out.reshape(len(x), self.expectation, -1).mean(1) if self.expectation > 1 else out
+        return self._averaged(self._signal(x, self.fast.deployment).x, x)
+
+    def _averaged(self, each: Tensor, x: Tensor) -> Tensor:
+        """Return the mean over the draws of each image."""
+        return each.reshape(len(x), self.expectation, *each.shape[1:]).mean(1) if self.expectation > 1 else each
 
     def _signal(self, x: Tensor, deployment: Deployment) -> Signal:
         """Return what the deployment gives for ``expectation`` draws of each image, in this surface's way."""

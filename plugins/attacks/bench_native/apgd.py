@@ -61,7 +61,7 @@ def climb(
             answers, loss, gradient = found.answers, found.loss, found.gradient
         else:
             answers = case.answers(rows, here)
-            loss, gradient = objective(answers, labels[rows]), torch.zeros_like(here)
+            loss, gradient = objective(case.logits(answers), labels[rows]), torch.zeros_like(here)
         lead = case.worth(answers, case.y[rows])
         ahead = lead > worth[rows]
         kept[rows[ahead]], worth[rows[ahead]] = here[ahead], lead[ahead]
@@ -74,6 +74,7 @@ def climb(
             break
         if early:
             stay = ~case.fallen(rows, here, answers)
+            kept[rows[~stay]] = here[~stay]  # an earlier one may lead by more and not survive the grid
             rows, gradient = rows[stay], gradient[stay]
             if not len(rows):
                 break
@@ -149,7 +150,7 @@ class TargetedApgd(Search):
     def search(self, case: Case, notes: dict[str, object]) -> Tensor:
         kept = Kept(case)
         classes = case.panel.surface.classes
-        clean = case.panel.answers(case.x, case.index)[:, :classes].scatter(1, case.y[:, None], -torch.inf)
+        clean = case.logits(case.panel.answers(case.x, case.index)).scatter(1, case.y[:, None], -torch.inf)
         wrong = clean.argsort(dim=1, descending=True, stable=True)[:, :-1]
         objective = targeted_dlr if classes > 2 else targeted_margin
         for rank in range(min(self.targets, classes - 1)):

@@ -94,7 +94,6 @@ class Aware(Search):
         return (1.0,)
 
     def panel(self, surface: Surface) -> Panel:
-        self.classes = surface.classes
         return Panel(surface, lambda x: Columns.of(surface, x))
 
     def worth(self, answers: Tensor, y: Tensor) -> Tensor:
@@ -157,7 +156,7 @@ class JointMargin(Aware):
             flat = -margin(views.flatten(0, 1), labels[:, 1].repeat_interleave(views.shape[1]))
             return flat.clamp(max=CAP).reshape(views.shape[:2]).sum(1)
 
-        found = case.ascent(rows, x_adv, labels, objective)
+        found = case.panel.ascent(x_adv, case.index[rows], labels, objective)
         return found.answers, found.gradient
 
 
@@ -175,7 +174,7 @@ class Evade(Aware):
         def objective(answers: Tensor, labels: Tensor) -> Tensor:
             return self._towards(answers, labels) + weight * self._hidden(answers)
 
-        found = case.ascent(rows, x_adv, labels, objective)
+        found = case.panel.ascent(x_adv, case.index[rows], labels, objective)
         return found.answers, found.gradient
 
 
@@ -184,8 +183,8 @@ class Alternate(Aware):
 
     def ascent(self, case: Case, rows: Tensor, x_adv: Tensor, labels: Tensor, weight: float) -> tuple[Tensor, Tensor]:
         hide: Objective = lambda answers, labels: -Columns(answers, self.classes).score  # noqa: E731
-        answer = case.ascent(rows, x_adv, labels, self._towards)
-        score = case.ascent(rows, x_adv, labels, hide)
+        answer = case.panel.ascent(x_adv, case.index[rows], labels, self._towards)
+        score = case.panel.ascent(x_adv, case.index[rows], labels, hide)
         logits = Columns(answer.answers, self.classes).logits
         fooled = per_image(logits.argmax(1) == labels[:, 1], x_adv)
         wanted = torch.where(fooled, score.gradient, answer.gradient)

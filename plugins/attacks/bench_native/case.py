@@ -9,6 +9,7 @@ from torch import Tensor
 
 from bench.attack import Batch, Threat
 from bench.deployment import Draws
+from bench_native.balls import uniform
 from bench_native.losses import Objective
 from bench_native.panel import Ascent, Panel
 
@@ -44,11 +45,16 @@ class Case:
 
     @classmethod
     def of(cls, panel: Panel, batch: Batch, threat: Threat, worth: Objective, *, look: bool) -> Case:
-        """Return the case of a whole batch; ``look`` asks about the clean images twice, unless that is settled."""
+        """Return the case of a whole batch; ``look`` asks about an image in each ball twice, unless that is settled.
+
+        A deployment may draw only for what looks attacked, so it is not the clean image that is asked about.
+        """
         index = torch.arange(len(batch.x))
         steady = torch.full((len(batch.x),), look and panel.surface.settled)
         if look and not panel.surface.settled:
-            steady = (panel.answers(batch.x, index) == panel.answers(batch.x, index)).all(1)
+            moved = uniform(batch.draws.spawn("look"), tuple(batch.x.shape[1:]), float(threat.epsilon), threat.norm)
+            near = threat.realise(batch.x, (batch.x + moved).clamp(0.0, 1.0))
+            steady = (panel.answers(near, index) == panel.answers(near, index)).all(1)
         return cls(panel, batch.x, batch.y, batch.draws, index, threat, steady, worth, batch.start)
 
     def __len__(self) -> int:
@@ -62,12 +68,18 @@ class Case:
         return replace(self, x=x, y=y, draws=draws, index=index, steady=steady, start=start)
 
     def answers(self, rows: Tensor, x_adv: Tensor) -> Tensor:
-        """Return what the surface says of candidates for some of the images, (B, K)."""
+        """Return what the surface says of candidates for some of the images, (B, K) or more columns."""
         return self.panel.answers(x_adv, self.index[rows])
 
+    def logits(self, answers: Tensor) -> Tensor:
+        """Return the logits among what the surface says, (B, K)."""
+        return answers[:, : self.panel.surface.classes]
+
     def ascent(self, rows: Tensor, x_adv: Tensor, labels: Tensor, objective: Objective) -> Ascent:
-        """Return answers, the objective's value and its gradient at candidates for some of the images."""
-        return self.panel.ascent(x_adv, self.index[rows], labels, objective)
+        """Return answers, the value of an objective of logits and its gradient at candidates for some of the images."""
+        return self.panel.ascent(
+            x_adv, self.index[rows], labels, lambda answers, labels: objective(self.logits(answers), labels)
+        )
 
     def delivered(self, rows: Tensor, x_adv: Tensor) -> Tensor:
         """Return what the surface says of candidates for some of the images as they would be delivered, (B, K).
@@ -95,7 +107,7 @@ class Case:
 
     def convincing(self, rows: Tensor, answers: Tensor) -> Tensor:
         """Return which answers are wrong by more than rounding, bool, (B,)."""
-        return self.worth(answers, self.y[rows]) > LEAD * answers.abs().amax(1)
+        return self.worth(answers, self.y[rows]) > LEAD * self.logits(answers).abs().amax(1)
 
 
 class Kept:

@@ -21,7 +21,7 @@ class Ascent:
 
     Attributes
     ----------
-    answers : float32, (B, K)
+    answers : float32, (B, K), further columns after the logits
     loss : float32, (B,)
     gradient : float32, (B, C, H, W), of each image's own loss
     """
@@ -36,8 +36,8 @@ class Panel:
 
     Parameters
     ----------
-    ask : what answers a batch; the surface's logits where nothing is said. An attack that looks at more than logits
-        gives one that appends what it needs as further columns, and an objective that knows them
+    ask : what answers a batch: logits, and after them what else the attack looks at as further columns; where nothing
+        is said, the share of draws in which the image is refused, of a deployment that may refuse
 
     Attributes
     ----------
@@ -54,10 +54,10 @@ class Panel:
         self.surface = surface
         self.rows = max(1, min(ROWS, MOST // surface.expectation))
         self.padding = 0
-        self._ask = surface.logits if ask is None else ask
+        self._ask = self._replies if ask is None else ask
 
     def answers(self, x: Tensor, about: Tensor) -> Tensor:
-        """Return what the surface says, float32, (B, K).
+        """Return what the surface says, float32, (B, K), further columns after the logits.
 
         Parameters
         ----------
@@ -88,6 +88,10 @@ class Panel:
             losses.append(loss.detach())
             gradients.append(gradient[:count].nan_to_num(0.0, 0.0, 0.0))
         return Ascent(torch.cat(answers), torch.cat(losses), torch.cat(gradients))
+
+    def _replies(self, x: Tensor) -> Tensor:
+        reply = self.surface.reply(x)
+        return reply.logits if reply.refused is None else torch.cat([reply.logits, reply.refused[:, None]], 1)
 
     def _said(self, x: Tensor, about: Tensor) -> Tensor:
         self.surface.about = about

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from bench.attack import AttackResult, Batch, Surface, Threat
@@ -22,10 +23,12 @@ class Search(ABC):
     ----------
     looks : asks about clean images twice first, to know whose wrong answers can be relied on
     minimum_norm : may leave the ball of the threat
+    classes : of the surface that is attacked
     """
 
     looks: bool = True
     minimum_norm: bool = False
+    classes: int
 
     @abstractmethod
     def search(self, case: Case, notes: dict[str, object]) -> Tensor:
@@ -36,12 +39,16 @@ class Search(ABC):
         return 2
 
     def panel(self, surface: Surface) -> Panel:
-        """Return how the surface is asked; an attack that looks at more than logits overrides this, and ``worth``."""
+        """Return how the surface is asked; an attack that looks at more than answers overrides this, and ``worth``."""
         return Panel(surface)
 
     def worth(self, answers: Tensor, y: Tensor) -> Tensor:
-        """Return how far answers are what the attacker wants, (B,), above zero where they are: the margin."""
-        return margin(answers, y)
+        """Return how far answers are what the attacker wants, (B,), above zero where they are.
+
+        The margin; minus infinity where the image is refused in half of the draws or more, which is as far as can be.
+        """
+        wrong = margin(answers[:, : self.classes], y)
+        return wrong if answers.shape[1] == self.classes else torch.where(answers[:, -1] < 0.5, wrong, -torch.inf)
 
     def run(self, surface: Surface, batch: Batch, threat: Threat) -> AttackResult:
         """Return what the search found, inside the ball (but for a minimum-norm attack) and the box exactly.
@@ -52,6 +59,7 @@ class Search(ABC):
         """
         if threat.targeted:
             raise Unavailable("The native attacks are offered untargeted only. Use an untargeted threat.")
+        self.classes = surface.classes
         if surface.classes < self.needs():
             raise Unavailable(f"This attack needs at least {self.needs()} classes; there are {surface.classes}.")
         if threat.epsilon == 0 and not self.minimum_norm:  # the ball holds nothing but the image

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from bench_native.balls import within
+from bench_native.balls import steepest, within
 from bench_native.case import Case, Kept
 from bench_native.losses import LOSSES
 from bench_native.search import Search
@@ -14,11 +14,11 @@ _FIRST, _SECOND, _TINY = 0.9, 0.999, 1e-8  # Adam's decays and guard: Kingma and
 
 
 class Spsa(Search):
-    """Adam on estimated gradients, from the image.
+    """Adam on estimated gradients, from the image; in L2 steps along their running mean.
 
     Parameters
     ----------
-    steps, step : how many, and Adam's rate as a share of epsilon
+    steps, step : how many, and Adam's rate, in L2 the step's length, as a share of epsilon
     directions : random sign vectors a step, each asked about on both sides
     width : how far along a direction, pixels in [0, 1]
     loss : "margin" or "ce"
@@ -44,7 +44,9 @@ class Spsa(Search):
             first[rows] = _FIRST * first[rows] + (1 - _FIRST) * gradient
             second[rows] = _SECOND * second[rows] + (1 - _SECOND) * gradient.square()
             mean, spread = first[rows] / (1 - _FIRST**step), second[rows] / (1 - _SECOND**step)
-            moved = x_adv[rows] + self.step * epsilon * mean / (spread.sqrt() + _TINY)
+            # Adam moves every value by about the same, which in L2 is a step far beyond the ball.
+            way = mean / (spread.sqrt() + _TINY) if norm == "linf" else steepest(mean, norm)
+            moved = x_adv[rows] + self.step * epsilon * way
             x_adv[rows] = within(case.x[rows], moved, epsilon, norm)
             kept.offer(rows, x_adv[rows])
         return kept.x_adv
@@ -55,6 +57,6 @@ class Spsa(Search):
         signs = torch.where(torch.from_numpy(drawn) < 0.5, -1.0, 1.0)
         around = torch.cat([here + self.width * signs, here - self.width * signs]).clamp(0.0, 1.0)
         labels = case.y[row].expand(len(around))
-        value = LOSSES[self.loss](case.panel.answers(around, torch.arange(0)), labels)
+        value = LOSSES[self.loss](case.logits(case.panel.answers(around, torch.arange(0))), labels)
         rise = (value[: self.directions] - value[self.directions :]) / (2 * self.width)
         return (rise[:, None, None, None] * signs).mean(0)

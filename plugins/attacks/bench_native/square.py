@@ -44,7 +44,7 @@ class Square(Search):
         best = moves.first()
         rows = torch.arange(len(case))
         answers = case.delivered(rows, best)
-        loss = objective(answers, case.y)
+        loss = objective(case.logits(answers), case.y)
         rows = rows[~(case.steady & case.convincing(rows, answers))]
         numbers = torch.empty(len(case), AHEAD, moves.numbers)
         for step in range(1, self.steps):
@@ -59,11 +59,12 @@ class Square(Search):
             doubtful = ~case.steady[rows]
             if doubtful.any():  # else the luckiest draw would stand for ever
                 again = rows[doubtful]
-                loss[again] = objective(case.delivered(again, best[again]), case.y[again])
-            value = objective(answers, case.y[rows])
-            better = value > loss[rows]
+                loss[again] = objective(case.logits(case.delivered(again, best[again])), case.y[again])
+            value = objective(case.logits(answers), case.y[rows])
+            done = case.steady[rows] & case.convincing(rows, answers)
+            better = (value > loss[rows]) | done
             best[rows[better]], loss[rows[better]] = proposal[better], value[better]
-            rows = rows[~(case.steady[rows] & case.convincing(rows, answers))]
+            rows = rows[~done]
         return best
 
     def _side(self, step: int, height: int, width: int) -> int:
@@ -135,7 +136,7 @@ class _L2:
         bumps = pair_of_bumps(side)
         turned = numbers[:, 4, None, None, None] < 0.5
         new = torch.where(turned, bumps, bumps.T) * _signs(numbers[:, 5:, None, None])
-        new = new + old / (_TINY + per_image(length(old, "l2"), old))
+        new = new + old / (_TINY + old.square().sum((2, 3), keepdim=True).sqrt())
         new = new / (_TINY + new.square().sum((2, 3), keepdim=True).sqrt())
         new = new * (per_image(spare, new) / channels + freed).sqrt()
         flat = flat.scatter(1, there.flatten(1), 0.0).scatter(1, here.flatten(1), new.flatten(1))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.attack import Threat
-from bench.deployment import Draws
+from bench.attack import Surface, Threat
+from bench.attack.surrogate import as_it_is
+from bench.deployment import Classify, Deployment, Draws, Stage
 from bench_native.apgd import checkpoints, climb
 from bench_native.carlini import CarliniL2
 from bench_native.case import Case
@@ -308,3 +310,53 @@ def test_draws_are_named_by_the_image_and_the_attack_asks_for_no_others(digits: 
     renamed = type(batch)(batch.x, batch.y, Draws.of("craft", 1, [b"%d" % i for i in range(8)]), batch.seed)
     found = [make("native-pgd-linf").run(surface_of(network, DIGITS), b, threat).x_adv for b in (batch, renamed)]
     assert not torch.equal(found[0], found[1])
+
+
+class BetweenTheSteps(nn.Module):
+    """Far on the wrong side for values between two steps of the grid, else by the mean of the image."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        off = (255.0 * x - torch.round(255.0 * x)).abs().flatten(1).mean(1).detach()
+        z = x.flatten(1).mean(1) - 102.5 / 255.0 + 100.0 * (off > 0.25)
+        return torch.stack([-z, z], 1)
+
+
+def test_an_image_that_leaves_apgd_is_returned_as_it_was_when_it_broke() -> None:
+    x, y = torch.full((3, 1, 4, 4), 100.0 / 255.0), torch.zeros(3, dtype=torch.int64)
+    threat = Threat(norm="linf", epsilon=4.0 / 255.0)
+    network = BetweenTheSteps()
+    surface = surface_of(network, (1, 4, 4), classes=2, settled=True)
+    case = Case.of(Panel(surface), batch_of(x, y), threat, margin, look=True)
+    found = climb(case, y, x + 0.5 / 255.0, margin, steps=4, early=True)
+    assert (network(threat.realise(x, found)).argmax(1) != y).all()
+
+
+def test_estimated_gradients_in_l2_lead_nearly_as_far_as_true_ones(linear: Plane) -> None:
+    network, x, y = linear
+    x, y = x[:6], y[:6]
+    threat = Threat(norm="l2", epsilon=0.25, domain="float")  # too little to cross the plane
+    surface = surface_of(network, (1, 28, 28), access="score", classes=2)
+    found = make("spsa-l2", steps=40, directions=64).run(surface, batch_of(x, y), threat).x_adv
+    sign = torch.where(y == 1, -1.0, 1.0)
+    gained = sign * (network.z(found) - network.z(x))
+    assert (gained / (0.25 * network.w.norm()) > 0.85).all()
+
+
+def test_what_draws_only_for_images_that_look_attacked_is_not_taken_for_steady(digits: Victim) -> None:
+    network, x, y = digits
+
+    class Suspicious(Stage):
+        placement = "server"
+        randomised = True
+
+        def forward(self, signal: Any) -> Any:
+            noise = torch.from_numpy(signal.draws.normal("noise", *signal.x.shape[1:])).float()
+            clean = torch.stack([(x == image).flatten(1).all(1).any() for image in signal.x])
+            return signal.replace(torch.where(clean[:, None, None, None], signal.x, signal.x + 0.2 * noise))
+
+    surface = Surface(
+        Deployment.chain(Suspicious(), Classify(network)), knowledge="adaptive", access="gradient", shape=(1, 32, 32),
+        classes=10, backward=as_it_is,
+    )  # fmt: skip
+    case = Case.of(Panel(surface), batch_of(x, y), Threat(norm="linf", epsilon=0.1), margin, look=True)
+    assert not case.steady.any()
