@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from bench_native.balls import edge, per_image, steepest, within
+from bench_native.balls import edge, per_image, steepest, still, within
 from bench_native.case import Case, Kept
 from bench_native.losses import LOSSES, Objective, targeted_dlr, targeted_margin
 from bench_native.search import Search, classes_for
@@ -43,7 +43,7 @@ def climb(
 
     Notes
     -----
-    ``steps`` gradients and ``steps`` + 1 forward passes an image.
+    ``steps`` gradients and ``steps`` + 1 forward passes an image, fewer where there is no gradient to follow.
     """
     epsilon, norm, count = float(case.threat.epsilon), case.threat.norm, len(case)
     current, previous = start.clone(), start.clone()
@@ -92,7 +92,12 @@ def climb(
         step = within(x, here + per_image(size[rows], x) * steepest(gradient, norm), epsilon, norm)
         share = MOMENTUM if k > 0 else 1.0
         pushed = here + share * (step - here) + (1 - share) * (here - previous[rows])
+        # Without a gradient, without momentum and without a better place to go back to, nothing moves any more.
+        rests = still(gradient) & still(here - previous[rows]) & still(here - best[rows])
         previous[rows], current[rows] = here, within(x, pushed, epsilon, norm)
+        rows = rows[~(case.steady[rows] & rests)]
+        if not len(rows):
+            break
     return kept
 
 

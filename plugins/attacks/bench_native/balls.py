@@ -59,6 +59,11 @@ def steepest(gradient: Tensor, norm: Norm) -> Tensor:
     return torch.zeros_like(flat).scatter(1, rows, flat.gather(1, rows).sign() / count).reshape(gradient.shape)
 
 
+def still(gradient: Tensor) -> Tensor:
+    """Return which gradients are zero everywhere, bool, (B,)."""
+    return (gradient == 0).flatten(1).all(1)
+
+
 def project(delta: Tensor, radius: Tensor | float, norm: Norm) -> Tensor:
     """Return the nearest perturbation with at most this length.
 

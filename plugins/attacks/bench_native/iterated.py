@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from bench_native.balls import length, per_image, steepest, uniform, within
+from bench_native.balls import length, per_image, steepest, still, uniform, within
 from bench_native.case import Case, Kept
 from bench_native.losses import LOSSES, Objective
 from bench_native.search import Search, classes_for
@@ -99,20 +99,24 @@ def ascend(
 
     Parameters
     ----------
-    objective : is raised; gets what the case's panel answers, and the true labels
+    objective : is raised; gets logits and the true labels
+
+    Notes
+    -----
+    An image without a gradient stays where it is, and so do steady ones for ever: nothing more is asked about them.
     """
     epsilon, norm = float(case.threat.epsilon), case.threat.norm
     x_adv, rows = start.clone(), torch.arange(len(case))
     gathered = torch.zeros_like(start)
     for step, size in enumerate(sizes):
+        if not len(rows):
+            break
         case.panel.surface.progress = step / len(sizes)
         found = case.ascent(rows, x_adv[rows], case.y[rows], objective)
         gradient = found.gradient
         if early:
             stay = ~case.fallen(rows, x_adv[rows], found.answers)
             rows, gradient = rows[stay], gradient[stay]
-            if not len(rows):
-                break
         if decay is not None:
             weight = length(gradient, "l1")
             share = torch.where(weight == 0, weight, 1 / weight)
@@ -123,6 +127,7 @@ def ascend(
             free = torch.where(gradient > 0, x_adv[rows] < 1, x_adv[rows] > 0)
             gradient = torch.where(free, gradient, 0.0)
         x_adv[rows] = within(x, x_adv[rows] + size * steepest(gradient, norm), epsilon, norm)
+        rows = rows[~(case.steady[rows] & still(gradient))]
     return x_adv
 
 

@@ -360,3 +360,38 @@ def test_what_draws_only_for_images_that_look_attacked_is_not_taken_for_steady(d
     )  # fmt: skip
     case = Case.of(Panel(surface), batch_of(x, y), Threat(norm="linf", epsilon=0.1), margin, look=True)
     assert not case.steady.any()
+
+
+@pytest.mark.parametrize("share", [0.5, 1.0])
+@pytest.mark.parametrize("name", ["native-pgd-linf", "native-apgd-dlr", "native-mim"])
+def test_images_without_a_gradient_are_not_asked_about_for_ever(name: str, share: float, digits: Victim) -> None:
+    network, x, y = digits
+
+    class HalfDead(nn.Module):
+        """Bright images have no derivative."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            bright = (x.flatten(1).mean(1) > middle)[:, None]
+            answer = network(x)
+            return torch.where(bright, answer.detach(), answer)
+
+    middle = float(x.flatten(1).mean(1).quantile(1 - share)) - 1e-3
+    threat = Threat(norm="linf", epsilon=0.02)
+    more = {} if name == "native-mim" else {"restarts": 1}
+    whole, spared = surface_of(HalfDead(), (1, 32, 32)), surface_of(HalfDead(), (1, 32, 32), settled=True)
+    given = batch_of(x, y)
+    with pytest.MonkeyPatch.context() as patch:  # nobody is known to be steady: every image is asked about to the end
+        patch.setattr(Case, "fallen", lambda self, rows, x_adv, answers: torch.zeros(len(rows), dtype=torch.bool))
+        found = make(name, steps=20, early=True, **more).run(spared, given, threat).x_adv
+        patch.setattr("bench_native.case.Case.of", _never_steady(Case.of))
+        expected = make(name, steps=20, early=True, **more).run(whole, given, threat).x_adv
+    assert torch.equal(found, expected)
+    assert spared.queries.gradient < (1.25 - share) * whole.queries.gradient
+
+
+def _never_steady(of: Any) -> Any:
+    def made(*arguments: Any, **more: Any) -> Case:
+        case: Case = of(*arguments, **more)
+        return replace(case, steady=torch.zeros_like(case.steady))
+
+    return made
