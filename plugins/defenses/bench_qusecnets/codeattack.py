@@ -66,9 +66,9 @@ class CodeSpaceAttack:
 
     Notes
     -----
-    Forward the classifier sees the nearest reachable value, backward the identity; a step is half the largest
-    component of the gradient. Ours are the flips: from the lowest margin found, the codes whose change the gradient
-    promises most for are tried one by one, the best is kept, until none lowers the margin.
+    Forward the classifier sees the nearest reachable value, backward the identity; a step is half the gradient over its
+    largest component, of the pixels that can change. Ours are the flips: from the lowest margin found, the codes whose
+    change the gradient promises most for are tried one by one, the best is kept, until none lowers the margin.
     """
 
     def __init__(self, *, steps: int = 30, starts: int = 2, flips: int = 12, tried: int = 16) -> None:
@@ -121,6 +121,7 @@ class CodeSpaceAttack:
             better = found < lowest[rows]
             best[rows[better]], lowest[rows[better]] = here[better], found[better]
             if step < self.steps:
+                slope = slope.masked_fill(floor[rows] == ceiling[rows], 0.0)
                 largest = slope.abs().flatten(1).amax(1).clamp(min=1e-30).reshape(-1, 1, 1, 1)
                 moved = at[rows] - 0.5 * slope / largest
                 at[rows] = torch.minimum(torch.maximum(moved, floor[rows]), ceiling[rows])

@@ -53,6 +53,16 @@ def test_it_reaches_the_optimum_of_a_linear_classifier_where_a_gradient_through_
     assert result.notes["broken"] == 3
 
 
+def test_a_pixel_that_cannot_change_does_not_shorten_the_steps_of_those_that_can() -> None:
+    """Sixty pixels must all change their code, more than flips and a drawn start reach; four of weight 100 cannot."""
+    free, fixed = 60, 4
+    deployment = linear([1.0] * free + [100.0] * fixed, bias=-0.5)
+    x = (torch.tensor([0.9] * free + [0.0] * fixed) * 255).round() / 255
+    given = Batch(x.reshape(1, 1, 8, 8), torch.tensor([0]), Draws.of("craft", 0, [b"0"]), 0)
+    result = CodeSpaceAttack().run(surface(deployment), given, THREAT)
+    assert result.notes["broken"] == 1
+
+
 def test_what_it_found_lies_in_ball_and_box_and_is_answered_as_it_says() -> None:
     deployment, attacked = linear([1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0], bias=-1.5), batch()
     result = CodeSpaceAttack().run(surface(deployment), attacked, THREAT)
