@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.attack import AttackResult, Batch, Surface, Threat
+from bench.attack.surface import GradientTally
 from bench.deployment import Draws
 from bench_qusecnets.codespace import CodeSpace, parts
 
@@ -19,12 +20,17 @@ ROWS = 16  # every call has this many rows, so that no result depends on the siz
 class Asked:
     """A classifier, asked in calls of one shape, and how often.
 
+    Parameters
+    ----------
+    tally : sees every gradient; by default nobody's
+
     Attributes
     ----------
     forward, gradient : images
     """
 
     network: nn.Module
+    tally: GradientTally = field(default_factory=lambda: GradientTally(0))
     forward: int = 0
     gradient: int = 0
 
@@ -35,7 +41,10 @@ class Asked:
             return torch.cat([margin(self.network(part), label)[:rows] for part, label, rows in _calls(values, y)])
 
     def slopes(self, values: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return margins and their gradients with respect to the values, (B, C, H, W)."""
+        """Return margins and their gradients with respect to the values, (B, C, H, W); what is not finite as zero.
+
+        The tally has counted such values by then, and the suite fails the cell.
+        """
         self.forward += len(values)
         self.gradient += len(values)
         found, gradients = [], []
@@ -43,8 +52,9 @@ class Asked:
             asked = part.detach().requires_grad_(True)
             one = margin(self.network(asked), label)
             (gradient,) = torch.autograd.grad(one.sum(), asked)
+            self.tally.add(gradient[:rows])
             found.append(one.detach()[:rows])
-            gradients.append(gradient[:rows])
+            gradients.append(gradient[:rows].nan_to_num(0.0, 0.0, 0.0))
         return torch.cat(found), torch.cat(gradients)
 
 
@@ -77,7 +87,7 @@ class CodeSpaceAttack:
     def run(self, surface: Surface, batch: Batch, threat: Threat) -> AttackResult:
         """Return the images found; those whose margin no reachable code makes negative as low as was found."""
         stage, network = parts(surface.deployment)
-        space, asked = CodeSpace.of(stage, batch.x.shape[1]), Asked(network)
+        space, asked = CodeSpace.of(stage, batch.x.shape[1]), Asked(network, surface.gradients)
         ranks, found = self.search(space, asked, batch.x, batch.y, threat, batch.draws)
         surface.queries.forward += asked.forward
         surface.queries.gradient += asked.gradient
@@ -90,6 +100,8 @@ class CodeSpaceAttack:
         low, high = space.reach(x, threat)
         ranks = space.ranks_of(x)
         lowest = asked.margins(space.shown(ranks), y)
+        # Those that are wrong as they are never set out.
+        asked.tally.starts = int((lowest > 0).sum())
         for start in range(self.starts):
             ranks, lowest = self._descend(space, asked, (ranks, lowest), x, y, (low, high), draws, start)
         return self._flip(space, asked, ranks, lowest, y, (low, high))

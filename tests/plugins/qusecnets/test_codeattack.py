@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from typing import Any
+
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from bench.analysis.gates.gradients import gradients
 from bench.attack import Batch, Surface, Threat
 from bench.attack.surrogate import straight_through
 from bench.deployment import Classify, Deployment, Draws, Signal
 from bench_qusecnets.codeattack import CodeSpaceAttack
+from bench_qusecnets.codespace import parts
 from bench_qusecnets.quantiser import uniform_thresholds
 from bench_qusecnets.stages import Quantise
 
@@ -77,6 +82,58 @@ def test_it_counts_what_it_asks() -> None:
     seen = surface(linear([1.0] * 8, bias=8.0))
     CodeSpaceAttack(steps=3, starts=1, flips=0).run(seen, batch(2), THREAT)
     assert (seen.queries.gradient, seen.queries.forward) == (2 * 4, 2 * 5)
+
+
+def test_it_shows_the_first_gradient_of_each_image_that_it_works_on() -> None:
+    deployment, attacked = linear([1.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0], bias=8.0), batch(20)
+    attacked.x[:3] = 0.0
+    seen = surface(deployment)
+    CodeSpaceAttack(steps=3).run(seen, attacked, THREAT)
+    tally = seen.gradients
+    assert seen.queries.gradient > 20
+    assert (tally.images, tally.values, tally.zeros) == (20, 20 * 8, 20)
+    assert (tally.dead_images, tally.nonfinite) == (0, 0)
+
+
+def test_an_image_that_is_wrong_as_it_is_shows_no_gradient_in_anothers_place() -> None:
+    deployment, attacked = linear([1.0] * 8, bias=-0.5), batch(5)
+    attacked.x[1:3] = 0.0  # all codes 0: wrong already
+    seen = surface(deployment)
+    CodeSpaceAttack(steps=3).run(seen, attacked, THREAT)
+    assert seen.gradients.images == 3
+
+
+class Undefined(torch.autograd.Function):
+    """The identity, whose derivative is NaN where the value is 0."""
+
+    @staticmethod
+    def forward(ctx: Any, h: Tensor) -> Tensor:
+        ctx.save_for_backward(h)
+        return h.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (h,) = ctx.saved_tensors
+        return gradients[0].masked_fill(h == 0, torch.nan)
+
+
+class Unstable(nn.Module):
+    def forward(self, h: Tensor) -> Tensor:
+        answer: Tensor = Undefined.apply(h)  # type: ignore[no-untyped-call]
+        return answer
+
+
+def test_gradients_that_are_not_finite_are_counted_and_lead_nowhere() -> None:
+    plain = linear([0.2, 1.0, 0.2, 1.0, 0.2, 1.0, 0.2, 1.0], bias=1.0)
+    network = nn.Sequential(Unstable(), parts(plain)[1])
+    deployment = Deployment.chain(Quantise(uniform_thresholds(2), 2), Classify(network)).requires_grad_(False)
+    seen = surface(deployment)
+    # The bright pixels have sound gradients until they are dark, and lead as low as it goes.
+    result = CodeSpaceAttack(starts=1, flips=0).run(seen, batch(2), THREAT)
+    assert seen.gradients.nonfinite >= 2 * 4
+    assert bool(result.x_adv.isfinite().all())
+    assert bool((result.x_adv < 0.5).all())
+    assert gradients(asdict(seen.gradients), "adaptive").outcome == "fail"
 
 
 def test_the_result_for_an_image_does_not_depend_on_its_block() -> None:
