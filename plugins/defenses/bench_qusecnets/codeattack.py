@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.attack import AttackResult, Batch, Surface, Threat
-from bench.attack.surface import GradientTally
+from bench.attack.surface import MARGIN, GradientTally
 from bench.deployment import Draws
 from bench_qusecnets.codespace import CodeSpace, parts
 
@@ -35,7 +35,7 @@ class Asked:
     gradient: int = 0
 
     def margins(self, values: Tensor, y: Tensor) -> Tensor:
-        """Return logit_y less the largest other logit, float32, (B,); <= 0 is a wrong answer."""
+        """Return margins, float32, (B,); see ``margin``."""
         self.forward += len(values)
         with torch.no_grad():
             return torch.cat([margin(self.network(part), label)[:rows] for part, label, rows in _calls(values, y)])
@@ -59,9 +59,13 @@ class Asked:
 
 
 def margin(logits: Tensor, y: Tensor) -> Tensor:
-    """Return logit_y less the largest other logit, (B,)."""
+    """Return logit_y less the largest other logit and plus what rounding may hide, (B,): <= 0 is a wrong answer.
+
+    A tie is none, and neither is a lead that the deployment, which sums in calls of another shape, may not have.
+    """
     others = logits.masked_fill(F.one_hot(y, logits.shape[1]).bool(), -torch.inf)
-    return logits.gather(1, y[:, None])[:, 0] - others.amax(1)
+    hidden = MARGIN * (1.0 + logits.detach().abs().amax(1))
+    return logits.gather(1, y[:, None])[:, 0] - others.amax(1) + hidden
 
 
 class CodeSpaceAttack:

@@ -78,6 +78,36 @@ def test_what_it_found_lies_in_ball_and_box_and_is_answered_as_it_says() -> None
     assert int((answers != attacked.y).sum()) == result.notes["broken"] == 3
 
 
+def test_a_tie_that_no_codes_go_beyond_is_not_called_broken() -> None:
+    """All codes 0 give equal logits, which are answered with the first class: the right one."""
+    deployment, attacked = linear([1.0] * 8, bias=0.0), batch()
+    result = CodeSpaceAttack().run(surface(deployment), attacked, THREAT)
+    answers = deployment.answer(Signal(result.x_adv, attacked.draws)).x
+    assert bool((answers[:, 0] == answers[:, 1]).all())
+    assert result.notes["broken"] == int((answers.argmax(1) != attacked.y).sum()) == 0
+
+
+@pytest.mark.parametrize("parameters", [{"flips": 0}, {"steps": 0, "starts": 1}])
+def test_it_goes_on_from_a_tie(parameters: dict[str, int]) -> None:
+    deployment, attacked = linear([-1.0, 1.0] * 4, bias=-4.0), batch()
+    clean = deployment.answer(Signal(attacked.x, attacked.draws)).x
+    assert bool((clean[:, 0] == clean[:, 1]).all())
+    result = CodeSpaceAttack(**parameters).run(surface(deployment), attacked, THREAT)
+    answers = deployment.answer(Signal(result.x_adv, attacked.draws)).x.argmax(1)
+    assert result.notes["broken"] == int((answers != attacked.y).sum()) == 3
+
+
+def test_a_lead_that_rounding_may_take_back_is_not_called_broken() -> None:
+    """The last step leaves a lead of 1e-6 beside logits of 8; another sum of the same products may not have it."""
+    deployment, attacked = linear([1.0] * 8, bias=0.0), batch()
+    layer = next(module for module in deployment.modules() if isinstance(module, nn.Linear))
+    layer.bias.data = torch.tensor([8.0, 8.0 + 1e-6])
+    assert float(layer.bias[1]) > 8.0
+    assert CodeSpaceAttack().run(surface(deployment), attacked, THREAT).notes["broken"] == 0
+    layer.bias.data = torch.tensor([8.0, 8.01])
+    assert CodeSpaceAttack().run(surface(deployment), attacked, THREAT).notes["broken"] == 3
+
+
 def test_it_counts_what_it_asks() -> None:
     seen = surface(linear([1.0] * 8, bias=8.0))
     CodeSpaceAttack(steps=3, starts=1, flips=0).run(seen, batch(2), THREAT)
