@@ -22,7 +22,7 @@ def joint_quantile(scores: Tensor, fpr: float, *, strict: bool = False) -> Tenso
     Parameters
     ----------
     scores : (n, M), of images that fitted neither a denoiser nor the classifier
-    strict : one rank more, infinity where there is none: the rate holds exactly for any M, not for M = 1 alone
+    strict : one rank more: the rate holds exactly for any M, not for M = 1 alone
 
     Returns
     -------
@@ -30,13 +30,25 @@ def joint_quantile(scores: Tensor, fpr: float, *, strict: bool = False) -> Tenso
 
     Raises
     ------
-    UsageError : fewer than ceil(1 / fpr) - 1 images
+    UsageError : fewer than ceil(1 / fpr) - 1 images, or where strict fewer than ceil((M + 1) / fpr) - 1; strict and so
+        many of the largest scores equal that there is no rank more
+
+    Notes
+    -----
+    Where scores differ, at most M images have a denoiser's largest one, so that q < n once floor((n + 1) fpr) > M. The
+    refusal depends on n alone, so the rate holds given that there are thresholds. With fewer images the specification
+    has infinity at times: a detector that never flags, and a score that is no number.
     """
-    n = _enough(scores, fpr)
+    n = _enough(scores, fpr, 1 + scores.shape[1] * strict)
     ordered = scores.sort(dim=0).values
     ranks = torch.searchsorted(ordered.T.contiguous(), scores.T.contiguous(), right=True)
     q = int(ranks.amax(dim=0).sort().values[_place(n, fpr)]) + strict
-    return ordered[q - 1].clone() if q <= n else torch.full_like(ordered[0], math.inf)
+    if q > n:
+        raise UsageError(
+            "Too many calibration images have equal scores for the strict joint quantile: there is no larger one to "
+            "take. Ask without strict."
+        )
+    return ordered[q - 1].clone()
 
 
 def quantile(scores: Tensor, fpr: float) -> Tensor:
@@ -51,8 +63,9 @@ def mean_deviations(scores: Tensor, deviations: float = DEVIATIONS) -> Tensor:
     return scores.mean(dim=0) + deviations * scores.std(dim=0)
 
 
-def _enough(scores: Tensor, fpr: float) -> int:
-    n, needed = len(scores), math.ceil(1 / fpr - 1e-9) - 1
+def _enough(scores: Tensor, fpr: float, images: int = 1) -> int:
+    """Return n if at least ``images`` of n + 1 may be flagged at that rate."""
+    n, needed = len(scores), math.ceil(images / fpr - 1e-9) - 1
     if n < needed:
         raise UsageError(
             f"A false-positive rate of {fpr:g} needs at least {needed} calibration images; there are {n}. "

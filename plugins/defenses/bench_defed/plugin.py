@@ -91,7 +91,8 @@ def bench_defenses() -> Sequence[Defense]:
                     name="strict",
                     type=bool,
                     default=False,
-                    help="one rank more, which makes the joint quantile exact for any number of denoisers (ours)",
+                    help="one rank more, which makes the joint quantile exact for any number M of denoisers; needs "
+                    "(M + 1) / fpr - 1 calibration images (ours)",
                     fits=False,
                 ),
                 Parameter(

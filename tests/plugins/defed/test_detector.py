@@ -114,9 +114,24 @@ def test_the_other_calibrations_meet_the_vectors():
     np.testing.assert_allclose(quantile(BOTH, 0.2), [0.37, 1.521])
 
 
-def test_strict_takes_one_rank_more_and_infinity_at_the_end():
+def test_strict_takes_one_rank_more():
     np.testing.assert_allclose(joint_quantile(BOTH, 0.1, strict=True), [0.40, 1.764])
-    assert joint_quantile(BOTH, 0.05, strict=True).tolist() == [math.inf, math.inf]
+
+
+@pytest.mark.parametrize(("denoisers", "fpr", "needed"), [(1, 0.05, 39), (2, 0.05, 59), (3, 0.05, 79), (2, 0.01, 299)])
+def test_strict_needs_an_image_more_for_each_denoiser_and_then_has_finite_thresholds(denoisers, fpr, needed):
+    """At most M images have a largest rank of n, so with this many the quantile lies below it."""
+    for seed in range(40):
+        scores = torch.rand(needed, denoisers, generator=torch.Generator().manual_seed(seed))
+        assert bool(joint_quantile(scores, fpr, strict=True).isfinite().all())
+        with pytest.raises(UsageError, match=f"at least {needed} calibration images; there are {needed - 1}"):
+            joint_quantile(scores[1:], fpr, strict=True)
+        joint_quantile(scores[1:], fpr)
+
+
+def test_strict_among_equal_scores_says_that_there_is_no_larger_one():
+    with pytest.raises(UsageError, match="equal scores"):
+        joint_quantile(torch.zeros(100, 2), 0.05, strict=True)
 
 
 @pytest.mark.parametrize(("n", "fpr"), [(18, 0.05), (98, 0.01)])
@@ -126,7 +141,7 @@ def test_too_few_images_are_refused_with_the_number_needed(n, fpr):
     joint_quantile(torch.rand(n + 1, 2), fpr)
 
 
-@pytest.mark.parametrize(("denoisers", "strict", "n"), [(1, False, 40), (1, False, 199), (3, True, 199), (3, True, 40)])
+@pytest.mark.parametrize(("denoisers", "strict", "n"), [(1, False, 40), (1, False, 199), (3, True, 199), (3, True, 79)])
 def test_the_rate_holds_on_exchangeable_scores(denoisers, strict, n):
     generator = torch.Generator().manual_seed(denoisers + n)
     rates = []
