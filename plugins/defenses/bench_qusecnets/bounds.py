@@ -242,7 +242,10 @@ class Bounds:
         uncertain = offset / 2 + slope * self._forwards_error(first) * before
         reach = second.spread(uncertain) + self._forwards_error(second) * after
         if len(columns):
-            reach = reach + second.linear(slope * columns).abs().sum(0, keepdim=True)
+            # A sum of F positive terms, in whatever order, is off by less than F u of itself. Rounding of the terms is
+            # a share of |W| |h|, as that of a reach is.
+            moved = second.linear(slope * columns).abs().sum(0, keepdim=True)
+            reach = reach + moved * (1 + _SLACK * len(columns) * self.unit)
         return Box(centre - reach, centre + reach)
 
     def _backwards(self, known: Relaxed, number: int) -> Box:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -96,6 +98,38 @@ def test_linear_bounds_are_tighter_than_intervals_over_boxes_with_few_free_pixel
     by_interval = (goals[0].clamp(min=0) @ plain.outputs.low[0]) + (goals[0].clamp(max=0) @ plain.outputs.high[0])
     assert bool((bounds.lower(goals, sharp)[0][0] >= by_interval - 1e-9).all())
     assert bool((bounds.lower(goals, sharp)[0] > by_interval).any())
+
+
+def test_bounds_over_many_free_pixels_hold_in_whatever_order_their_own_sums_are_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Float32 from left to right, 2,400 terms of half a last place beside a 1 are lost, far more than rounding of W h.
+
+    Each value has few products, as 49 and 49, and yet hangs on 49 x 49 pixels.
+    """
+    summed = Tensor.sum
+
+    def from_left_to_right(values: Tensor, *args: Any, **named: Any) -> Tensor:
+        if args != (0,):
+            return summed(values, *args, **named)
+        total = torch.zeros_like(values[:1])
+        for value in values:
+            total = total + value
+        return total if named.get("keepdim") else total[0]
+
+    made = nn.Sequential(
+        nn.Conv2d(1, 1, 7, 7), nn.ReLU(), nn.Conv2d(1, 1, 7), nn.ReLU(), nn.Flatten(), nn.Linear(1, 2)
+    ).eval().requires_grad_(False)  # fmt: skip
+    for module, bias in ((made[0], 2.0**-10), (made[2], 0.0)):
+        nn.init.ones_(module.weight)
+        nn.init.constant_(module.bias, bias)
+    low, high = torch.zeros(1, 1, 49, 49), torch.full((1, 1, 49, 49), 0.99 * 2.0**-23)
+    high[0, 0, 0, 0] = 2.0
+    monkeypatch.setattr(Tensor, "sum", from_left_to_right)
+    known = Bounds(made, (1, 49, 49), torch.float32).sharpened(Box(low, high))
+    exact = [float(made[:3].double()(end.double())) for end in (low, high)]
+    assert float(known.inputs[3].low) <= exact[0]
+    assert exact[1] <= float(known.inputs[3].high) <= exact[1] + 1e-3
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
