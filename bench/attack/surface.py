@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from bench.attack.fast import Fast, Precision, fast_copy
 from bench.attack.path import Path
-from bench.attack.surrogate import Backward
+from bench.attack.surrogate import Backward, reachable
 from bench.attack.threat import Threat
 from bench.deployment import Deployment, Draws, Node, Signal
 from bench.deployment.deployment import Apply, Cross
@@ -249,12 +249,13 @@ class Surface:
             raise PermissionError(f"{self.knowledge} attackers see answers only; use logits")
         watched = Watched(self.fast.deployment)
         last = self._signal(x, watched)
-        logits = torch.stack([given.x for given in watched.seen.values() if given.x.shape == last.x.shape])
+        views = [given.x for given in watched.seen.values() if given.x.shape == last.x.shape]
+        logits = reachable(torch.stack(views), x)
         k, score = self.expectation, last.side.get("score")
         return Examined(
             logits=last.x.reshape(len(x), k, -1).mean(1),
             views=logits.reshape(len(logits), len(x), k, -1).mean(2),
-            score=None if score is None else score.reshape(len(x), k).mean(1),
+            score=None if score is None else reachable(score, x).reshape(len(x), k).mean(1),
             refuses="rejected" in last.side,
         )
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from bench.deployment import Deployment, Join, Node, Signal, Stage
-from bench.deployment.deployment import run_node
+from bench.deployment.deployment import Apply, run_node
 
 Backward = Callable[[Deployment, Signal, float], Signal]  # the last: how far the attack has come, in [0, 1]
 
@@ -15,10 +15,7 @@ Backward = Callable[[Deployment, Signal, float], Signal]  # the last: how far th
 def as_it_is(deployment: Deployment, signal: Signal, progress: float = 1.0) -> Signal:
     """Return the deployment's answer with its own derivative."""
     result: Signal = deployment(signal)
-    if result.x.requires_grad:
-        return result
-    # Nothing on the way has a derivative: the honest gradient is zero, which the gates must see.
-    return result.replace(result.x + 0.0 * signal.x.flatten(1).sum(1, keepdim=True))
+    return result.replace(reachable(result.x, signal.x))
 
 
 def straight_through(deployment: Deployment, signal: Signal, progress: float = 1.0) -> Signal:
@@ -38,7 +35,7 @@ def straight_through(deployment: Deployment, signal: Signal, progress: float = 1
     def apply(node: Node, inputs: tuple[Signal, ...]) -> Signal:
         return usual(node, inputs, run_node(node, inputs))
 
-    return deployment.walk(signal, apply, lambda node, leaving: node.stage.cross(leaving))
+    return walked(deployment, signal, apply)
 
 
 def usual(node: Node, inputs: tuple[Signal, ...], exact: Signal) -> Signal:
@@ -54,6 +51,20 @@ def stand_in_for(stage: Stage, exact: Signal, given: Signal) -> str:
     if stage.differentiable and "identity" not in stage.surrogates:
         return ""
     return "identity" if exact.x.shape == given.x.shape else next(iter(stage.surrogates), "")
+
+
+def walked(deployment: Deployment, signal: Signal, apply: Apply) -> Signal:
+    """Return the answer with ``apply`` run at every node, and with a derivative, if only zero."""
+    answer = deployment.walk(signal, apply, lambda node, leaving: node.stage.cross(leaving))
+    return answer.replace(reachable(answer.x, signal.x))
+
+
+def reachable(answer: Tensor, image: Tensor) -> Tensor:
+    """Return what is answered; where nothing on the way to it has a derivative, with the honest one, zero.
+
+    Gates must see that zero; autograd alone would raise.
+    """
+    return answer if answer.requires_grad else answer + 0.0 * image.sum()
 
 
 def substitute(exact: Tensor, surrogate: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from bench.attack.fidelity import fidelity
-from bench.attack.ways import ways
+from bench.attack.ways import around, ways
 from bench.data.cards import card_path, read_fit_card
 from bench.data.weights import load_weights
 from bench.deployment import Draws, FitContext, FitResult, Pool, Signal
@@ -105,7 +105,8 @@ def inspect_deployment(spec: Mapping[str, Any], store: Store) -> Outcome:
     Notes
     -----
     Runs on other draws show whether it is random; finite differences, whether its stages' derivatives are true; changes
-    of ``radius``, whether its surrogates move as the stages do. ``views`` counts the nodes that give logits.
+    of ``radius``, whether its surrogates move as the stages do. ``views`` counts the nodes that give logits. For ways
+    to a gradient noisy images are looked at too: what acts on those alone is to be gone around as well.
     """
     deployment = deployment_of(store, spec["deployment"])
     stored = store.read(spec["images"])
@@ -120,6 +121,8 @@ def inspect_deployment(spec: Mapping[str, Any], store: Store) -> Outcome:
         raise ContractViolation("The deployment gave logits that are not finite on clean images.")
     probed = Signal(x[:LOOKED_AT], Draws.of("probe", 0, names[:LOOKED_AT]))
     passages, _ = trace(deployment, probed)
+    near = around(x[:LOOKED_AT], spec["radius"])
+    noisy = Signal(near, Draws.of("probe", 0, [b"%d" % i for i in range(len(near))]))
     return Outcome(
         meta={
             "randomised": deployment.randomised,
@@ -128,7 +131,7 @@ def inspect_deployment(spec: Mapping[str, Any], store: Store) -> Outcome:
             "difference": max(float((answers[0] - other).abs().max()) for other in answers[1:]),
             "derivatives": {p.node.name: _derivative(p) for p in passages if p.node.stage.differentiable},
             "surrogates": {p.node.name: found for p in passages if (found := fidelity(p, spec["radius"]))},
-            "ways": list(ways(deployment, passages, probed)),
+            "ways": list(ways(deployment, trace(deployment, noisy)[0], noisy)),
             "views": sum(p.output.x.shape == (len(probed), classes) for p in passages),
             "detects": "score" in passages[-1].output.side,
             "facts": {name: value for node in deployment.nodes for name, value in node.stage.facts.items()},

@@ -105,6 +105,37 @@ def test_the_ways_that_differ(stages, expected) -> None:
     assert ways.ways(deployment, trace(deployment, x)[0], x) == expected
 
 
+class Shrunk(Stage):
+    """Halves the sides, without a derivative or anything in its place."""
+
+    differentiable = False
+
+    def transform(self, x):
+        return nn.functional.avg_pool2d(x.detach(), 2)
+
+
+@pytest.mark.parametrize("way", ["as-it-is", "straight-through", "identity", "surrogate:soft", "learned"])
+def test_where_nothing_has_a_derivative_the_gradient_is_zero_and_no_error(way) -> None:
+    deployment = Deployment.chain(Capture(), Shrunk(), Classify(Sum()))
+    logits, found = gradient(deployment, way)
+    torch.testing.assert_close(logits, deployment(signal(images())).x)
+    torch.testing.assert_close(found, torch.zeros(4))
+    backward = ways.backward(way)
+    seen = Surface(deployment, knowledge="adaptive", access="gradient", shape=(1, 4, 4), classes=2, backward=backward)
+    x = images().requires_grad_(True)
+    (slope,) = torch.autograd.grad(seen.examine(x).views.sum(), x)
+    assert not slope.any()
+
+
+def test_every_surrogate_is_a_way_where_what_comes_out_is_no_image() -> None:
+    class Tokens(Shattered):
+        def transform(self, x):
+            return x.flatten(2).detach()
+
+    deployment, x = Deployment.chain(Capture(), Tokens(), Classify(nn.Flatten())), signal(images())
+    assert ways.ways(deployment, trace(deployment, x)[0], x) == ("as-it-is", "surrogate:triple")
+
+
 def graph() -> Deployment:
     classify = Classify(Sum())
     return Deployment(

@@ -199,7 +199,7 @@ FAULTS = {
     GlobalDraws: ("randomness as declared", "fail", "draw from signal.draws"),
     Staircase: ("derivative as declared", "fail", "derivative is zero"),
     WrongSlope: ("derivative as declared", "fail", "finite differences differ"),
-    Detached: ("gradients for an adaptive attacker", "fail", "autograd does not reach the image"),
+    Detached: ("gradients for an adaptive attacker", "fail", "zero everywhere"),
     Blind: ("surrogates", "fail", "zero everywhere"),
     NanSurrogate: ("surrogates", "fail", "NaN or infinite"),
     BatchNormalised: ("batch", "fail", "must not see the rest"),
