@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from bench_superiot.schedule import GRADIENTS, Schedule, cosine_matrix
 from bench_superiot.windows import Windows
 
+# What is called is compiled into its caller, always. Else the process that compiles would run the copy compiled alone,
+# and all later ones, which load the caller from the cache, the copy inside it: other sums, where they are reassociated.
 _FAST = {"reassoc", "contract", "nsz", "nnan", "ninf"}
 _RELEASE, _NOTEBOOK, _SUBGRADIENT = (GRADIENTS.index(name) for name in ("release", "notebook", "subgradient"))
 _USUAL_PIXELS = 64
@@ -114,7 +116,7 @@ def _dropped_positions(mask, size, dropped):  # type: ignore[no-untyped-def]
     return index
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
+@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy", forceinline=True)
 def _transformed(image, index, size, impulses):  # type: ignore[no-untyped-def]
     """Return the DCT of each window with its dropped pixels at 0, (N, C, n)."""
     channels, columns, n = image.shape[0], image.shape[2] // size, size * size
@@ -184,7 +186,7 @@ def _central_of(c, rows, bounds, signs, out, n):  # type: ignore[no-untyped-def]
                 out[w, channel, p] = g0
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
+@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy", forceinline=True)
 def _central(c, rows, bounds, signs, out):  # type: ignore[no-untyped-def]
     """Write sum_k sign(s_k) clip(c_k, -delta |s_k|, delta |s_k|), (N, C, K): delta times the central difference.
 
@@ -197,7 +199,7 @@ def _central(c, rows, bounds, signs, out):  # type: ignore[no-untyped-def]
         _central_of(c, rows, bounds, signs, out, c.shape[2])
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
+@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy", forceinline=True)
 def _step(filled, gradient, rate, step):  # type: ignore[no-untyped-def]
     """Move all dropped pixels against the gradient, inside [0, 1]; return the sum of the squared steps."""
     total = 0.0
@@ -210,7 +212,7 @@ def _step(filled, gradient, rate, step):  # type: ignore[no-untyped-def]
     return total
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
+@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy", forceinline=True)
 def _subgradient(c, index, impulses, out):  # type: ignore[no-untyped-def]
     """Write sum_k d_k sign(c_k), (N, C, K): the limit of ``_central`` for a vanishing perturbation."""
     for w in range(c.shape[0]):
@@ -223,7 +225,7 @@ def _subgradient(c, index, impulses, out):  # type: ignore[no-untyped-def]
                 out[w, channel, p] = g
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
+@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy", forceinline=True)
 def _notebook(c, xd, index, impulses, delta, scratch, out):  # type: ignore[no-untyped-def]
     """Write the authors' notebook's difference, (N, C, K): perturbations add up over the pixels and are clipped."""
     up_sum, down_sum = scratch[0], scratch[1]
@@ -262,7 +264,7 @@ def _advance_of(c, step, index, impulses, n):  # type: ignore[no-untyped-def]
                 p += 1
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
+@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy", forceinline=True)
 def _advance(c, step, index, impulses):  # type: ignore[no-untyped-def]
     """Add what the step changes of the coefficients."""
     if c.shape[2] == _USUAL_PIXELS:
