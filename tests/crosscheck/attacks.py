@@ -136,7 +136,14 @@ def _foolbox_carlini(network: WrittenAnew, threat: Threat, seed: int) -> Callabl
 def _torchattacks_carlini(network: WrittenAnew, threat: Threat, seed: int) -> Callable[[Tensor, Tensor], Tensor]:
     import torchattacks
 
-    attack = torchattacks.CW(network, c=ONE_CONSTANT.constant, steps=ONE_CONSTANT.steps, lr=ONE_CONSTANT.step)
+    class Carlini(torchattacks.CW):  # type: ignore[misc,name-defined]
+        def f(self, outputs: Tensor, labels: Tensor) -> Tensor:
+            """Return equation f6; theirs takes 0 for logits where all that it looks at are negative."""
+            other = outputs.scatter(1, labels[:, None], -torch.inf).amax(1)
+            lead: Tensor = outputs.gather(1, labels[:, None])[:, 0] - other
+            return lead.clamp(min=-self.kappa)
+
+    attack = Carlini(network, c=ONE_CONSTANT.constant, steps=ONE_CONSTANT.steps, lr=ONE_CONSTANT.step)
     # Values of exactly 0 and 1 lie at infinity of its tanh space, where it never moves them.
     return lambda x, y: attack(x.clamp(1e-6, 1 - 1e-6), y)
 
