@@ -76,8 +76,8 @@ Budgets, the same on both sides:
 {budgets}
 
 Foolbox has no APGD. torchattacks' C&W takes one constant and no search for it. Its tanh space never moves values of
-exactly 0 and 1, so it is given images 1e-6 inside the box; its loss, which takes 0 for the largest wrong logit where all
-are negative, is put right.
+exactly 0 and 1, so it is given images 1e-6 inside the box; its loss, which takes 0 for the largest wrong logit where
+all are negative, is put right.
 """
 
 
