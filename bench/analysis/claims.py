@@ -133,7 +133,7 @@ def reproduction(records: Iterable[Record]) -> pd.DataFrame:
     places: dict[tuple[Any, ...], list[RowEvidence]] = {}
     for evidence in asked_rows(rows(list(records))):
         row = evidence.row
-        if not row.defense.get("baseline", False):
+        if row.pool == "test" and not row.defense.get("baseline", False):
             places.setdefault((row.setting.place, str(row.defense["name"])), []).append(evidence)
     lines = [line for (place, _), group in sorted(places.items()) for line in _of_defense(place, group)]
     return pd.DataFrame(lines, columns=list(CLAIM_COLUMNS))

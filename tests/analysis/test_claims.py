@@ -172,3 +172,13 @@ def test_claims_in_a_row_share_their_conditions_in_words() -> None:
         "clean accuracy: 99 %; fgsm at ε 0.005: 60 % (100 images); "
         "pgd: 30 % (ResNet, ratio=0.1, oblivious attacker); up by 50-96 %"
     )
+
+
+def test_figures_on_development_images_stand_beside_no_claim(attacked: Any) -> None:
+    records = with_claims(attacked(("pgd", "adaptive", 40)), Claim(text="60 %", value=0.6, attack="pgd"))
+    seen = with_claims(attacked(("pgd", "adaptive", 70)), Claim(text="60 %", value=0.6, attack="pgd"))
+    for record in seen:
+        record["dataset"] |= {"label": "mnist (development)", "pool": "development", "fingerprint": "d0" * 16}
+        record |= {name: record[name] + "d" for name in ("cell_id", "run_key")}
+    assert only(records + seen)["dataset"] == "mnist"
+    assert not len(reproduction(seen))
