@@ -14,6 +14,7 @@ from bench.planning.specification import (
     POOLS,
     PRECISIONS,
     RunSpecification,
+    parse_averaged,
     parse_epsilons,
     parse_seeds,
     parse_words,
@@ -49,6 +50,8 @@ def specification(**flags: Any) -> RunSpecification:
         given["knowledge"] = parse_words(as_text["knowledge"], "knowledge level", KNOWLEDGE)
     if "seeds" in given:
         given["seeds"] = parse_seeds(as_text["seeds"])
+    if "eot" in given:
+        given["eot"] = parse_averaged(as_text["eot"])
     for name in ("defenses", "attacks", "datasets", "models", "hardware"):
         if name in given:
             given[name] = as_text[name]

@@ -163,9 +163,10 @@ TERMS: Options[Any] = [
     ),
     click.option(
         "--eot",
-        type=click.IntRange(min=1),
         default=None,
-        help="Draws that an adaptive attacker averages a query.  [default: 2 quick, 16 standard]",
+        metavar="INTEGER|auto",
+        help="Draws that an adaptive attacker averages a query; auto: as many as each deployment's noise asks for.  "
+        "[default: 2 quick, 16 standard]",
     ),
     click.option(
         "--precision",

@@ -134,7 +134,7 @@ class Assembler:
         }
         if cell.kind == "clean":
             inspected = self.store.meta(cell.inspect)
-            evidence |= {name: inspected[name] for name in ("difference", "derivatives", "surrogates")}
+            evidence |= {name: inspected[name] for name in ("difference", "derivatives", "surrogates", "noise")}
             if "detector" in answered[0].tensors:
                 evidence["rejected"] = float((score == REJECTED).mean())
         else:

@@ -51,7 +51,7 @@ class Asking:
                 "threat": assault.point.as_dict(),
                 **({"probe": assault.probe} if assault.probe else {}),
             },
-            # How many draws an adaptive attacker averages over is asked, and is shown with the attack's surface.
+            # How many draws an adaptive attacker averages is asked, maybe as "auto"; how many it is, the surface shows.
             hidden={"expectation": self.spec.expectation} if assault.level == "adaptive" else {},
             # What it changes stands in the keys of the record's parts.
             shown={"headline": assault.point.headline, "precision": precision(assault.entry, self.spec)},

@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.errors import UsageError
 from bench.planning.machine import gradient_precision
-from bench.planning.specification import KNOWLEDGE, RunSpecification
+from bench.planning.specification import AUTO, KNOWLEDGE, RunSpecification
 from bench.planning.subjects import Subject
 from bench.plugins.entries import Attack, Dataset, Knowledge
 from bench.plugins.selection import Chosen, choose
@@ -205,7 +205,7 @@ def surface(
     backward = "none"
     if attack.access == "gradient":
         backward = way or ("straight-through" if adaptive and not traits["differentiable"] else "as-it-is")
-    expectation = spec.expectation if adaptive and traits["randomised"] else 1
+    expectation = averaged(traits, spec) if adaptive else 1
     seen = (
         "black-box"
         if backward == "none"
@@ -221,6 +221,14 @@ def surface(
         "expectation": expectation,
         "precision": precision(attack, spec),
     }
+
+
+def averaged(traits: Mapping[str, Any], spec: RunSpecification) -> int:
+    """Return how many draws an adaptive attacker averages a query of a deployment."""
+    if not traits["randomised"]:
+        return 1
+    draws: int = traits["noise"]["draws"] if spec.expectation == AUTO else spec.expectation
+    return draws
 
 
 def precision(attack: Attack, spec: RunSpecification) -> str:

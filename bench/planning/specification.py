@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Final, Literal
 
 from bench.errors import UsageError
 from bench.plugins.entries import BudgetName
@@ -14,6 +15,8 @@ KNOWLEDGE = ("oblivious", "black-box", "white-box", "adaptive")
 POOLS = ("test", "development")
 PRECISIONS = ("auto", "fp32", "bf16")
 NORMS = ("linf", "l2", "l1", "l0")
+AUTO: Final = "auto"  # of draws: as many as a deployment's noise asks for
+Averaged = int | Literal["auto"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +32,8 @@ class RunSpecification:
     pool : which images are attacked, one of ``POOLS``: parameters are chosen on "development", never on "test"
     samples : images; 0 takes 64 under ``quick``, 1000 under ``standard``
     seeds : attack seeds
-    eot : draws that an adaptive attacker averages a query, where something is random; 0 takes 2 under ``quick``, 16
-        under ``standard``
+    eot : draws that an adaptive attacker averages a query, where something is random; "auto" takes for each deployment
+        what ``bench.attack.noise`` finds, 0 takes 2 under ``quick``, 16 under ``standard``
     precision : of attackers' gradients, one of ``PRECISIONS``; "auto" is bfloat16 where the processor has AMX
     split_seed, training_seed : which training pools, and which initialisation and order
     weights : the user's own weights for the one model selected
@@ -48,7 +51,7 @@ class RunSpecification:
     pool: str = "test"
     samples: int = 0
     seeds: tuple[int, ...] = (0,)
-    eot: int = 0
+    eot: Averaged = 0
     precision: str = "auto"
     split_seed: int = 0
     training_seed: int = 0
@@ -62,8 +65,8 @@ class RunSpecification:
         return self.samples or (64 if self.budget == "quick" else 1000)
 
     @property
-    def expectation(self) -> int:
-        """Return how many draws an adaptive attacker averages a query."""
+    def expectation(self) -> Averaged:
+        """Return how many draws an adaptive attacker is asked to average a query."""
         return self.eot or (2 if self.budget == "quick" else 16)  # 16: SUPER-IOT's spec, section 6.2
 
 
@@ -99,6 +102,20 @@ def parse_words(text: str, kind: str, known: Iterable[str]) -> tuple[str, ...]:
         if word not in known:
             raise UnknownName(kind, word, known)
     return words
+
+
+def parse_averaged(text: str) -> Averaged:
+    """Return a number of draws written as ``16`` or ``auto``.
+
+    Raises
+    ------
+    UsageError : neither, or below 1
+    """
+    if text == AUTO:
+        return AUTO
+    if not (text.isascii() and text.isdigit() and int(text) >= 1):
+        raise UsageError(f"eot {text!r} is no number of draws; expected an integer >= 1, or auto.")
+    return int(text)
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

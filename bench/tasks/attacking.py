@@ -127,7 +127,11 @@ def craft(spec: Mapping[str, Any], store: Store) -> Outcome:
             "tally": tally,
             "path": path.evidence(returned),
             "repeated": repeated,
-            "surface": {"precision": surface.fast.precision, "folded": surface.fast.folded},
+            "surface": {
+                "precision": surface.fast.precision,
+                "folded": surface.fast.folded,
+                "expectation": surface.expectation,
+            },
             "notes": _plain(notes),
         },
     )

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from bench.attack.fidelity import fidelity
+from bench.attack.noise import gradient_noise
 from bench.attack.ways import around, ways
 from bench.data.cards import card_path, read_fit_card
 from bench.data.weights import load_weights
@@ -106,7 +107,8 @@ def inspect_deployment(spec: Mapping[str, Any], store: Store) -> Outcome:
     -----
     Runs on other draws show whether it is random; finite differences, whether its stages' derivatives are true; changes
     of ``radius``, whether its surrogates move as the stages do. ``views`` counts the nodes that give logits. For ways
-    to a gradient noisy images are looked at too: what acts on those alone is to be gone around as well.
+    to a gradient noisy images are looked at too: what acts on those alone is to be gone around as well. ``noise`` says
+    how much gradients of different draws agree, and how many draws an attacker averages for that under ``--eot auto``.
     """
     deployment = deployment_of(store, spec["deployment"])
     stored = store.read(spec["images"])
@@ -123,6 +125,7 @@ def inspect_deployment(spec: Mapping[str, Any], store: Store) -> Outcome:
     passages, _ = trace(deployment, probed)
     near = around(x[:LOOKED_AT], spec["radius"])
     noisy = Signal(near, Draws.of("probe", 0, [b"%d" % i for i in range(len(near))]))
+    noise = gradient_noise(deployment, x, names, torch.stack(answers).mean(0))
     return Outcome(
         meta={
             "randomised": deployment.randomised,
@@ -132,6 +135,7 @@ def inspect_deployment(spec: Mapping[str, Any], store: Store) -> Outcome:
             "derivatives": {p.node.name: _derivative(p) for p in passages if p.node.stage.differentiable},
             "surrogates": {p.node.name: found for p in passages if (found := fidelity(p, spec["radius"]))},
             "ways": list(ways(deployment, trace(deployment, noisy)[0], noisy)),
+            "noise": {**asdict(noise), "draws": noise.draws},
             "views": sum(p.output.x.shape == (len(probed), classes) for p in passages),
             "detects": "score" in passages[-1].output.side,
             "facts": {name: value for node in deployment.nodes for name, value in node.stage.facts.items()},

@@ -64,6 +64,17 @@ def test_an_adaptive_attacker_uses_surrogates_and_averages_draws_where_there_is_
     assert surface(attack("score"), "adaptive", RANDOM_STEP, spec)["backward"] == "none"
 
 
+def test_auto_averages_what_the_deployment_was_found_to_ask_for_and_a_number_wins():
+    noisy = {**RANDOM_STEP, "noise": {"agreement": 0.1, "draws": 32}}
+    auto = specification(eot="auto")
+    assert surface(attack("gradient"), "adaptive", noisy, auto)["expectation"] == 32
+    assert surface(attack("score"), "adaptive", noisy, auto)["expectation"] == 32
+    assert surface(attack("gradient"), "white-box", noisy, auto)["expectation"] == 1
+    assert surface(attack("gradient"), "adaptive", {**noisy, "randomised": False}, auto)["expectation"] == 1
+    assert surface(attack("gradient"), "adaptive", noisy, specification(eot=7))["expectation"] == 7
+    assert surface(attack("gradient"), "adaptive", noisy, specification())["expectation"] == 2
+
+
 def test_an_attack_that_explores_goes_the_other_ways_under_the_headline_and_under_all_threats_with_time():
     traits = {**RANDOM_STEP, "ways": ["straight-through", "identity", "learned"]}
     explorer = replace(attack("gradient"), explores=True)

@@ -33,6 +33,17 @@ def test_seeds_are_integers_each_once(given, seeds):
     assert specification(seeds=given).seeds == seeds
 
 
+@pytest.mark.parametrize(("given", "averaged"), [(5, 5), ("5", 5), ("auto", "auto")])
+def test_draws_are_a_number_or_found_for_each_deployment(given, averaged):
+    assert specification(eot=given).expectation == averaged
+
+
+@pytest.mark.parametrize("given", [0, -1, 1.5, "many", "", "Auto", "²"])
+def test_draws_that_are_neither_are_refused(given):
+    with pytest.raises(UsageError, match=r"eot .* expected an integer >= 1, or auto"):
+        specification(eot=given)
+
+
 def test_a_budget_decides_what_was_left_open():
     assert specification().image_count == 64
     assert specification(budget="standard").image_count == 1000

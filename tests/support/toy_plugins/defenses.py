@@ -56,6 +56,22 @@ class _Noise(Stage):
         return signal.replace((signal.x + 0.1 * noise).clamp(0, 1))
 
 
+class Gain:
+    """Multiplies each pixel by 1 + n, with n standard normal: half of a draw's squared gradient is the mean's."""
+
+    def deploy(self, network, result, shape):
+        return Deployment.chain(_Gain(), Classify(network))
+
+
+class _Gain(Stage):
+    placement = "device"
+    randomised = True
+
+    def forward(self, signal):
+        noise = torch.from_numpy(signal.draws.normal("gain", *signal.x.shape[1:])).float()
+        return signal.replace(signal.x * (1.0 + noise))
+
+
 class SecretNoise:
     """Adds noise, and does not say so."""
 

@@ -34,6 +34,7 @@ def bench_defenses():
     names = {
         "toy-coin": "Coin",
         "toy-noise": "Noise",
+        "toy-gain": "Gain",
         "toy-nan-gradient": "NaNGradient",
         "toy-round": "Rounding",
         "toy-shattered": "Shattered",
