@@ -13,9 +13,7 @@ from torch import Tensor
 from bench.attack.surrogate import as_it_is, straight_through
 from bench.deployment import Deployment, Draws, Signal
 
-ENOUGH: Final = (
-    0.95  # ours: within 18 degrees of the true gradient; docs/explanation/knowledge.md has what was measured
-)
+ENOUGH: Final = 0.95  # ours: within 18 degrees of the true gradient; measured in docs/explanation/knowledge.md
 MOST: Final = 64  # ours: four times the literature's usual count
 _MEASURED: Final = 16  # draws; 120 pairs an image
 

@@ -93,6 +93,8 @@ def _blind(rows: Sequence[Row]) -> Markup:
 def _price(rows: Sequence[Row]) -> Markup:
     told = []
     for row in _leaders(rows):
+        if row["defense"] == BASELINE:  # what the others are measured in
+            continue
         parts = []
         if not wording.is_missing(row["latency_ratio"]):
             parts.append(f"{wording.figure(row['latency_ratio'])} times the undefended latency")

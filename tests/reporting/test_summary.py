@@ -44,3 +44,10 @@ def test_defenses_that_cannot_be_told_apart_share_the_lead() -> None:
     said = told(row("at", 0.52), row("cq", 0.5), row("none", 0.0, rank=3))
     assert "lead, too close to tell apart: they keep between 50.0 % and 52.0 %" in said
     assert said.endswith("the undefended model keeps 0.0 %.")
+
+
+def test_the_undefended_model_is_the_measure_of_cost_and_has_none_itself() -> None:
+    rows = [row("none", 0.0, latency_ratio=1.13), row("superiot", 0.0, latency_ratio=2.42)]
+    said = " ".join(map(str, sentences(rows)))
+    assert "<strong>superiot</strong> costs 2.42 times the undefended latency" in said
+    assert "<strong>none</strong> costs" not in said

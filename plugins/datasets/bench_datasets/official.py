@@ -44,6 +44,7 @@ class _Official:
             ) from error
 
     def _read(self, root: Path, split: Split) -> Images:
+        """Return the images by torchvision's reader of this data set: what each subclass writes."""
         raise NotImplementedError
 
     def download(self, root: Path) -> None:
