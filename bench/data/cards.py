@@ -22,6 +22,7 @@ from bench.plugins.entries import Defense, Model
 from bench.plugins.parameters import Value
 
 FORMAT: Final = 1
+HALF_TOLERANCE: Final = 0.0005  # share of the test images by which storing in half precision may move the accuracy
 _AnyCard = TypeVar("_AnyCard", "Card", "FitCard")
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 
 def number(command_line, out: str) -> tuple[float, str]:
@@ -41,6 +43,16 @@ def test_a_shipped_fit_is_loaded_where_a_run_would_make_it(command_line, run, tm
     other, shipped = run("toy-learns[size=2]", "size")
     assert other != card["notes"]["number"]
     assert shipped == ""
+
+
+@pytest.mark.parametrize(("fragile", "stored"), [("false", torch.float16), ("true", torch.float32)])
+def test_matrices_are_halved_where_that_leaves_the_accuracy(command_line, tmp_path, fragile, stored) -> None:
+    command_line("fit", f"toy-third[fragile={fragile}]", "--datasets", "digits", "--out", str(tmp_path / "weights"))
+    written = load_file(next((tmp_path / "weights").glob("*.safetensors")))
+    assert written["thirds"].dtype == stored
+    assert written["third"].dtype == torch.float32
+    card = json.loads(next((tmp_path / "weights").glob("*.json")).read_text())
+    assert card["clean_accuracy"] > 0.9
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,10 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from bench.data.cards import Card, file_sha256, write_card
+from bench.data.cards import HALF_TOLERANCE, Card, file_sha256, write_card
 from bench.data.weights import load_into
 from bench.plugins.parameters import Value
 from bench.training.recipe import Recipe
-
-HALF_TOLERANCE = 0.0005  # share of the test images by which half precision may move the accuracy
 
 
 @dataclass(frozen=True, kw_only=True)

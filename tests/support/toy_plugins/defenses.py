@@ -38,6 +38,22 @@ class Learns:
         return Deployment.chain(Capture(), Classify(network))
 
 
+class Third:
+    """Learns a third and a matrix of thirds; where ``fragile``, the matrix has to be exact to the last bit."""
+
+    def __init__(self, fragile):
+        self.fragile = fragile
+
+    def fit(self, context):
+        return FitResult(public={"third": torch.full((2,), 1 / 3), "thirds": torch.full((2, 2), 1 / 3)})
+
+    def deploy(self, network, result, shape):
+        if self.fragile and not torch.equal(result.public["thirds"], torch.full((2, 2), 1 / 3)):
+            for weights in network.parameters():
+                torch.nn.init.zeros_(weights)
+        return Deployment.chain(Capture(), Classify(network))
+
+
 class Noise:
     """Adds noise, and says so."""
 

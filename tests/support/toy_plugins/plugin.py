@@ -94,6 +94,13 @@ def bench_defenses():
             ),
         ),
         Defense(
+            name="toy-third",
+            factory="toy_plugins.defenses:Third",
+            summary="learns thirds",
+            family="toy",
+            parameters=(Parameter(name="fragile", type=bool, default=False, help=""),),
+        ),
+        Defense(
             name="toy-absent",
             factory="no_such_module:Defense",
             summary="needs what is not installed",
