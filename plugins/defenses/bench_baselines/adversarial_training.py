@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bench.deployment import Capture, Classify, Deployment, FitContext, FitResult
-from bench.training import train
+from bench.training import Recipe, train
 
 _RAMP = 0.3  # share of the training over which several steps' epsilon grows from 0; ours: small networks start with it
 
@@ -57,8 +57,7 @@ class AdversarialTraining:
         """Return the trained classifier."""
         steps, step = COLOUR if context.shape[0] == 3 else GREY
         inner = Inner(self.epsilon or context.radius, self.steps or steps, self.step or step)
-        pool = context.pools["train"]
-        rounds = max(1, len(pool.x) // context.recipe.batch)
+        rounds = max(1, len(context.pools["train"].x) // context.recipe.batch)
         recipe = replace(
             context.recipe,
             epochs=self.epochs or (max(10, ceil(_LEAST_STEPS / rounds)) if inner.steps > 1 else 30),
@@ -66,27 +65,7 @@ class AdversarialTraining:
             smoothing=0.0,
             small_epochs=0,
         )
-        radius = inner.epsilon
-
-        def grow(share: float) -> None:
-            nonlocal radius
-            radius = inner.epsilon * (min(1.0, share / _RAMP) if inner.steps > 1 else 1.0)
-
-        def loss(network: nn.Module, x: Tensor, y: Tensor, rng: np.random.Generator) -> Tensor:
-            attacked = perturbed(network, x, y, replace(inner, epsilon=radius), rng)
-            return functional.cross_entropy(network(attacked), y)
-
-        trained = train(
-            context.new_network(),
-            pool.x,
-            pool.y,
-            recipe,
-            seed=context.seed,
-            loss=loss,
-            before_step=grow,
-            checkpoint=context.checkpoint("training"),
-            progress=context.progress,
-        )
+        trained = trained_on_attacks(context.new_network(), inner, recipe, context)
         return FitResult(
             public=dict(trained.state_dict()),
             notes={"radius": inner.epsilon, "inner_steps": inner.steps, "epochs": recipe.epochs},
@@ -95,6 +74,35 @@ class AdversarialTraining:
     def deploy(self, network: nn.Module, result: FitResult, shape: tuple[int, int, int]) -> Deployment:
         network.load_state_dict(dict(result.public))
         return Deployment.chain(Capture(), Classify(network))
+
+
+def trained_on_attacks(network: nn.Module, inner: Inner, recipe: Recipe, context: FitContext) -> nn.Module:
+    """Return the network, trained on the attacked images of the train pool; an interrupted training goes on.
+
+    The radius of an attack of several steps grows from 0 over the first part of the training.
+    """
+    radius = inner.epsilon
+
+    def grow(share: float) -> None:
+        nonlocal radius
+        radius = inner.epsilon * (min(1.0, share / _RAMP) if inner.steps > 1 else 1.0)
+
+    def loss(network: nn.Module, x: Tensor, y: Tensor, rng: np.random.Generator) -> Tensor:
+        attacked = perturbed(network, x, y, replace(inner, epsilon=radius), rng)
+        return functional.cross_entropy(network(attacked), y)
+
+    pool = context.pools["train"]
+    return train(
+        network,
+        pool.x,
+        pool.y,
+        recipe,
+        seed=context.seed,
+        loss=loss,
+        before_step=grow,
+        checkpoint=context.checkpoint("training"),
+        progress=context.progress,
+    )
 
 
 def perturbed(network: nn.Module, x: Tensor, y: Tensor, inner: Inner, rng: np.random.Generator) -> Tensor:

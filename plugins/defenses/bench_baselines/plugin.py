@@ -65,5 +65,27 @@ def bench_defenses() -> Sequence[Defense]:
                 ),
             ),
         ),
+        Defense(
+            name="equal-compute",
+            factory="bench_baselines.equal_compute:EqualCompute",
+            summary="A larger classifier trained on attacked images: the control of what multiplies the compute.",
+            source=(
+                "ours; architecture: He, Zhang, Ren, Sun, 'Deep Residual Learning for Image Recognition', CVPR 2016; "
+                "training: Wong, Rice, Kolter, 'Fast is better than free: Revisiting adversarial training', ICLR 2020"
+            ),
+            trains=True,
+            weights="bench_baselines:weights",
+            checked_with=(("epochs", 1), ("macs", 1.0)),
+            parameters=(
+                Parameter(
+                    name="macs",
+                    type=float,
+                    default=40.0,
+                    minimum=0.1,
+                    help="millions of multiply-accumulates of one inference, not to be exceeded",
+                ),
+                Parameter(name="epochs", type=int, default=15, minimum=1, help="of training"),
+            ),
+        ),
         *TRANSFORMATIONS,
     ]
