@@ -13,6 +13,7 @@ import pandas as pd
 
 from bench.analysis.certificates import CERTIFIED_COLUMNS, Certificates, bracket, certificates
 from bench.analysis.claims import in_words, on_record
+from bench.analysis.control import CONTROL_COLUMNS, NOTHING, controls
 from bench.analysis.costs import on_leaderboard
 from bench.analysis.gates.evidence import RowEvidence
 from bench.analysis.gates.verdict import Verdict
@@ -38,7 +39,7 @@ COLUMNS = (
     "oblivious_samples", "black_box_samples", "white_box_samples", "adaptive_samples",
     "oblivious_is_transfer", "strongest_attack", "strongest_knowledge", "strongest_share", "attacks", "randomised",
     *(f"wrong_in_{k}" for k in QUERIES), *(f"clean_wrong_in_{k}" for k in QUERIES), "gates", "warnings",
-    "worst_gate", *_COSTS, "published", "setting",
+    "worst_gate", *_COSTS, *CONTROL_COLUMNS, "published", "setting",
 )  # fmt: skip
 
 
@@ -127,7 +128,8 @@ def leaderboard(records: Iterable[Record]) -> pd.DataFrame:
         ranks = rank_intervals(ranked)
         found = [_line(j, setting, ranks.get(j.row.label), costs, proven, number) for j in judged]
         smallest = _resolution(list(ranked.values()) or [j.shares for j in judged if len(j.shares)])
-        found = [{**line, "detectable_difference": smallest} for line in found]
+        held = controls(found, ranked)
+        found = [{**line, "detectable_difference": smallest, **held.get(line["defense"], NOTHING)} for line in found]
         found.sort(key=lambda line: (line["status"] != "ranked", -_or(line["robust_accuracy"], -1.0), line["defense"]))
         lines += found
     frame = pd.DataFrame(lines, columns=list(COLUMNS))

@@ -23,7 +23,7 @@ def sentences(rows: Sequence[Row]) -> list[Markup]:
     ----------
     rows : the leaderboard's rows of one setting, in its order
     """
-    told = [_winner(rows), _blind(rows), _price(rows), _unranked(rows), _resolution(rows)]
+    told = [_winner(rows), _blind(rows), _price(rows), _control(rows), _unranked(rows), _resolution(rows)]
     return [sentence for sentence in told if sentence]
 
 
@@ -103,6 +103,33 @@ def _price(rows: Sequence[Row]) -> Markup:
         if parts:
             told.append(Markup("<strong>{}</strong> costs {}").format(row["defense"], wording.listed(parts)))
     return Markup("; ").join(told) + "." if told else Markup("")
+
+
+def _control(rows: Sequence[Row]) -> Markup:
+    """Hold what multiplies the compute against the best that needs no more of it."""
+    leanest = min((row["macs"] for row in rows if row["macs"] > 0), default=0.0)
+    told = []
+    for row in rows:
+        if not row["control"]:
+            continue
+        apart = "as much, as far as can be told"
+        if row["control_low"] > 0 or row["control_high"] < 0:
+            apart = f"{100 * abs(row['control_difference']):.1f} points {'more' if row['control_low'] > 0 else 'less'}"
+        ends = f"{100 * row['control_low']:+.1f} to {100 * row['control_high']:+.1f}"
+        told.append(
+            Markup(
+                "<strong>{}</strong> multiplies the compute by {}; of what needs no more of it, <strong>{}</strong> "
+                "keeps most: {}, {} (95 % interval of the difference {})"
+            ).format(
+                row["defense"],
+                wording.figure(row["macs"] / leanest),
+                row["control"],
+                wording.percent(row["control_accuracy"]),
+                apart,
+                ends,
+            )
+        )
+    return Markup(". ").join(told) + "." if told else Markup("")
 
 
 def _unranked(rows: Sequence[Row]) -> Markup:

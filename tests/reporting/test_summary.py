@@ -20,6 +20,8 @@ def row(defense: str, kept: float, rank: int = 1, **more: Any) -> dict[str, Any]
         "robust_high": kept + 0.057,
         **dict.fromkeys(("oblivious", "white_box", "adaptive", "latency_ratio", "uplink_bytes"), float("nan")),
         "detectable_difference": float("nan"),
+        "macs": 1e6,
+        "control": "",
         **more,
     }
 
@@ -51,3 +53,28 @@ def test_the_undefended_model_is_the_measure_of_cost_and_has_none_itself() -> No
     said = " ".join(map(str, sentences(rows)))
     assert "<strong>superiot</strong> costs 2.42 times the undefended latency" in said
     assert "<strong>none</strong> costs" not in said
+
+
+def controlled(kept: float, more: float, low: float, high: float) -> dict[str, Any]:
+    return {
+        "control": "wide",
+        "control_accuracy": kept,
+        "control_difference": more,
+        "control_low": low,
+        "control_high": high,
+    }
+
+
+def test_what_multiplies_the_compute_is_held_against_what_else_that_compute_buys() -> None:
+    more = controlled(0.45, 0.35, 0.31, 0.39)
+    rows = [row("wide", 0.45, macs=28e6), row("defed", 0.1, rank=2, macs=28e6, **more), row("none", 0.0, rank=3)]
+    assert (
+        "<strong>defed</strong> multiplies the compute by 28.0; of what needs no more of it, <strong>wide</strong> "
+        "keeps most: 45.0 %, 35.0 points more (95 % interval of the difference +31.0 to +39.0)."
+    ) in " ".join(map(str, sentences(rows)))
+
+
+def test_a_control_that_cannot_be_told_apart_is_not_said_to_keep_more() -> None:
+    more = controlled(0.11, 0.01, -0.02, 0.04)
+    said = " ".join(map(str, sentences([row("defed", 0.1, macs=4e6, **more), row("wide", 0.11, macs=2e6)])))
+    assert "keeps most: 11.0 %, as much, as far as can be told" in said
