@@ -102,6 +102,7 @@ MEDIAN: Final = Defense(
 )
 TOTAL_VARIATION: Final = Defense(
     name="total-variation",
+    preload=("bench_baselines.warm",),
     factory="bench_baselines.total_variation:TotalVariationMinimisation",
     summary="The server forgets half of the values at random and fills in the smoothest image near the rest.",
     source=_GUO,
