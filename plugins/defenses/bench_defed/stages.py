@@ -50,6 +50,8 @@ class Decide(Join):
         ``score``; ``denoise`` asks all views and detects nothing
     """
 
+    macs_declared = 0  # distances of images are left out, as in section 9: they are 2 of 100,000
+
     def __init__(self, thresholds: Tensor, alpha: float, mode: Mode, placement: Placement) -> None:
         super().__init__()
         self.register_buffer("thresholds", thresholds.clone())

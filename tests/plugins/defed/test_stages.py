@@ -9,10 +9,13 @@ import pytest
 import torch
 from torch import nn
 
-from bench.deployment import Capture, Classify, Deployment, Draws, Node, Pool, Signal
+from bench.deployment import Capture, Classify, Deployment, Draws, FitResult, Node, Pool, Signal
+from bench.deployment.macs import count_macs
+from bench_defed.defense import Denoising
 from bench_defed.network import BaseNet, Defed
 from bench_defed.stages import Decide, Denoise
 from bench_defed.training import RECIPE, train_denoiser
+from bench_models.networks import LeNet5
 
 THRESHOLDS = torch.tensor([0.5, 0.8])
 
@@ -143,3 +146,19 @@ def test_without_noise_and_cross_entropy_the_loss_is_the_plain_reconstruction():
     _, losses = learned(sigma=0.0, alpha=0.0)
     assert losses[-1] < losses[0]
     assert losses[0] < 2.0  # a mean squared error of clamped images, no cross-entropy of four classes beside it
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({}, 86_595_704), ({"edge": "sobel"}, 87_273_080), ({"network": "basenet"}, 18_155_640)],
+)
+def test_a_deployment_costs_what_its_denoisers_and_its_views_cost(given, expected) -> None:
+    """Section 9: M denoisers and M + 1 classifications by LeNet-5, for M = 2."""
+    defense = Denoising(**given)
+    public = {"benign_scores": torch.rand(50, 2), "benign_right": torch.ones(50, dtype=torch.bool)}
+    for place in range(2):
+        state = defense._denoiser(1, place).state_dict()
+        public |= {f"denoiser{place}.{name}": tensor for name, tensor in state.items()}
+    shape = (1, 28, 28)
+    built = defense.deploy(LeNet5(shape, 10), FitResult(public=public), shape).eval()
+    assert count_macs(built, signal(torch.rand(1, *shape))).total() == expected
