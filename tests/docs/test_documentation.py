@@ -232,3 +232,11 @@ def test_every_page_is_in_the_navigation() -> None:
     navigation = (TOP / "mkdocs.yml").read_text().split("\nnav:\n")[1]
     listed = set(re.findall(r"- ([\w/-]+\.md)$", navigation, re.M))
     assert listed == {str(page.relative_to(DOCS)) for page in PAGES}
+
+
+def test_published_tables_are_those_of_the_reports() -> None:
+    writer = writer_of("published")
+    for page in writer.PAGES:
+        text = page.read_text()
+        assert writer.PLACE.search(text), f"{page.name} shows no table"
+        assert text == writer.written(text), "run: python docs/published.py"

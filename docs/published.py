@@ -1,0 +1,74 @@
+"""Write the tables of the published comparisons into the pages that show them: ``python docs/published.py``.
+
+A page marks the place; the figures are those of the report's own frames, so the two cannot disagree.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.reporting import wording
+
+TOP = Path(__file__).parent.parent
+PAGES = (TOP / "README.md", TOP / "docs" / "decisions" / "0015-what-the-published-comparisons-say.md")
+PLACE = re.compile(r"(<!-- (\w+) of reports/(\w+), by docs/published\.py -->\n).*?(<!-- End -->)", re.S)
+_DASH = wording.NOTHING
+
+
+def leaderboard(report: str) -> str:
+    """Return the rows under a report's headline threat, as a table."""
+    frame = pd.read_csv(TOP / "reports" / report / "leaderboard.csv")
+    rows = [row for row in wording.rows_of(frame) if row["headline"] and "(development)" not in row["dataset"]]
+    columns: dict[str, Callable[[Mapping[str, Any]], str]] = {
+        "rank": lambda row: _DASH if wording.is_missing(row["rank"]) else str(row["rank"]),
+        "defense": lambda row: f"`{row['defense']}`",
+        "clean": lambda row: wording.percent(row["clean_accuracy"]),
+        "oblivious": _oblivious,
+        "white-box": lambda row: wording.percent(row["white_box"]),
+        "adaptive": lambda row: wording.percent(row["adaptive"]),
+        "**worst case** (95 %)": _worst_case,
+        "latency ×": lambda row: wording.figure(row["latency_ratio"]),
+        "MACs": lambda row: wording.amount(row["macs"]),
+        "uplink": lambda row: wording.size(row["uplink_bytes"]),
+    }
+    first = rows[0]
+    lines = [
+        f"`reports/{report}`: {first['dataset']}, `{first['model']}`, {wording.ball(first)}, "
+        f"{wording.count(max(int(row['samples']) for row in rows), 'image')}",
+        "",
+        f"| {' | '.join(columns)} |",
+        f"| {' | '.join('---' for _ in columns)} |",
+        *(f"| {' | '.join(cell(row) for cell in columns.values())} |" for row in rows),
+    ]
+    barred = [f"`{row['defense']}` ({row['status']})" for row in rows if row["status"] != "ranked"]
+    return "\n".join([*lines, "", *([f"Without a rank: {', '.join(barred)}.", ""] if barred else [])])
+
+
+def _oblivious(row: Mapping[str, Any]) -> str:
+    if wording.is_missing(row["oblivious"]):
+        return _DASH
+    return wording.percent(row["oblivious"]) + ("†" if row["oblivious_is_transfer"] else "")
+
+
+def _worst_case(row: Mapping[str, Any]) -> str:
+    ends = wording.interval(row["robust_low"], row["robust_high"])
+    seeds = f", {int(row['seeds'])} training seeds ± {100 * row['seed_spread']:.1f}" if row["seeds"] > 1 else ""
+    return f"**{wording.percent(row['robust_accuracy'])}** ({ends}{seeds})"
+
+
+TABLES = {"Leaderboard": leaderboard}
+
+
+def written(text: str) -> str:
+    """Return a page with its tables made anew."""
+    return PLACE.sub(lambda found: f"{found[1]}{TABLES[found[2]](found[3])}{found[4]}", text)
+
+
+if __name__ == "__main__":
+    for page in PAGES:
+        page.write_text(written(page.read_text(encoding="utf-8")), encoding="utf-8")
