@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import gzip
 import json
 import math
 import zlib
@@ -72,6 +73,7 @@ _OF_MEASUREMENT: Final[Mapping[str, type]] = {"runtime": str, "variant": str, "s
 _MAX_VALUES: Final = 1 << 24  # of one array; ten times the largest test set in use
 _MAX_TEXT: Final = 20_000
 _MAX_LINE: Final = 1 << 26
+_MAX_UNPACKED: Final = 1 << 28
 _MAX_ITEMS: Final = 10_000
 _MAX_INTEGER: Final = 1 << 63
 
@@ -273,15 +275,16 @@ def validate(record: object, where: str) -> Record:
 def files(path: Path) -> list[Path]:
     """Return the record files that ``path`` stands for.
 
-    A file is itself; a folder is its ``records.jsonl`` (an output folder), else what is in its ``records`` folder
-    (a store), else the ``.jsonl`` and ``.json`` files that lie in it.
+    A file is itself; a folder is its ``records.jsonl`` (an output folder) or ``records.jsonl.gz`` (a published one),
+    else what is in its ``records`` folder (a store), else the ``.jsonl`` and ``.json`` files that lie in it.
     """
     if path.is_file():
         return [path]
     if not path.is_dir():
         raise UsageError(f"No records at {path}: no such file or folder.")
-    if (path / "records.jsonl").is_file():
-        return [path / "records.jsonl"]
+    for name in ("records.jsonl", "records.jsonl.gz"):
+        if (path / name).is_file():
+            return [path / name]
     inner = path / "records"
     found = inner.rglob("*") if inner.is_dir() else path.iterdir()
     chosen = sorted(file for file in found if file.suffix in {".json", ".jsonl"} and file.is_file())
@@ -302,14 +305,13 @@ def load(paths: Path | str | Iterable[Path | str]) -> list[Record]:
     many = [paths] if isinstance(paths, str | Path) else list(paths)
     records: list[Record] = []
     for file in (file for path in many for file in files(Path(path))):
-        try:
-            lines = file.read_bytes().split(b"\n") if file.suffix == ".jsonl" else [file.read_bytes()]
-        except OSError as error:
-            raise UsageError(f"Cannot read {file}: {error.strerror}.") from None
+        in_lines = ".jsonl" in file.suffixes
+        content = _content(file)
+        lines = content.split(b"\n") if in_lines else [content]
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
-            where = f"{file}, line {number}," if file.suffix == ".jsonl" else str(file)
+            where = f"{file}, line {number}," if in_lines else str(file)
             if len(line) > _MAX_LINE:
                 raise UsageError(f"{where} is too long: {len(line)} bytes; expected at most {_MAX_LINE}.")
             try:
@@ -318,6 +320,24 @@ def load(paths: Path | str | Iterable[Path | str]) -> list[Record]:
                 raise UsageError(f"{where} is not JSON: {str(error)[:200]}.") from None
             records.append(validate(value, where))
     return merge(records)
+
+
+def _content(file: Path) -> bytes:
+    """Return what a file holds, unpacked where its name ends in ``.gz``; a few bytes must not become gigabytes."""
+    try:
+        if file.suffix != ".gz":
+            return file.read_bytes()
+        with gzip.open(file) as packed:
+            content = packed.read(_MAX_UNPACKED + 1)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise UsageError(f"{file} cannot be unpacked: {error}. The file may be cut off; copy it again.") from None
+    except OSError as error:
+        raise UsageError(f"Cannot read {file}: {error.strerror}.") from None
+    if len(content) > _MAX_UNPACKED:
+        raise UsageError(
+            f"{file} unpacks to more than {_MAX_UNPACKED >> 20} MiB; expected less. Unpack it yourself if you trust it."
+        )
+    return content
 
 
 def _finished(record: Record) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import tracemalloc
 import zlib
@@ -155,6 +156,39 @@ def test_loading_names_file_and_line(tmp_path: Path, made: Any) -> None:
     assert len(load(tmp_path)) == 1
     with pytest.raises(UsageError, match="no such file"):
         load(tmp_path / "elsewhere")
+
+
+def test_packed_records_are_read_as_what_they_hold(tmp_path: Path, made: Any) -> None:
+    good = json.dumps(made.clean_record("none", np.ones(4)))
+    file = tmp_path / "records.jsonl.gz"
+    file.write_bytes(gzip.compress(f"{good}\n".encode()))
+    assert load(tmp_path) == load(file) == [json.loads(good)]
+    file.write_bytes(gzip.compress(f"{good}\n{{broken\n".encode()))
+    with pytest.raises(UsageError, match=r"records\.jsonl\.gz, line 2, is not JSON"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda packed: packed[:-20], lambda packed: b"no gzip", lambda packed: packed[:12] + b"\xff" * 9]
+)
+def test_a_damaged_pack_is_refused_by_name(tmp_path: Path, made: Any, spoil: Any) -> None:
+    file = tmp_path / "records.jsonl.gz"
+    file.write_bytes(spoil(gzip.compress(json.dumps(made.clean_record("none", np.ones(4))).encode())))
+    with pytest.raises(UsageError, match=r"records\.jsonl\.gz cannot be unpacked"):
+        load(tmp_path)
+
+
+def test_a_bomb_is_refused_before_it_fills_the_memory(tmp_path: Path) -> None:
+    with gzip.open(tmp_path / "records.jsonl.gz", "wb", compresslevel=9) as file:
+        for _ in range(1 << 10):
+            file.write(bytes(1 << 20))
+    tracemalloc.start()
+    try:
+        with pytest.raises(UsageError, match="unpacks to more than 256 MiB"):
+            load(tmp_path)
+        assert tracemalloc.get_traced_memory()[1] < 3 << 28
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_store_an_output_folder_and_a_file_become_one(tmp_path: Path, made: Any) -> None:
