@@ -1,0 +1,78 @@
+"""A published comparison that is killed, and made again, ends as one that was not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+pytestmark = pytest.mark.faults
+MAKE = Path(__file__).parents[2] / "reports" / "make"
+TIMED = {"seconds"}  # columns of frames
+
+
+@pytest.fixture
+def making(command_line):
+    """Return a function that starts ``reports/make digits`` in a folder of its own, with a store of that name."""
+
+    def start(name: str) -> subprocess.Popen[str]:
+        folder = command_line.folder / name
+        (folder / "reports").mkdir(parents=True, exist_ok=True)
+        shutil.copy(MAKE, folder / "reports" / "make")
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return subprocess.Popen(
+            ["sh", "reports/make", "digits"],
+            cwd=folder,
+            env={**command_line.environment, "PATH": path, "BENCH_STORE": str(folder / "store")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    return start
+
+
+def frames(report: Path) -> dict[str, pd.DataFrame]:
+    read = {path.name: pd.read_csv(path) for path in sorted(report.glob("*.csv"))}
+    return {name: frame[[c for c in frame.columns if c not in TIMED]] for name, frame in read.items()}
+
+
+@pytest.mark.skipif(not os.environ.get("BENCH_EVERY_EVENT"), reason="takes a quarter of an hour: make faults")
+@pytest.mark.timeout(3600)
+def test_a_comparison_that_is_killed_several_times_ends_as_one_that_was_not(command_line, making) -> None:
+    began = time.monotonic()
+    whole = making("whole")
+    said, _ = whole.communicate()
+    assert whole.returncode == 0, said
+    took = time.monotonic() - began
+
+    kills = 0
+    for share in (0.3, 0.3, 0.3):
+        running = making("stopped")
+        try:
+            running.communicate(timeout=share * took)
+        except subprocess.TimeoutExpired:
+            os.killpg(running.pid, signal.SIGKILL)
+            running.communicate()
+            kills += 1
+            assert not (command_line.folder / "stopped" / "reports" / "digits" / "leaderboard.csv").exists()
+    assert kills >= 2
+    last = making("stopped")
+    said, _ = last.communicate()
+    assert last.returncode == 0, said
+
+    reports = {name: command_line.folder / name / "reports" / "digits" for name in ("whole", "stopped")}
+    kept, expected = frames(reports["stopped"]), frames(reports["whole"])
+    assert set(kept) == set(expected) >= {"leaderboard.csv", "cells.csv", "gates.csv", "detection.csv"}
+    for name, frame in expected.items():
+        pd.testing.assert_frame_equal(kept[name], frame, obj=name)
+    assert command_line.lasting("stopped/reports/.runs/digits") == command_line.lasting("whole/reports/.runs/digits")
+    assert {path.name for path in reports["whole"].iterdir()} == {path.name for path in reports["stopped"].iterdir()}
