@@ -15,7 +15,7 @@ import pytest
 
 pytestmark = pytest.mark.faults
 MAKE = Path(__file__).parents[2] / "reports" / "make"
-TIMED = {"seconds"}  # columns of frames
+TIMED = {"seconds", "finished"}  # columns of frames
 
 
 @pytest.fixture
