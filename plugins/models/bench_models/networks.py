@@ -108,24 +108,28 @@ class _BasicBlock(nn.Module):
 class ResNet20(nn.Module):
     """ResNet-20 for 32x32 images: 269,722 parameters at 3 channels and 10 classes.
 
+    Parameters
+    ----------
+    width : channels of the first group of blocks, 16 in the paper; each group is twice as wide as the one before
+
     References
     ----------
     He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", CVPR 2016, section 4.2, shortcut option A.
     """
 
-    def __init__(self, shape: Shape, classes: int) -> None:
+    def __init__(self, shape: Shape, classes: int, *, width: int = 16) -> None:
         super().__init__()
         channels = shape[0]
         self.normalise = Normalise(*_STATISTICS[channels])
-        self.stem = nn.Sequential(nn.Conv2d(channels, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU())
+        self.stem = nn.Sequential(nn.Conv2d(channels, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
         blocks: list[nn.Module] = []
-        width_in = 16
-        for width, stride in ((16, 1), (32, 2), (64, 2)):
+        width_in = width
+        for wide, stride in ((width, 1), (2 * width, 2), (4 * width, 2)):
             for position in range(3):
-                blocks.append(_BasicBlock(width_in, width, stride if position == 0 else 1))
-                width_in = width
+                blocks.append(_BasicBlock(width_in, wide, stride if position == 0 else 1))
+                width_in = wide
         self.blocks = nn.Sequential(*blocks)
-        self.classifier = nn.Linear(64, classes)
+        self.classifier = nn.Linear(width_in, classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
