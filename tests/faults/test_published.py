@@ -55,10 +55,10 @@ def test_a_comparison_that_is_killed_several_times_ends_as_one_that_was_not(comm
     took = time.monotonic() - began
 
     kills = 0
-    for share in (0.3, 0.3, 0.3):
+    for _ in range(3):
         running = making("stopped")
         try:
-            running.communicate(timeout=share * took)
+            running.communicate(timeout=0.3 * took)
         except subprocess.TimeoutExpired:
             os.killpg(running.pid, signal.SIGKILL)
             running.communicate()

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -52,3 +57,26 @@ def pictures():
         "camera28": block_means(camera[:504, :504], 18),
         "astronaut224": block_means(astronaut[32:480, 32:480], 2),
     }
+
+
+@pytest.fixture
+def cold_and_warm(tmp_path: Path):
+    """Return a function that gives what a program prints where numba compiles, then where it loads the compiled."""
+
+    def told(program: str) -> list[str]:
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+        printed = [
+            subprocess.run(
+                [sys.executable, "-c", program],
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=300,
+            ).stdout
+            for _ in range(2)
+        ]
+        assert list(tmp_path.rglob("*.nbc"))
+        return printed
+
+    return told

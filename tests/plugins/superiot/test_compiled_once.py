@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 ANSWERS = """
 import hashlib, torch
 from torch import nn
@@ -22,13 +17,6 @@ for gradient in ("textbook", "release"):
 """
 
 
-def test_a_process_that_compiles_answers_as_one_that_loads_what_was_compiled(tmp_path: Path) -> None:
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
-    told = [
-        subprocess.run(
-            [sys.executable, "-c", ANSWERS], env=environment, capture_output=True, text=True, check=True, timeout=300
-        ).stdout
-        for _ in range(2)
-    ]
-    assert list(tmp_path.rglob("*.nbc"))
-    assert told[0] == told[1]
+def test_a_process_that_compiles_answers_as_one_that_loads_what_was_compiled(cold_and_warm) -> None:
+    cold, warm = cold_and_warm(ANSWERS)
+    assert cold == warm
