@@ -100,13 +100,17 @@ def _lay_out(stage: nn.Module) -> None:
 def _lower(stage: nn.Module) -> None:
     """Let the networks inside a stage compute in bfloat16 while autograd watches, and give float32.
 
-    What a stage itself computes, a transform or a decision, stays float32.
+    What a stage itself computes, a transform or a decision, stays float32; so do convolutions in groups, which no
+    processor multiplies faster in bfloat16.
     """
     for child in stage.children():
         if isinstance(child, (nn.ModuleList, nn.ModuleDict)):
             _lower(child)
         else:
             child.forward = _lowered(child.forward)
+            for part in child.modules():
+                if isinstance(part, nn.Conv2d) and part.groups > 1:
+                    part.forward = _kept(part.forward)  # type: ignore[method-assign]
 
 
 def _lowered(forward: Any) -> Any:
@@ -115,6 +119,15 @@ def _lowered(forward: Any) -> Any:
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=torch.is_grad_enabled()):
             out = forward(*inputs, **named)
         return out.float() if isinstance(out, Tensor) and out.dtype == torch.bfloat16 else out
+
+    return run
+
+
+def _kept(forward: Any) -> Any:
+    @wraps(forward)
+    def run(x: Tensor) -> Any:
+        with torch.autocast("cpu", enabled=False):
+            return forward(x.float())
 
     return run
 

@@ -34,14 +34,19 @@ def gradient_precision(asked: str) -> str:
 
     Notes
     -----
-    bfloat16 gains only where the processor has tiles for it (AMX). With AVX-512 alone it gains little, and without
-    either it is computed in float32 and rounded: slower.
+    bfloat16 gains where the processor has instructions that multiply in it: tiles (AMX), or AVX-512's (BF16).
+    Elsewhere it is computed in float32 and rounded: slower.
     """
     if asked != "auto":
         return asked
+    flags = processor_flags()
+    return "bf16" if {"amx_tile", "amx_bf16"} <= flags or "avx512_bf16" in flags else "fp32"
+
+
+def processor_flags() -> frozenset[str]:
+    """Return what the processor says that it can do, nothing where it does not say."""
     try:
         lines = _CPUINFO.read_text().splitlines()
     except OSError:
-        return "fp32"
-    flags = next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), [])
-    return "bf16" if {"amx_tile", "amx_bf16"} <= set(flags) else "fp32"
+        return frozenset()
+    return frozenset(next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), ()))

@@ -34,7 +34,7 @@ class RunSpecification:
     seeds : attack seeds
     eot : draws that an adaptive attacker averages a query, where something is random; "auto" takes for each deployment
         what ``bench.attack.noise`` finds, 0 takes 2 under ``quick``, 16 under ``standard``
-    precision : of attackers' gradients, one of ``PRECISIONS``; "auto" is bfloat16 where the processor has AMX
+    precision : of attackers' gradients, one of ``PRECISIONS``; "auto" is bfloat16 where the processor multiplies in it
     split_seed, training_seed : which training pools, and which initialisation and order
     weights : the user's own weights for the one model selected
     """

@@ -181,6 +181,18 @@ def test_what_a_stage_computes_itself_stays_in_float32() -> None:
     assert not torch.equal(found, x.flatten(1))
 
 
+def test_convolutions_in_groups_stay_in_float32() -> None:
+    grouped = nn.Conv2d(8, 8, 3, groups=8)
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), grouped, nn.Flatten())
+    lowered = fast_copy(Deployment.chain(Classify(network)), SHAPE, backward=as_it_is, precision="bf16")
+    seen = []
+    for part in lowered.deployment.modules():
+        if isinstance(part, nn.Conv2d):
+            part.register_forward_hook(lambda part, _, out: seen.append((part.groups, out.dtype)))
+    gradient(lowered.deployment, as_it_is, images())
+    assert seen == [(1, torch.bfloat16), (8, torch.float32)]
+
+
 def test_a_network_that_bfloat16_breaks_keeps_float32() -> None:
     class ByNumPy(nn.Module):
         def __init__(self) -> None:

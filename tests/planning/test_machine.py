@@ -11,12 +11,13 @@ from bench.planning import machine
     ("flags", "meant"),
     [
         ("fma avx2", "fp32"),
-        ("avx512f avx512_bf16", "fp32"),
+        ("avx512f avx512_bf16", "bf16"),
+        ("avx512f avx512_vnni", "fp32"),
         ("avx512f amx_bf16 amx_tile amx_int8", "bf16"),
         ("amx_int8 amx_tile", "fp32"),
     ],
 )
-def test_automatic_precision_is_bfloat16_only_where_there_are_tiles_for_it(tmp_path, monkeypatch, flags, meant):
+def test_automatic_precision_is_bfloat16_only_where_the_processor_multiplies_in_it(tmp_path, monkeypatch, flags, meant):
     (tmp_path / "cpuinfo").write_text(f"vendor_id\t: GenuineIntel\nflags\t\t: {flags}\n\nflags\t\t: {flags}\n")
     monkeypatch.setattr(machine, "_CPUINFO", tmp_path / "cpuinfo")
     assert machine.gradient_precision("auto") == meant

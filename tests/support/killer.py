@@ -1,8 +1,9 @@
 """A listener on the store's events that stops something at the n-th event of the whole run.
 
-BENCH_KILL_AT: the number; BENCH_KILL_FOLDER: where the processes of a run count together, and where ``killed`` is left
-by the one that did it; BENCH_KILL_SIGNAL: SIGKILL goes to the process that the event is in, SIGINT to the command, as
-Ctrl-C does.
+BENCH_KILL_AT: the number; BENCH_KILL_EVENT: the one kind of event that is counted, such as ``worker before
+object.rename``, all where it is empty; BENCH_KILL_FOLDER: where the processes of a run count together, and where
+``killed`` is left by the one that did it; BENCH_KILL_SIGNAL: SIGKILL goes to the process that the event is in, SIGINT
+to the command, as Ctrl-C does.
 """
 
 import fcntl
@@ -14,13 +15,15 @@ from pathlib import Path
 def heard(event):
     folder = Path(os.environ["BENCH_KILL_FOLDER"])
     command = _command()
+    line = f"{'main' if command == os.getpid() else 'worker'} {event}"
+    counted = os.environ.get("BENCH_KILL_EVENT", "")
     with (folder / "events").open("a+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)
-        number = len(file.readlines()) + 1
-        file.write(f"{'main' if command == os.getpid() else 'worker'} {event}\n")
+        number = 1 + sum(before == f"{line}\n" for before in file) if counted else 1 + len(file.readlines())
+        file.write(f"{line}\n")
         file.flush()
-    if number == int(os.environ.get("BENCH_KILL_AT", 0)):
+    if counted in {"", line} and number == int(os.environ.get("BENCH_KILL_AT", 0)):
         (folder / "killed").touch()
         how = os.environ.get("BENCH_KILL_SIGNAL", "SIGKILL")
         os.kill(command if how == "SIGINT" else os.getpid(), getattr(signal, how))
