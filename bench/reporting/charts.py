@@ -22,6 +22,9 @@ from markupsafe import Markup, escape
 
 Rows = Sequence[Mapping[str, Any]]
 
+_LINE = 0.055  # the height of a name in a plot of accuracy against cost, in accuracy
+_LETTER = 6.2  # the width of a letter there, and the most that a name takes, pixels
+_NAME = 230
 WIDTH = 400  # of the plotting area, pixels; with axes it fits half of a desk and, scaled, a phone
 SERIES = tuple(f"var(--s{number})" for number in range(1, 9))
 LEVELS = ("clean", "oblivious", "black-box", "white-box", "adaptive")
@@ -195,30 +198,33 @@ def trade(rows: Rows) -> Any:
         fill=alt.Fill("paint:N", scale=None),
         description="text:N",
     )
-    label: dict[str, Any] = {"baseline": "middle", "color": "var(--ink)", "fontSize": 11.5, "limit": 230}
+    label: dict[str, Any] = {"baseline": "middle", "color": "var(--ink)", "fontSize": 11.5, "limit": _NAME}
     names = base.encode(x="cost:Q", y="label_y:Q", text="defense:N")
+    poles = base.mark_rule(strokeWidth=1, color="var(--soft)", opacity=0.45).encode(y="accuracy:Q", y2="label_y:Q")
     right = names.transform_filter("!datum.turned").mark_text(align="left", dx=8, **label)
     left = names.transform_filter("datum.turned").mark_text(align="right", dx=-8, **label)
-    return _themed((front + bars + dots + right + left).properties(width=WIDTH, height=270))
+    return _themed((poles + front + bars + dots + right + left).properties(width=WIDTH, height=270))
 
 
 def _place(values: list[dict[str, Any]], domain: list[float], logarithmic: bool) -> None:
-    """Give each point a colour and its name a place that no other name has, moving names up or down."""
+    """Give each point a colour, and its name the nearest line of the plot where no other name is."""
 
     def across(cost: float) -> float:
         if logarithmic:
             return math.log(cost / domain[0]) / math.log(domain[1] / domain[0])
         return (cost - domain[0]) / (domain[1] - domain[0])
 
-    taken: list[tuple[bool, float, float]] = []
-    for row in sorted(values, key=lambda row: -row["accuracy"]):
+    slots = [_LINE * (0.7 + number) for number in range(int(1 / _LINE))]
+    taken: list[tuple[float, float, float]] = []
+    for row in sorted(values, key=lambda row: (-row["accuracy"], row["cost"])):
         x, y = across(row["cost"]), row["accuracy"]
         turned = x > 0.5
-        for step in (0.7, -0.7, 1.7, -1.7, 2.7, -2.7, 3.7, -3.7):
-            moved = min(0.985, max(0.015, y + 0.055 * step))
-            if all(abs(moved - there) >= 0.05 or side != turned or abs(x - at) > 0.5 for side, at, there in taken):
+        width = min(_NAME, _LETTER * len(row["defense"])) / WIDTH
+        start, end = (x - width, x) if turned else (x, x + width)
+        for moved in sorted(slots, key=lambda slot: abs(slot - y - _LINE / 2)):
+            if all(moved != slot or start > last or end < first for first, last, slot in taken):
                 break
-        taken.append((turned, x, moved))
+        taken.append((start, end, moved))
         row["turned"], row["label_y"] = turned, moved
         row["paint"] = "var(--accent)" if row["front"] else "var(--soft)" if row["ranked"] else "var(--paper)"
 
