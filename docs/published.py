@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from bench.reporting import wording
+from bench.reporting.charts import LEVELS
 
 TOP = Path(__file__).parent.parent
 PAGES = (TOP / "README.md", TOP / "docs" / "decisions" / "0015-what-the-published-comparisons-say.md")
@@ -61,7 +62,46 @@ def _worst_case(row: Mapping[str, Any]) -> str:
     return f"**{wording.percent(row['robust_accuracy'])}** ({ends}{seeds})"
 
 
-TABLES = {"Leaderboard": leaderboard}
+def detection(report: str) -> str:
+    """Return what a detector found under each attack, and what was answered, by what the attacker knows."""
+    frame = pd.read_csv(TOP / "reports" / report / "detection.csv", keep_default_na=False, na_values=[""])
+    frame = frame[~frame["dataset"].str.contains("(development)", regex=False)]
+    rows = {
+        (row["defense"], row["attack"], row["norm"], row["epsilon"], row["knowledge"]): row
+        for row in wording.rows_of(frame)
+    }
+    names = list(dict.fromkeys(frame["defense"]))
+    known = [level for level in LEVELS[1:] if level in set(frame["knowledge"])]
+    first = next(iter(rows.values()))
+    false = wording.interval(first["false_positives_low"], first["false_positives_high"])
+    clean = wording.count(int(first["clean_images"]), "clean image")
+    lines = [
+        f"`reports/{report}`: {first['dataset']}, `{first['model']}`, "
+        f"{wording.count(int(frame['images'].max()), 'image')}; of {clean} "
+        f"{wording.percent(first['false_positives'])} ({false}) detected",
+        "",
+        f"| attack | defense | {' | '.join(known)} |",
+        f"| {' | '.join('---' for _ in ('', '', *known))} |",
+    ]
+    for attack, norm, epsilon in dict.fromkeys((attack, norm, eps) for _, attack, norm, eps, _ in rows):
+        for name in names:
+            found = [rows.get((name, attack, norm, epsilon, level)) for level in known]
+            if any(found):
+                ball = wording.ball({"norm": norm, "epsilon": epsilon}) if norm else ""
+                lines.append(f"| `{attack}` {ball} | `{name}` | {' | '.join(map(_detected, found))} |")
+    return "\n".join([*lines, ""])
+
+
+def _detected(row: Mapping[str, Any] | None) -> str:
+    if row is None:
+        return _DASH
+    counts = row["control"] or wording.is_missing(row["fooling_detected"])  # of a control hardly any image fools
+    part = "detected" if counts else "fooling_detected"
+    ends = wording.interval(row[f"{part}_low"], row[f"{part}_high"])
+    return f"{wording.percent(row[part])} ({ends}) · **{wording.percent(row['accuracy'])}**"
+
+
+TABLES = {"Leaderboard": leaderboard, "Detection": detection}
 
 
 def written(text: str) -> str:
