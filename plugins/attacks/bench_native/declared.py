@@ -9,7 +9,7 @@ EARLY = Parameter(
     name="early",
     type=bool,
     default=False,
-    help="images leave within a run once broken: same robust accuracy, fewer gradients, less transfer (ours)",
+    help="images leave a run once broken, unless another deployment judges: same result, fewer gradients (ours)",
 )
 
 

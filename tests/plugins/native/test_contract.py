@@ -51,6 +51,20 @@ def test_that_images_leave_early_changes_nothing_for_the_others(name: str, some:
         assert torch.equal(_run(name, some, rows, early=True).x_adv, whole[rows])
 
 
+@pytest.mark.parametrize("name", ["native-pgd-linf", "native-apgd-ce", "native-mim"])
+def test_images_stay_for_every_step_where_another_deployment_judges(name: str, some: Victim) -> None:
+    """What has just broken the stand-in lies at its boundary, and would break nothing else."""
+    network, x, y = some
+    threat = Threat(norm="linf", epsilon=EPSILONS["linf"])
+    found = {}
+    for knowledge in ("oblivious", "white-box"):
+        for early in (False, True):
+            surface = surface_of(network, SHAPE, knowledge=knowledge, settled=knowledge == "white-box")
+            found[knowledge, early] = make(name, steps=6, early=early).run(surface, batch_of(x, y), threat).x_adv
+    assert torch.equal(found["oblivious", True], found["oblivious", False])
+    assert not torch.equal(found["white-box", True], found["white-box", False])
+
+
 @pytest.mark.parametrize("domain", ["float", "uint8"])
 @pytest.mark.parametrize("name", [name for name in ALL if not ENTRIES[name].minimum_norm])
 def test_images_lie_in_ball_and_box_exactly(name: str, domain: str, some: Victim) -> None:
