@@ -91,14 +91,14 @@ class Case:
     def fallen(self, rows: Tensor, x_adv: Tensor, answers: Tensor) -> Tensor:
         """Return which candidates are answered wrongly for good, bool, (B,), so that their images may leave.
 
-        None is where the attacked deployment is not the one that judges: what has just broken a stand-in lies at its
-        boundary, and moves to another deployment badly.
+        None is where the surface is not settled, such as where another deployment judges: what has just broken a
+        stand-in lies at its boundary, and moves to another deployment badly.
 
         Parameters
         ----------
         answers : what the surface said of the candidates
         """
-        if self.panel.surface.knowledge == "oblivious":
+        if not self.panel.surface.settled:
             return torch.zeros(len(rows), dtype=torch.bool)
         wrong = self.steady[rows] & self.convincing(rows, answers)
         suspects = torch.nonzero(wrong).flatten()

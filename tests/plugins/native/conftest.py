@@ -15,7 +15,7 @@ from bench.attack.path import Path
 from bench.attack.surrogate import as_it_is
 from bench.conformance import workbench
 from bench.deployment import Classify, Deployment, Draws, Stage
-from bench.plugins.entries import Access, Knowledge
+from bench.plugins.entries import Access
 from bench.plugins.entries import Attack as Entry
 from bench_native.plugin import bench_attacks
 
@@ -62,13 +62,13 @@ def make(name: str, **parameters: object) -> Attack:
 
 def surface_of(
     network: nn.Module, shape: Shape, access: Access = "gradient", *, classes: int = 10, expectation: int = 1,
-    noisy: bool = False, settled: bool = False, path: Path | None = None, knowledge: Knowledge | None = None,
+    noisy: bool = False, settled: bool = False, path: Path | None = None,
 ) -> Surface:  # fmt: skip
     """Return an adaptive attacker's surface on a network, without a border in between."""
     stages = [Noisy(), Classify(network)] if noisy else [Classify(network)]
     return Surface(
         Deployment.chain(*stages).requires_grad_(False),
-        knowledge=knowledge or ("adaptive" if access == "gradient" else "black-box"),
+        knowledge="adaptive" if access == "gradient" else "black-box",
         access=access,
         shape=shape,
         classes=classes,
