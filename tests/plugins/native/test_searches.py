@@ -145,12 +145,9 @@ def test_where_nothing_is_drawn_images_leave_without_being_asked_about_again(dig
     network, x, y = digits
     threat = Threat(norm="linf", epsilon=0.06, domain="float")
     attack = make("native-pgd-linf", steps=20, early=True)
-    looking, settled = surface_of(network, DIGITS), surface_of(network, DIGITS, settled=True)
-    found = [attack.run(surface, batch_of(x, y), threat).x_adv for surface in (looking, settled)]
-    assert torch.equal(*found)
-    assert settled.queries.gradient == looking.queries.gradient < 20 * 128
-    assert settled.queries.forward == settled.queries.gradient, "no call but those for gradients"
-    assert looking.queries.forward == looking.queries.gradient + 2 * 128, "and two about the clean images"
+    surface = surface_of(network, DIGITS, settled=True)
+    attack.run(surface, batch_of(x, y), threat)
+    assert surface.queries.forward == surface.queries.gradient < 20 * 128, "no call but those for gradients"
 
 
 def test_what_a_camera_would_take_back_does_not_leave(digits: Victim) -> None:
@@ -294,7 +291,7 @@ def test_early_leaving_keeps_the_outcome_and_spends_fewer_gradients(digits: Vict
     network, x, y = digits
     threat, spent, right = Threat(norm="linf", epsilon=0.1), [], []
     for early in (False, True):
-        surface = surface_of(network, DIGITS)
+        surface = surface_of(network, DIGITS, settled=True)
         attack = make("native-pgd-linf", random_start=False, early=early)
         found = attack.run(surface, batch_of(x, y), threat).x_adv
         right.append(network(threat.realise(x, found)).argmax(1) == y)
