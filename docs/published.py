@@ -78,7 +78,9 @@ def detection(report: str) -> str:
     lines = [
         f"`reports/{report}`: {first['dataset']}, `{first['model']}`, "
         f"{wording.count(int(frame['images'].max()), 'image')}; of {clean} "
-        f"{wording.percent(first['false_positives'])} ({false}) detected",
+        f"{wording.percent(first['false_positives'])} ({false}) detected. By what the attacker knows: attacked images "
+        "detected, with 95 % intervals (where oblivious, of those that fool the classifier) "
+        "· **right in the end**, of all images",
         "",
         f"| attack | defense | {' | '.join(known)} |",
         f"| {' | '.join('---' for _ in ('', '', *known))} |",
@@ -96,9 +98,9 @@ def _detected(row: Mapping[str, Any] | None) -> str:
     if row is None:
         return _DASH
     counts = row["control"] or wording.is_missing(row["fooling_detected"])  # of a control hardly any image fools
-    part = "detected" if counts else "fooling_detected"
+    part, images = ("detected", "images") if counts else ("fooling_detected", "fooling_images")
     ends = wording.interval(row[f"{part}_low"], row[f"{part}_high"])
-    return f"{wording.percent(row[part])} ({ends}) · **{wording.percent(row['accuracy'])}**"
+    return f"{wording.percent(row[part])} of {int(row[images]):,} ({ends}) · **{wording.percent(row['accuracy'])}**"
 
 
 TABLES = {"Leaderboard": leaderboard, "Detection": detection}

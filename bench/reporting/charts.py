@@ -23,8 +23,8 @@ from markupsafe import Markup, escape
 Rows = Sequence[Mapping[str, Any]]
 
 _LINE = 0.055  # the height of a name in a plot of accuracy against cost, in accuracy
-_LETTER = 6.2  # the width of a letter there, and the most that a name takes, pixels
-_NAME = 230
+_LETTER = 6.2  # the width of a letter of it, about, pixels
+_NAME = 230  # the most that it takes, pixels
 WIDTH = 400  # of the plotting area, pixels; with axes it fits half of a desk and, scaled, a phone
 SERIES = tuple(f"var(--s{number})" for number in range(1, 9))
 LEVELS = ("clean", "oblivious", "black-box", "white-box", "adaptive")
@@ -222,7 +222,7 @@ def _place(values: list[dict[str, Any]], domain: list[float], logarithmic: bool)
         width = min(_NAME, _LETTER * len(row["defense"])) / WIDTH
         start, end = (x - width, x) if turned else (x, x + width)
         for moved in sorted(slots, key=lambda slot: abs(slot - y - _LINE / 2)):
-            if all(moved != slot or start > last or end < first for first, last, slot in taken):
+            if all(moved != there or start > last or end < first for first, last, there in taken):
                 break
         taken.append((start, end, moved))
         row["turned"], row["label_y"] = turned, moved
