@@ -41,6 +41,11 @@ class Lease:
         if self.process == os.getpid():
             self._give_up(self)
 
+    def is_held(self) -> bool:
+        """Return whether the file is still this claim's: not gone, and not taken over by another."""
+        content = _content(self.path)
+        return content is not None and content.get("token") == self.token
+
     def __enter__(self) -> Lease:
         return self
 
@@ -115,8 +120,7 @@ class Leases:
         if not lease.path.exists():
             return
         with self._lock(), step("lease.release"):
-            content = _content(lease.path)
-            if content is not None and content.get("token") == lease.token:
+            if lease.is_held():
                 lease.path.unlink(missing_ok=True)
 
     def _lock(self) -> Any:
@@ -200,7 +204,7 @@ def _started(pid: object) -> float | None:
 
 
 class _Heart:
-    """Touches the files of all leases of this process, from one thread that lives while there are any."""
+    """Touches the files of all leases that this process still holds, from one thread that lives while there are any."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -228,8 +232,9 @@ class _Heart:
                     return
                 mine = dict(self.leases)
             for lease in mine:
-                with suppress(OSError):
-                    os.utime(lease.path)
+                if lease.is_held():
+                    with suppress(OSError):
+                        os.utime(lease.path)
             self.sooner.wait(min(mine.values()))
             self.sooner.clear()
 

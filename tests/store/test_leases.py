@@ -33,7 +33,8 @@ def path_of(store: Store) -> Path:
 
 def pretend(store: Store, **other: object) -> None:
     """Rewrite the lease as if another process had it."""
-    path_of(store).write_text(json.dumps({**json.loads(path_of(store).read_text()), **other}))
+    theirs = {**json.loads(path_of(store).read_text()), "token": "theirs", **other}
+    path_of(store).write_text(json.dumps(theirs))
 
 
 def test_a_claim_is_held_until_it_is_released(store: Store) -> None:
@@ -103,6 +104,23 @@ def test_the_heartbeat_keeps_a_lease_alive(tmp_path: Path) -> None:
         assert time.monotonic() < limit
         time.sleep(0.02)
     lease.release()
+
+
+def test_the_heartbeat_keeps_no_lease_alive_that_another_has_taken_over(tmp_path: Path) -> None:
+    leases = Leases(tmp_path, expiry_s=0.3)
+    lost, held = leases.claim(KEY), leases.claim("cd" * 16)
+    lost.path.write_text(json.dumps({**json.loads(lost.path.read_text()), "token": "theirs"}))
+    time.sleep(0.1)  # a beat that had begun
+    old = time.time() - 100
+    for lease in (lost, held):
+        os.utime(lease.path, (old, old))
+    limit = time.monotonic() + 10
+    for _ in range(3):  # whole beats
+        while held.path.stat().st_mtime < old + 50:
+            assert time.monotonic() < limit
+            time.sleep(0.02)
+        os.utime(held.path, (old, old))
+    assert lost.path.stat().st_mtime < old + 50
 
 
 def test_who_was_taken_over_does_not_remove_the_new_holders_lease(store: Store) -> None:
