@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from filelock import Timeout
 
 from bench.execution.executor import Executor, Finished, Progressed
+from bench.execution.interrupt import interrupt_held_back
 from bench.execution.limits import stopwatch
 from bench.execution.progress import Watcher
 from bench.planning.task import Task
@@ -57,19 +58,21 @@ class Scheduler:
         self.watcher.begin([*waiting.values()])
         unblocks = _dependants(waiting)
         running: dict[str, Task] = {}
-        try:
-            while waiting or running:
-                self._start(waiting, running, unblocks, tally)
-                event = self.executor.next(0.5 if running else 0.2)
-                if isinstance(event, Progressed):
-                    self.watcher.progressed(event.key, event.share, event.text)
-                elif event is not None:
-                    self._finish(running.pop(event.key), event, tally)
-        finally:
-            for key in list(self.leases):
-                self._release(key)
-            self.stopwatch.release()
-            self.watcher.end()
+        with interrupt_held_back() as check:
+            try:
+                while waiting or running:
+                    check()
+                    self._start(waiting, running, unblocks, tally)
+                    event = self.executor.next(0.5 if running else 0.2)
+                    if isinstance(event, Progressed):
+                        self.watcher.progressed(event.key, event.share, event.text)
+                    elif event is not None:
+                        self._finish(running.pop(event.key), event, tally)
+            finally:
+                for key in list(self.leases):
+                    self._release(key)
+                self.stopwatch.release()
+                self.watcher.end()
         tally.seconds = time.monotonic() - start
         return tally
 
