@@ -50,7 +50,8 @@ def wilson(successes: int, n: int, level: float = LEVEL) -> Estimate:
     share = successes / n
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return Estimate(share, max(0.0, centre - half), min(1.0, centre + half), n)
+    # At either end a border is the end itself; rounding would leave 2e-19 of it.
+    return Estimate(share, centre - half if successes else 0.0, centre + half if successes < n else 1.0, n)
 
 
 def bootstrap(values: Values, *, seed: int = 0, resamples: int = RESAMPLES, level: float = LEVEL) -> Estimate:

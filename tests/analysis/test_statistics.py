@@ -43,6 +43,8 @@ def test_an_interval_of_shares_does_not_collapse_at_the_ends() -> None:
     nearly_none = np.zeros(256)
     nearly_none[0] = 0.3
     none, every = statistics.wilson(0, 256), statistics.wilson(256, 256)
+    assert statistics.wilson(0, 1000).low == 0.0
+    assert statistics.wilson(1000, 1000).high == 1.0
     assert statistics.bootstrap(nearly_none).high < none.high / 2
     assert statistics.estimate(nearly_none).high == none.high
     assert statistics.estimate(1 - nearly_none).low == every.low
