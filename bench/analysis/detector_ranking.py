@@ -19,7 +19,7 @@ from bench.analysis.statistics import Estimate, Values, estimate, rank_intervals
 RATES: Final = (0.05, 0.01)
 RANK_COLUMNS = (
     "dataset", "model", "norm", "epsilon", "domain", "budget", "defense", "samples",
-    "false_positives", "false_positives_low", "false_positives_high", "held", "held_low", "held_high",
+    "false_positives", "false_positives_low", "false_positives_high", "held", "held_low", "held_high", "held_images",
     "rank_at_5", "rank_at_1", "reason",
 )  # fmt: skip
 
@@ -30,7 +30,8 @@ def detector_ranks(records: Iterable[Record]) -> pd.DataFrame:
     Returns
     -------
     DataFrame : ``held`` is the share of images that are answered rightly and not detected when clean, and answered
-        rightly or detected under every attack that counts: robust accuracy if all that is detected were refused.
+        rightly or detected under every attack that counts: robust accuracy if all that is detected were refused;
+        ``held_images`` are those that every attacker who knows the defense was tried on.
         ``rank_at_5`` and ``rank_at_1`` are rank intervals by it, as text, among the deployments whose own threshold
         detects 5 and 1 % of clean images at most, chance allowed for; empty where it detects more, or where ``reason``
         says why there is no rank.
@@ -75,21 +76,28 @@ def _of_setting(group: list[RowEvidence]) -> list[dict[str, Any]]:
             {name: getattr(setting, name) for name in names}
             | {"defense": label, "samples": rate_of_alarms.n, "reason": reasons[label]}
             | _named("false_positives", rate_of_alarms)
-            | _named("held", share)
+            | {**_named("held", share), "held_images": share.n}
             | {name: _text(r.get(label)) for name, r in zip(("rank_at_5", "rank_at_1"), ranks, strict=True)}
         )
     return sorted(found, key=lambda line: (-np.nan_to_num(line["held"], nan=-1.0), line["defense"]))
 
 
 def _held(part: Replicate, detected: Values) -> Values:
-    """Return of each image 1 where the deployment holds it, float64, (n,)."""
+    """Return of each image 1 where the deployment holds it, float64, (n,).
+
+    Notes
+    -----
+    Of the images that all attackers who know the defense were tried on, since of the others it is not known whether
+    the detector holds against them.
+    """
     assert part.clean is not None
     held = (outcome(part.clean, "scored") > 0) & (detected == 0)
-    for record in part.attacks:
-        seen = _detected(record) if counts(record) else None
-        if seen is not None:
-            right = outcome(record, "scored") > 0
-            held[: len(right)] &= (right | (seen > 0))[: len(held)]
+    attacks = [(record, seen) for record in part.attacks if counts(record) and (seen := _detected(record)) is not None]
+    informed = [len(seen) for record, seen in attacks if record["knowledge"] == "adaptive"]
+    held = held[: min(informed or [len(seen) for _, seen in attacks])]
+    for record, seen in attacks:
+        right = outcome(record, "scored") > 0
+        held[: len(right)] &= (right | (seen > 0))[: len(held)]
     kept: Values = held.astype(np.float64)
     return kept
 

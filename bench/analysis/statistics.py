@@ -107,15 +107,17 @@ def paired_permutation(first: Values, second: Values, *, seed: int = 0, flips: i
     -----
     Differences take few sizes; the sum over images of one size is a binomial draw. Never 0: (1 + hits) / (1 + flips).
     Where Hoeffding's bound says that not one flip in a million runs of this test would reach what was observed, none
-    is drawn.
+    is drawn and the bound itself is returned: the smallest p of so many flips would not survive Holm's correction
+    among more than thirty rows.
     """
     sizes, counts = np.unique(np.round(np.abs(first - second), 9), return_counts=True)
     observed = abs(float((first - second).sum()))
     spread = float(counts @ sizes**2)
     if spread == 0:
         return 1.0
-    if 2 * flips * math.exp(-(observed**2) / (2 * spread)) < 1e-6:
-        return 1 / (1 + flips)
+    bound = 2 * math.exp(-(observed**2) / (2 * spread))
+    if flips * bound < 1e-6:
+        return bound
     rng = np.random.default_rng(seed)
     signs = 2.0 * rng.binomial(counts, 0.5, size=(flips, len(counts))) - counts
     hits = int(np.sum(np.abs(signs @ sizes) >= observed - 1e-6))

@@ -58,6 +58,25 @@ def test_what_is_wrong_and_detected_is_held_and_what_is_detected_when_clean_is_n
     assert found["false_positives"] == pytest.approx(10 / N)
 
 
+def test_what_is_held_is_of_the_images_that_every_informed_attack_was_tried_on(ladder: Any, made: Any) -> None:
+    """On the other images nobody knows whether the detector holds against one who knows it."""
+    records = ladder("one", alarms=images(), right=images((0, 300)), seen=images())
+    evading = made.attack_record("one", "evade", images()[:50], knowledge="adaptive")
+    records.append(
+        made.with_outcomes(
+            evading,
+            **{name: np.zeros(50, np.uint8) for name in ("selected", "scored", "detected")},
+            clean_correct=np.ones(50, np.uint8),
+            distance=np.full(50, 0.3, np.float32),
+            attacked=np.ones(50, np.uint8),
+            inside=np.ones(50, np.uint8),
+            detector=np.full(50, -1.0, np.float32),
+        )
+    )
+    found = lines(records)["one"]
+    assert (found["held"], found["held_images"]) == (0.0, 50)
+
+
 def test_one_who_detects_everything_holds_nothing(ladder: Any) -> None:
     found = lines(ladder("all", alarms=images((0, N)), right=images(), seen=images((0, N))))["all"]
     assert (found["held"], found["rank_at_5"], found["rank_at_1"]) == (0.0, "", "")

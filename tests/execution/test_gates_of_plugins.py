@@ -16,7 +16,7 @@ def test_a_plugins_gate_bars_a_ranking_a_mild_one_warns_and_a_broken_one_says_so
         barred = record["defense"]["name"] == "toy-round"
         assert gates["toy-gate"] == ("fail" if barred else "pass", "64 images were <b>judged</b>.")
         assert gates["toy-gate-mild"][0] == ("warn" if barred else "pass")
-        assert gates["toy-gate-raises"][0] == "n/a"
+        assert gates["toy-gate-raises"][0] == "warn"
         assert "what it looked for" in gates["toy-gate-raises"][1]
         assert "a name of its own" not in gates
     board = json.loads((command_line.folder / "out" / "leaderboard.json").read_text())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bench.analysis.gates.evidence import RowEvidence, fewer
+from bench.analysis.gates.evidence import RowEvidence, best_beside, fewer, side_by_side, told
 from bench.analysis.gates.verdict import Verdict
 
 GAP = 0.05  # this project's list of gates: by more than 5 points
@@ -16,20 +16,20 @@ def gate() -> Callable[[RowEvidence], Verdict]:
 
 
 def adaptive(evidence: RowEvidence) -> Verdict:
-    """Judge whether the best white-box attack does not beat the best adaptive one by more than 5 points.
+    """Judge whether no white-box attack beats the best adaptive one on the same images by more than 5 points.
 
     Notes
     -----
     The adaptive attacker may always ask for what the white-box one has: where it does worse, its surrogates or its
     averaging are wrong, and what it says of the defense is worth nothing: fail.
     """
-    best = {
-        level: min(those, key=lambda attack: attack.accuracy)
-        for level in ("white-box", "adaptive")
-        if (those := [attack for attack in evidence.raw if attack.knowledge == level])
-    }
-    if len(best) < 2:
+    plain, informed = (
+        [attack for attack in evidence.raw if attack.knowledge == level] for level in ("white-box", "adaptive")
+    )
+    pairs = [(attack, best) for attack in plain if (best := best_beside(informed, attack)) is not None]
+    if not pairs:
         return Verdict("adaptive", "n/a", "White-box and adaptive attacks were not both run.")
-    plain, informed = best["white-box"], best["adaptive"]
-    text = f"{plain.name} leaves {plain.accuracy:.1%}, {informed.name} {informed.accuracy:.1%}."
-    return Verdict("adaptive", "fail" if fewer(plain.left, informed.left, margin=GAP) else "pass", text)
+    astray = [pair for pair in pairs if fewer(pair[0].left, pair[1].left, pairs=len(pairs), margin=GAP)]
+    if astray:
+        return Verdict("adaptive", "fail", told(side_by_side(*pair) for pair in astray) + ".")
+    return Verdict("adaptive", "pass", side_by_side(*min(pairs, key=lambda pair: pair[0].accuracy)) + ".")

@@ -46,8 +46,8 @@ class Judge:
             fault = f"judge gave {type(given).__name__}; expected a Verdict."
         if not fault and given.outcome not in SEVERITY:
             fault = f"judge gave the outcome {given.outcome!r}."
-        if fault:
-            return Verdict(self.entry.name, "n/a", f"This gate could not judge: {fault}")
+        if fault:  # what nobody looked at is not known to be well
+            return Verdict(self.entry.name, "warn", f"This gate could not judge: {fault}")
         barred: GateOutcome = "fail" if self.entry.bars_ranking else "warn"
         return Verdict(
             self.entry.name, barred if given.outcome == "fail" else given.outcome, str(given.evidence)[:2000]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bench.analysis.gates.evidence import Raw, RowEvidence, fewer, told
-from bench.analysis.gates.verdict import Verdict
+from bench.analysis.gates.evidence import RowEvidence, best_beside, fewer, side_by_side, told
+from bench.analysis.gates.verdict import GateOutcome, Verdict
+
+_OUTCOMES: tuple[tuple[str, GateOutcome], ...] = (("adaptive", "fail"), ("white-box", "warn"))
 
 
 def gate() -> Callable[[RowEvidence], Verdict]:
@@ -18,9 +20,9 @@ def black_box(evidence: RowEvidence) -> Verdict:
 
     Notes
     -----
-    Each is compared alone, image by image, with the one gradient attack that leaves the fewest. Where it beats the
-    adaptive ones, the adaptive number is no worst case: fail. Where it beats the white-box ones only, gradients of the
-    deployment as it runs mislead, and the adaptive number beside it counts: warn.
+    Each is compared alone, image by image, with the gradient attack that leaves the fewest of its images. Where it
+    beats the adaptive ones, the adaptive number is no worst case: fail. Where it beats the white-box ones only,
+    gradients of the deployment as it runs mislead, and the adaptive number beside it counts: warn.
 
     References
     ----------
@@ -30,20 +32,9 @@ def black_box(evidence: RowEvidence) -> Verdict:
     weak = [attack for attack in evidence.raw if not attack.follows_gradients]
     if not strong or not weak:
         return Verdict("black-box", "n/a", "Attacks with and without the deployment's gradients were not both run.")
-    best = {
-        level: min(those, key=lambda attack: attack.accuracy)
-        for level in ("white-box", "adaptive")
-        if (those := [attack for attack in strong if attack.knowledge == level])
-    }
-    for level, outcome in (("adaptive", "fail"), ("white-box", "warn")):
-        if level in best and (astray := [one for one in weak if fewer(one.left, best[level].left, pairs=len(weak))]):
-            return Verdict("black-box", "fail" if outcome == "fail" else "warn", _words(astray, best[level]))
-    return Verdict("black-box", "pass", f"None of {len(weak)} attacks without gradients beats {_named(best)}.")
-
-
-def _words(astray: list[Raw], best: Raw) -> str:
-    return told(f"{one.name} leaves {one.accuracy:.1%}, {best.name} {best.accuracy:.1%}" for one in astray) + "."
-
-
-def _named(best: dict[str, Raw]) -> str:
-    return " or ".join(attack.name for attack in best.values())
+    for level, outcome in _OUTCOMES:
+        rivals = [attack for attack in strong if attack.knowledge == level]
+        pairs = [(attack, best) for attack in weak if (best := best_beside(rivals, attack)) is not None]
+        if astray := [pair for pair in pairs if fewer(pair[0].left, pair[1].left, pairs=len(weak))]:
+            return Verdict("black-box", outcome, told(side_by_side(*pair) for pair in astray) + ".")
+    return Verdict("black-box", "pass", f"None of {len(weak)} attacks without gradients beats those with them.")

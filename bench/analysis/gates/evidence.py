@@ -125,6 +125,27 @@ def fewer(first: Values, second: Values, *, pairs: int = 1, margin: float = MARG
     return difference > margin and compare(first, second) < ALPHA / max(1, pairs)
 
 
+def best_beside(attacks: Iterable[Raw], other: Raw) -> Raw | None:
+    """Return the attack that leaves the fewest of the images that ``other`` was tried on; None where there is none.
+
+    Notes
+    -----
+    One of those that were tried on all of these images; where none was, of those that were tried on the most. Of
+    attacks on different numbers of images, the few images of one may be easier than the many of another.
+    """
+    known = list(attacks)
+    seen = min(len(other.left), max((len(attack.left) for attack in known), default=0))
+    enough = (attack for attack in known if len(attack.left) >= seen)
+    return min(enough, key=lambda attack: float(attack.left[:seen].mean()), default=None)
+
+
+def side_by_side(first: Raw, second: Raw) -> str:
+    """Return what two attacks leave of the images that both were tried on, in words."""
+    n = min(len(first.left), len(second.left))
+    on = f" of {n:,} images" if len(first.left) != len(second.left) else ""
+    return f"{first.name} leaves {first.left[:n].mean():.1%}{on}, {second.name} {second.left[:n].mean():.1%}"
+
+
 def told(pairs: Iterable[str], limit: int = 3) -> str:
     """Return some findings as one clause."""
     found = list(pairs)

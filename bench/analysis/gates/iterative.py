@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bench.analysis.gates.evidence import Raw, RowEvidence, fewer, told
+from bench.analysis.gates.evidence import Raw, RowEvidence, best_beside, fewer, side_by_side, told
 from bench.analysis.gates.verdict import Verdict
 
 
@@ -25,24 +25,25 @@ def iterative(evidence: RowEvidence) -> Verdict:
     ----------
     Athalye, Carlini, Wagner 2018, arXiv 1802.00420, section 3.1; beyond a point and chance: ours.
     """
-    one, many = (_strongest(evidence.raw, core) for core in ("fgsm", "pgd-ce"))
-    levels = [level for level in one if level in many]
-    if not levels:
+    pairs = [
+        (one, many)
+        for one in _following(evidence, "fgsm")
+        if (many := best_beside(_following(evidence, "pgd-ce", one.knowledge), one)) is not None
+    ]
+    if not pairs:
         return Verdict("iterative", "n/a", "One step and many were not both run at one knowledge.")
-    astray = [level for level in levels if fewer(one[level].left, many[level].left, pairs=len(levels))]
+    astray = [pair for pair in pairs if fewer(pair[0].left, pair[1].left, pairs=len(pairs))]
     if not astray:
-        return Verdict("iterative", "pass", f"Many steps leave no more than one ({', '.join(sorted(levels))}).")
-    found = told(
-        f"{one[level].name} leaves {one[level].accuracy:.1%}, {many[level].name} {many[level].accuracy:.1%}"
-        for level in astray
-    )
-    return Verdict("iterative", "fail" if "adaptive" in astray else "warn", found + ".")
+        levels = ", ".join(sorted({one.knowledge for one, _ in pairs}))
+        return Verdict("iterative", "pass", f"Many steps leave no more than one ({levels}).")
+    decisive = any(one.knowledge == "adaptive" for one, _ in astray)
+    return Verdict("iterative", "fail" if decisive else "warn", told(side_by_side(*pair) for pair in astray) + ".")
 
 
-def _strongest(attacks: list[Raw], core: str) -> dict[str, Raw]:
-    """Return by knowledge the attack of that place on the ladder which leaves the fewest images right."""
-    found: dict[str, Raw] = {}
-    for attack in sorted(attacks, key=lambda attack: -attack.accuracy):
-        if attack.core == core and attack.follows_gradients:
-            found[attack.knowledge] = attack
-    return found
+def _following(evidence: RowEvidence, core: str, knowledge: str = "") -> list[Raw]:
+    """Return the attacks of that place on the ladder that follow gradients, at one knowledge or at any."""
+    return [
+        attack
+        for attack in evidence.raw
+        if attack.core == core and attack.follows_gradients and knowledge in ("", attack.knowledge)
+    ]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bench.analysis.gates.black_box import black_box
@@ -27,3 +28,16 @@ def test_an_attack_without_gradients_that_beats_those_with_them_trips_it(
 
 def test_without_both_kinds_there_is_nothing_to_compare(attacked: Any) -> None:
     assert black_box(attacked([("pgd", "adaptive", 0.5)])).outcome == "n/a"
+
+
+def test_a_gradient_attack_on_few_images_hides_nothing(made: Any, attacked: Any) -> None:
+    brief = made.attack_record("median[size=3]", "apgd-dlr", np.zeros(8, np.uint8), knowledge="adaptive")
+    row = attacked([("square", "black-box", 0.3), ("pgd", "adaptive", 0.9)], records=[brief])
+    assert black_box(row).outcome == "fail"
+
+
+def test_attacks_on_other_numbers_of_images_are_compared_on_those_that_both_saw(made: Any, attacked: Any) -> None:
+    """The first images are right and stand; of those Square leaves as many as PGD does."""
+    brief = made.attack_record("median[size=3]", "square", np.ones(100, np.uint8), knowledge="black-box")
+    verdict = black_box(attacked([("pgd", "adaptive", 0.5)], records=[brief]))
+    assert verdict.outcome == "pass"

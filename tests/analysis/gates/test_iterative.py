@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bench.analysis.gates.iterative import iterative
@@ -24,3 +25,11 @@ def test_one_step_that_beats_many_trips_it(attacked: Any, level: str, one: float
 
 def test_attacks_at_different_knowledge_are_not_compared(attacked: Any) -> None:
     assert iterative(attacked([("fgsm", "white-box", 0.1), ("pgd", "adaptive", 0.9)])).outcome == "n/a"
+
+
+def test_many_steps_on_few_images_hide_nothing(made: Any, attacked: Any) -> None:
+    brief = made.attack_record("median[size=3]", "pgd", np.zeros(8, np.uint8), knowledge="adaptive")
+    brief["attack"]["label"] = "pgd[steps=7]"
+    brief |= {"cell_id": made.name_of("another cell"), "run_key": made.name_of("another run")}
+    row = attacked([("fgsm", "adaptive", 0.4), ("pgd", "adaptive", 0.6)], records=[brief])
+    assert iterative(row).outcome == "fail"
