@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from bench.analysis.figures import UNITS
+from bench.analysis.figures import ATTACKED, UNITS
 from bench.analysis.statistics import LEVEL, holm
 from bench.errors import UnknownName, UsageError
 
@@ -60,13 +60,18 @@ class Judgement:
     ----------
     broken : lines on which it is broken
     judged : how many lines it was asked of
-    unjudged : lines that it is about and that could not be compared
+    unjudged : lines that it is about and that could not be compared, or not in full
     """
 
     bound: Bound
     broken: tuple[Line, ...]
     judged: int
     unjudged: tuple[Line, ...]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something that A has was not judged: a promise about it was neither kept nor broken."""
+        return any(line["verdict"] != "only in B" for line in self.unjudged)
 
 
 def parse(text: str) -> Bound:
@@ -101,6 +106,9 @@ def judge(bound: Bound, lines: Sequence[Line]) -> Judgement:
     the bound is asked of. So a CI that changes nothing fails a bound by chance in about 5 % of its runs at most,
     however many defenses it compares.
 
+    Attacks that gave A's figure and gave none in B leave B's figure too high: where such a line does not break a bound
+    on a fall of accuracy all the same, it is not judged.
+
     Raises
     ------
     UsageError : there is no such defense, or nothing that the bound is about could be compared; silence would pass for
@@ -123,7 +131,9 @@ def judge(bound: Bound, lines: Sequence[Line]) -> Judgement:
         for line, p in zip(asked, adjusted, strict=True)
         if line["verdict"] == wanted and p < 1 - LEVEL and bound.moved(line) >= bound.amount - 1e-9
     ]
-    return Judgement(bound, tuple(broken), len(asked), tuple(unjudged))
+    if bound.direction == "drops" and bound.figure in ATTACKED:
+        unjudged += [line for line in asked if line["missing"] and line not in broken]
+    return Judgement(bound, tuple(broken), len([line for line in asked if line not in unjudged]), tuple(unjudged))
 
 
 def _names(line: Line) -> tuple[str, str]:

@@ -82,17 +82,34 @@ def _worst_on(clean: Candidate, attacks: list[Candidate]) -> Mapping[tuple[str, 
 def changed(before: Row, after: Row) -> str:
     """Return what else differs between two rows of one setting: attacks and versions, as one line."""
     sides = [_attacks(row) for row in (before, after)]
-    told = [
-        f"attacks only in {side}: {_some(sorted(mine.keys() - other.keys()))}"
-        for side, mine, other in (("A", sides[0], sides[1]), ("B", sides[1], sides[0]))
-        if mine.keys() - other.keys()
-    ]
+    told = []
+    for side, there, row in (("A", "B", after), ("B", "A", before)):
+        mine, other = sides if side == "A" else reversed(sides)
+        alone = mine.keys() - other.keys()
+        broken = {name: why for name, why in _broken(row).items() if name in alone}
+        told += [f"{_some([name])} {why} in {there}" for name, why in sorted(broken.items())]
+        if absent := sorted(alone - broken.keys()):
+            told.append(f"attacks only in {side}: {_some(absent)}")
     told += [
         f"{_some([name])} version {sides[0][name]} → {sides[1][name]}"
         for name in sorted(sides[0].keys() & sides[1].keys())
         if sides[0][name] != sides[1][name]
     ]
     return "; ".join([*told, *versions(before.records, after.records)])
+
+
+def missing(before: Row, after: Row, knowledge: str = "") -> str:
+    """Return which attacks of the first row gave no number in the second, as one line: its number may be too high.
+
+    Parameters
+    ----------
+    knowledge : "" for the attacks of every knowledge
+    """
+    gone = _attacks(before).keys() - _attacks(after).keys()
+    broken = _broken(after)
+    told = sorted(name for name in gone if knowledge in ("", name[1]))
+    lines = [f"{attack} ({level}) {broken.get((attack, level), 'not run')}" for attack, level in told]
+    return ", ".join(lines[:_NAMED]) + (f" and {len(lines) - _NAMED} more" if len(lines) > _NAMED else "")
 
 
 def versions(before: Iterable[Record], after: Iterable[Record]) -> list[str]:
@@ -122,6 +139,16 @@ def _attacks(row: Row) -> dict[tuple[str, str], str]:
         for part in row.replicates
         for record in part.attacks
         if counts(record)
+    }
+
+
+def _broken(row: Row) -> dict[tuple[str, str], str]:
+    """Return the attacks that gave no number, with how they ended."""
+    return {
+        (str(record["attack"]["label"]), str(record["knowledge"])): str(record["status"]).replace("-", " ")
+        for part in row.replicates
+        for record in part.attacks
+        if record["status"] != "ok"
     }
 
 

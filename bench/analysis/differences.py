@@ -129,7 +129,7 @@ def _explained(a: Row, b: Row, figure: str, verdict: str) -> dict[str, Any]:
     """Return what is behind a figure that moved, and what else is not the same."""
     if figure == CLEAN:
         return {"changed": "; ".join(causes.versions(a.records, b.records))}
-    told: dict[str, Any] = {"changed": causes.changed(a, b)}
+    told: dict[str, Any] = {"changed": causes.changed(a, b), "missing": causes.missing(a, b, ATTACKED[figure])}
     if verdict in ("lower", "higher"):
         found = causes.cause(*((b, a) if verdict == "lower" else (a, b)), knowledge=ATTACKED[figure])
         if found is not None:

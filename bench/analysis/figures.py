@@ -34,7 +34,7 @@ WORDS: Final = ("lower", "higher", "noise", "same", "only in A", "only in B", "n
 SETTING: Final = ("dataset", "model", "norm", "epsilon", "domain", "targeted", "budget")
 DIFFERENCE_COLUMNS: Final = (
     *SETTING, "defense", "figure", "unit", "before", "after", "difference", "low", "high", "p", "images", "verdict",
-    "reason", "attack", "knowledge", "attack_images", "changed_images", "changed", "setting",
+    "reason", "attack", "knowledge", "attack_images", "changed_images", "changed", "missing", "setting",
 )  # fmt: skip
 
 
@@ -43,7 +43,7 @@ def line(key: Key, figure: str, before: float = math.nan, after: float = math.na
     setting, label = key
     empty: dict[str, Any] = dict.fromkeys(("difference", "low", "high", "p"), math.nan)
     empty |= dict.fromkeys(("images", "attack_images", "changed_images", "setting"), 0)
-    empty |= dict.fromkeys(("verdict", "reason", "attack", "knowledge", "changed"), "")
+    empty |= dict.fromkeys(("verdict", "reason", "attack", "knowledge", "changed", "missing"), "")
     return {name: getattr(setting, name) for name in SETTING} | {
         "defense": label,
         "figure": figure,

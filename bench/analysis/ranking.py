@@ -19,6 +19,7 @@ from bench.analysis.gates.evidence import RowEvidence
 from bench.analysis.gates.verdict import Verdict
 from bench.analysis.groups import Row, Setting, pooled, rows
 from bench.analysis.ladder import Standing, standing
+from bench.analysis.paired import Difference, paired_difference
 from bench.analysis.records import KNOWLEDGE, Record
 from bench.analysis.scrutiny import asked_rows, badge, row_verdicts
 from bench.analysis.statistics import Estimate, Values, detectable_difference, estimate, rank_intervals
@@ -30,11 +31,12 @@ _COSTS = (
     "uplink_bytes_p95", "uplink_format", "model_bytes", "macs", "peak_bytes", "energy_mj", "energy_provenance",
     "hardware",
 )  # fmt: skip
+TWIN_COLUMNS = ("twin_difference", "twin_low", "twin_high")
 COLUMNS = (
     "dataset", "model", "norm", "epsilon", "domain", "targeted", "budget", "headline", "rank", "rank_low", "rank_high",
     "defense", "family", "status", "reasons", "samples", "detectable_difference", "seeds",
     "robust_accuracy", "robust_low", "robust_high",
-    "seed_spread", *CERTIFIED_COLUMNS, "clean_accuracy", "clean_low", "clean_high",
+    "seed_spread", *TWIN_COLUMNS, *CERTIFIED_COLUMNS, "clean_accuracy", "clean_low", "clean_high",
     "oblivious", "black_box", "white_box", "adaptive",
     "oblivious_samples", "black_box_samples", "white_box_samples", "adaptive_samples",
     "oblivious_is_transfer", "strongest_attack", "strongest_knowledge", "strongest_share", "attacks", "randomised",
@@ -53,6 +55,7 @@ class Judged:
     shares : of each attacked image, correct under the worst case, mean over seeds, float64, (n,)
     levels : knowledge -> the same for its attacks alone, mean over the images that they were tried on, and how many
     spread : standard deviation of the robust accuracy over triples of seeds; NaN for one
+    over_twin : ``shares`` less those of the same network undefended, None where that was not attacked
     """
 
     row: Row
@@ -64,6 +67,7 @@ class Judged:
     spread: float
     strongest: tuple[str, str, float]
     attacks: int
+    over_twin: Difference | None = None
 
 
 def judge(evidence: RowEvidence) -> Judged:
@@ -92,20 +96,31 @@ def judge(evidence: RowEvidence) -> Judged:
         found = [(clean, part.candidates(row.setting, clean.scored, knowledge)) for part, clean in parts]
         if all(attacks for _, attacks in found):
             seen = min(covered(attacks) for _, attacks in found)
-            shares = [worst_case(clean, attacks).shares[:seen].mean() for clean, attacks in found]
-            levels[knowledge] = (float(np.mean(shares)), seen)
+            left = [worst_case(clean, attacks).shares[:seen].mean() for clean, attacks in found]
+            levels[knowledge] = (float(np.mean(left)), seen)
     means = [float(shares.mean()) for shares in everything]
+    shares = pooled(everything)
     return Judged(
         row=row,
         standing=standing(row, given),
         verdicts=given,
-        shares=pooled(everything),
+        shares=shares,
         clean=pooled([clean.scored for _, clean in parts]),
         levels=levels,
         spread=float(np.std(means, ddof=1)) if len(means) > 1 else math.nan,
         strongest=max(names, key=lambda name: name[2], default=("", "", math.nan)),
         attacks=max(len(part.candidates(row.setting, clean.scored)) for part, clean in parts),
+        over_twin=_over_twin(evidence, shares),
     )
+
+
+def _over_twin(evidence: RowEvidence, shares: Values) -> Difference | None:
+    """Return what a row keeps more than the same network undefended, of the images that both were attacked on."""
+    twin = evidence.twin.worst_shares if evidence.twin is not None and evidence.twin is not evidence.row else None
+    if twin is None or evidence.row.worst_shares is None:
+        return None
+    n = min(len(twin), len(shares))
+    return paired_difference(twin[:n], shares[:n])
 
 
 def leaderboard(records: Iterable[Record]) -> pd.DataFrame:
@@ -150,7 +165,7 @@ def _line(
     proven: Certificates,
     number: int,
 ) -> dict[str, Any]:
-    row, defense = judged.row, judged.row.defense
+    row, defense, over = judged.row, judged.row.defense, judged.over_twin
     attacked = bool(judged.attacks)
     robust = estimate(judged.shares) if len(judged.shares) and attacked else _NOTHING
     clean = estimate(judged.clean) if len(judged.clean) else _NOTHING
@@ -177,6 +192,7 @@ def _line(
         "robust_low": robust.low,
         "robust_high": robust.high,
         "seed_spread": judged.spread,
+        **dict(zip(TWIN_COLUMNS, (math.nan,) * 3 if over is None else (over.value, over.low, over.high), strict=True)),
         **bracket(proven.get((setting, row.label)), judged.shares if attacked else judged.clean[:0]),
         "clean_accuracy": clean.value,
         "clean_low": clean.low,

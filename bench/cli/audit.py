@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 import sys
@@ -75,12 +76,17 @@ def command(
     from bench.execution.progress import watcher
     from bench.reporting import prepare, verdict, wording
 
+    if fail_under is not None and math.isnan(fail_under):
+        raise UsageError("--fail-under must be a number of per cent, such as 30.")
     spec = api.audit_specification(defense, **flags)
     place = folder(out) or Path("reports").absolute() / f"audit-{_slug(defense)}"
     prepare(place)
     call = "bench " + shlex.join(sys.argv[1:])
     ended = api.execute(spec, store=folder(store), jobs=jobs or 0, watcher=watcher(), command=call, retry=retry)
     found = api.audit_of(ended.records, defense)
+    if not any(record["kind"] == "attack" and not record.get("probe") for record in ended.records):
+        click.echo(f"bench: no attack was run on {defense}: none that was selected has this norm.", err=True)
+        return ExitCode.NOTHING
     if not found.settings:
         raise UsageError(f"Nothing of {defense!r} was evaluated.")
     cache = api.open_store(folder(store)).root / "cache"

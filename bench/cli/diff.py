@@ -40,9 +40,17 @@ def _figures(ctx: click.Context, parameter: click.Parameter, incomplete: str) ->
     help="End with exit code 3 where FIGURE drops|rises AMOUNT [points|%] [for DEFENSE], such as "
     "'robust_accuracy drops 2'. May be given again.",
 )
+@click.option(
+    "--allow-unjudged",
+    is_flag=True,
+    help="Do not fail where a bound could not be judged of something that A has: it is missing in B, attacks on it "
+    "failed there, or it was not asked in the same way.",
+)
 @click.option("--csv", "table", type=click.Path(dir_okay=False), metavar="FILE", help="Write every figure as CSV.")
 @JSON
-def command(*, before: str, after: str, bounds: tuple[str, ...], table: str | None, as_json: bool) -> int:
+def command(
+    *, before: str, after: str, bounds: tuple[str, ...], allow_unjudged: bool, table: str | None, as_json: bool
+) -> int:
     """Show what moved between A and B, by how much, and whether it is noise.
 
     A and B are stores, report folders or record files. Accuracies are compared on the images and seeds of both, image
@@ -51,8 +59,9 @@ def command(*, before: str, after: str, bounds: tuple[str, ...], table: str | No
 
     A bound is broken where the figure went that way by AMOUNT or more and chance is a poor explanation: the interval
     leaves 0 out, and p is below .05 also when corrected for all defenses that the bound is asked of. AMOUNT is in
-    points for accuracies and in the figure's own unit for costs; with % it is relative to A. A bound for which nothing
-    can be compared is an error.
+    points for accuracies and in the figure's own unit for costs; with % it is relative to A. What A has and B has not,
+    and accuracies for which attacks of A failed in B, are not judged and fail too, unless --allow-unjudged is given. A
+    bound for which nothing can be compared is an error.
     """
     from bench import api
     from bench.analysis.bounds import judge, parse
@@ -74,7 +83,8 @@ def command(*, before: str, after: str, bounds: tuple[str, ...], table: str | No
     for found in judgements:
         for text in [*unjudged(found), *broken(found)]:
             click.echo(text, err=True)
-    return ExitCode.VERDICT if any(found.broken for found in judgements) else ExitCode.DONE
+    failed = any(found.broken or (found.is_open and not allow_unjudged) for found in judgements)
+    return ExitCode.VERDICT if failed else ExitCode.DONE
 
 
 def _told(found: Judgement) -> dict[str, Any]:
@@ -83,5 +93,7 @@ def _told(found: Judgement) -> dict[str, Any]:
         "bound": found.bound.text,
         "broken": [{name: line[name] for name in names} for line in found.broken],
         "judged": found.judged,
-        "not_judged": [{name: line[name] for name in ("defense", "verdict", "reason")} for line in found.unjudged],
+        "not_judged": [
+            {name: line[name] for name in ("defense", "verdict", "reason", "missing")} for line in found.unjudged
+        ],
     }

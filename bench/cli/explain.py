@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from bench.cli.options import JSON, STORE, echo_json, folder
-from bench.errors import ExitCode
+from bench.errors import ExitCode, UsageError
 
 _COLOURS = {"fail": "red", "warn": "yellow", "pass": "green"}
 
@@ -19,6 +19,8 @@ def command(*, key: str, store: str | None, as_json: bool) -> int:
     from bench import api
     from bench.reporting.wording import plain
 
+    if not key:
+        raise UsageError("Give a key, or its first digits: cells.csv and the pages of a report name them.")
     opened = api.open_store(folder(store))
     records = [r for r in opened.records() if r["run_key"].startswith(key) or r["cell_id"].startswith(key)]
     tasks = {} if records else {name: opened.preimage(name) for name in [opened.complete(key)]}

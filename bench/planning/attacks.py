@@ -88,7 +88,8 @@ def threat_points(entry: Dataset, spec: RunSpecification) -> list[ThreatPoint]:
 
     Raises
     ------
-    UsageError : none of the norms asked for is listed, or radii were given for several norms at once
+    UsageError : none of the norms asked for is listed, radii were given for several norms at once, or one is larger
+        than the box
     """
     listed = [t for t in entry.threats if not spec.norms or t.norm in spec.norms]
     if not listed:
@@ -97,6 +98,9 @@ def threat_points(entry: Dataset, spec: RunSpecification) -> list[ThreatPoint]:
     numbers = [e for e in spec.epsilons if not isinstance(e, str)]
     if numbers and len(listed) > 1:
         raise UsageError("A radius means another thing under each norm: with --eps name one norm, such as --norm linf.")
+    if numbers and listed[0].norm == "linf" and (wide := next((e for e in numbers if e > 1), None)) is not None:
+        meant = f" Did you mean {wide:g}/255?" if wide <= 255 else ""
+        raise UsageError(f"Radius {wide:g} is more than a pixel can change: pixels are in [0, 1].{meant}")
     points = []
     for threat in listed:
         radii = numbers or (threat.epsilons if spec.epsilons else threat.epsilons[:1])

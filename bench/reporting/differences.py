@@ -183,7 +183,8 @@ def unjudged(judgement: Judgement) -> list[str]:
     """Return a sentence for each line that a bound is about and that could not be compared."""
     return [
         wording.plain(
-            f"not judged: {judgement.bound.text}: {line['defense']}: {line['verdict']}"
+            f"not judged: {judgement.bound.text}: {line['defense']}: "
+            + (f"attacks are missing in B: {line['missing']}" if line["missing"] else line["verdict"])
             + (f": {line['reason']}" if line["reason"] else "")
         )
         for line in judgement.unjudged

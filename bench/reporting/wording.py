@@ -78,6 +78,12 @@ def _scaled(value: float | None, units: tuple[tuple[str, float], ...], unit: str
     return f"{value:.0f}{unit}"
 
 
+def over_twin(row: Mapping[str, Any]) -> str:
+    """Return what a row of the leaderboard keeps more than the undefended network, in points with an interval."""
+    ends = " to ".join(f"{100 * row[name]:+.1f}" for name in ("twin_low", "twin_high"))
+    return f"{100 * row['twin_difference']:+.1f} points ({ends}) over undefended"
+
+
 def bracket(row: Mapping[str, Any]) -> str:
     """Return what is proven and what attacks found of a leaderboard row, rounded outwards."""
     low = math.floor(1000 * row["certified"] + 1e-6) / 10

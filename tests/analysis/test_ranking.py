@@ -5,6 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from bench.analysis import cells, curve, leaderboard
 from bench.analysis.worst_case import Candidate, worst_case
@@ -320,3 +323,40 @@ def test_a_gate_of_rows_that_fails_bars_the_ranking(made: Any) -> None:
     assert found["status"] == "not ranked: ITERATIVE"
     assert "fgsm (adaptive) leaves 75.0%" in found["reasons"]
     assert found["rank"] == ""
+
+
+def test_what_a_row_keeps_more_than_its_twin_is_paired_and_has_an_interval(made: Any) -> None:
+    records = ladder(made, "none", first(20)) + ladder(made, "adversarial-training", first(120))
+    held = row(records, "adversarial-training")
+    assert held["twin_difference"] == pytest.approx(0.5)
+    assert held["twin_low"] < 0.5 < held["twin_high"]
+    assert math.isnan(row(records)["twin_difference"])
+    alone = row(ladder(made, "adversarial-training", first(120)), "adversarial-training")
+    assert math.isnan(alone["twin_difference"])
+
+
+shares = arrays(np.float64, N, elements=st.sampled_from([0.0, 0.25, 0.5, 1.0]))
+
+
+@given(clean=shares, attacks=st.lists(st.tuples(shares, shares), max_size=4), more=shares)
+def test_another_attack_never_raises_what_is_left_on_the_draws_that_choose(
+    clean: np.ndarray, attacks: list[tuple[np.ndarray, np.ndarray]], more: np.ndarray
+) -> None:
+    """On the draws that choose, so that it holds image by image; where nothing is drawn these are the score draws."""
+    given_ = [Candidate(f"a{i}", "adaptive", selected, selected) for i, (selected, _) in enumerate(attacks)]
+    start = Candidate("", "", clean, clean)
+    before = worst_case(start, given_).shares
+    after = worst_case(start, [*given_, Candidate("more", "adaptive", more, more)]).shares
+    assert (after <= before).all()
+    assert (before <= clean).all()
+
+
+@given(clean=shares, seed=st.integers(0, 9))
+def test_doing_nothing_leaves_clean_accuracy_and_an_oracle_leaves_nothing(clean: np.ndarray, seed: int) -> None:
+    start = Candidate("", "", clean, clean)
+    null = Candidate("null", "adaptive", clean, clean)
+    oracle = Candidate("oracle", "adaptive", np.zeros(N), np.zeros(N))
+    others = [null, oracle]
+    assert (worst_case(start, [null]).shares == clean).all()
+    order = np.random.default_rng(seed).permutation(2)
+    assert worst_case(start, [others[i] for i in order]).shares.sum() == 0.0

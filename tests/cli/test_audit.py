@@ -62,6 +62,12 @@ def test_fail_under_ends_with_3_where_the_whole_interval_is_lower(audit):
     assert "robust accuracy is under" in done.stderr
 
 
+def test_what_is_no_number_and_what_attacks_nothing_is_said_before_a_page_is_written(audit):
+    assert "must be a number" in audit("none", "--fail-under", "nan", code=2).stderr
+    done = audit("none", "--out", "nothing", attacks="none", code=4)
+    assert "no attack was run on none" in done.stderr
+
+
 def test_a_defenses_own_attack_has_a_rung(audit):
     done = audit("toy-own", "--json", code=None)
     (found,) = json.loads(done.stdout)["settings"]

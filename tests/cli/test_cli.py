@@ -59,6 +59,7 @@ def test_plan_run_status_explain_and_report_tell_one_story(command_line):
     assert {cell["state"] for cell in states["cells"]} == {"ok"}
 
     record = command_line.records("out")[-1]
+    assert "Give a key" in command_line("explain", "", code=2).stderr
     told = json.loads(command_line("explain", record["run_key"][:12], "--json").stdout)
     assert told["records"][0]["cell_id"] == record["cell_id"]
     said = {(gate["where"], gate["name"]) for gate in told["gates"][record["run_key"]]}

@@ -92,11 +92,38 @@ def test_bounds_decide_the_exit_code(runs):
     assert "broken: robust_accuracy drops 2: none (mnist" in broken.err
     assert "-12.0 points, -17.2 to -8.2, p <.001 on 200 images" in broken.err
     assert "not judged: robust_accuracy drops 2: jpeg[quality=50]: not comparable: budget" in broken.err
-    runs("a.jsonl", "b.jsonl", "--fail-if", "robust_accuracy drops 12.1", code=0)
-    runs("b.jsonl", "a.jsonl", "--fail-if", "robust_accuracy drops 2", code=0)
-    one_of_two = ("--fail-if", "robust_accuracy rises 1", "--fail-if", "robust_accuracy drops 20% for none")
+    runs("a.jsonl", "b.jsonl", "--fail-if", "robust_accuracy drops 12.1 for none", code=0)
+    runs("b.jsonl", "a.jsonl", "--fail-if", "robust_accuracy drops 2 for none", code=0)
+    one_of_two = ("--fail-if", "robust_accuracy rises 1 for none", "--fail-if", "robust_accuracy drops 20% for none")
     runs("a.jsonl", "b.jsonl", *one_of_two, code=3)
     runs("a.jsonl", "a.jsonl", "--fail-if", "robust_accuracy drops 0", code=0)
+
+
+def test_what_b_lacks_is_no_promise_kept(runs, made):
+    bound = ("--fail-if", "robust_accuracy drops 12.1")
+    asked_otherwise = runs("a.jsonl", "b.jsonl", *bound, code=3)
+    assert "broken" not in asked_otherwise.err
+    runs("a.jsonl", "b.jsonl", *bound, "--allow-unjudged", code=0)
+    records = [json.loads(line) for line in (runs.folder / "a.jsonl").read_text().splitlines()]
+    gone = written(runs.folder / "gone.jsonl", [r for r in records if r["defense"]["name"] != "jpeg"])
+    said = runs("a.jsonl", gone, *bound, code=3)
+    assert "not judged: robust_accuracy drops 12.1: jpeg[quality=50]: only in A" in said.err
+    runs(gone, "a.jsonl", *bound, code=0)
+
+
+def test_an_attack_that_failed_in_b_raises_no_accuracy(runs, made):
+    """The figure of B is the worst case over fewer attacks: it says nothing of what A's attack would have left."""
+    records = [json.loads(line) for line in (runs.folder / "a.jsonl").read_text().splitlines()]
+    weak = made.attack_record("none", "mim", np.ones(200))
+    strong = next(r for r in records if r["kind"] == "attack" and r["defense"]["name"] == "none")
+    a = written(runs.folder / "both.jsonl", [*records, weak])
+    strong |= {"status": "failed", "reason": "out of memory"}
+    b = written(runs.folder / "failed.jsonl", [*records, weak])
+    said = runs(a, b, "--fail-if", "robust_accuracy drops 2 for none", code=3)
+    assert "drops 2 for none: none: attacks are missing in B: pgd (adaptive) failed" in said.err
+    assert "pgd (adaptive) failed in B" in said.out
+    runs(a, b, "--fail-if", "robust_accuracy drops 2 for none", "--allow-unjudged", code=0)
+    runs(b, a, "--fail-if", "robust_accuracy drops 2 for none", code=3)
 
 
 @pytest.mark.parametrize(

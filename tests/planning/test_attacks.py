@@ -144,6 +144,13 @@ def test_a_radius_needs_one_norm_and_a_listed_norm():
         threat_points(DATA, specification(norm="l1"))
 
 
+def test_a_radius_that_was_meant_in_steps_of_a_byte_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"Radius 8 is more than a pixel can change.* Did you mean 8/255\?"):
+        threat_points(DATA, specification(eps="0.1,8", norm="linf"))
+    assert [p.epsilon for p in threat_points(DATA, specification(eps="8", norm="l2"))] == [8.0]
+    assert [p.epsilon for p in threat_points(DATA, specification(eps="1", norm="linf"))] == [1.0]
+
+
 @pytest.mark.parametrize(
     ("core", "given", "headline", "budget"),
     [
