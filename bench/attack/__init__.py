@@ -2,7 +2,7 @@
 
 from bench.attack.attack import Attack, AttackResult, Batch
 from bench.attack.certificate import UNCERTIFIED, Certify
-from bench.attack.surface import Surface
+from bench.attack.surface import REFUSED, Surface
 from bench.attack.threat import Threat
 
-__all__ = ["UNCERTIFIED", "Attack", "AttackResult", "Batch", "Certify", "Surface", "Threat"]
+__all__ = ["REFUSED", "UNCERTIFIED", "Attack", "AttackResult", "Batch", "Certify", "Surface", "Threat"]

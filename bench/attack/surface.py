@@ -19,6 +19,7 @@ from bench.deployment import Deployment, Draws, Node, Signal
 from bench.deployment.deployment import Apply, Cross
 from bench.plugins.entries import Access, Knowledge
 
+REFUSED: Final = -1  # in the place of a label that a deployment withholds
 MARGIN: Final = 1e-5  # of 1 + max|logit|: more than another batch shape changes (1e-7 was seen)
 
 
@@ -227,9 +228,12 @@ class Surface:
         return Reply(self._averaged(said.x, x), None if refused is None else self._averaged(refused.float(), x))
 
     def predict(self, x: Tensor) -> Tensor:
-        """Return labels, int64, (B,), of refused images too."""
+        """Return labels, int64, (B,); ``REFUSED`` where more than half of the draws withhold the answer."""
         with torch.no_grad():
-            return self._logits(x).argmax(1)
+            said = self._signal(x, self.fast.deployment)
+            labels = self._averaged(said.x, x).argmax(1)
+            refused = said.side.get("rejected")
+            return labels if refused is None else labels.masked_fill(self._averaged(refused.float(), x) > 0.5, REFUSED)
 
     def loss_gradient(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the gradient of the cross-entropy of each image, (B, C, H, W)."""
@@ -285,12 +289,9 @@ class Surface:
         withheld = said.side.get("rejected", torch.zeros_like(wrong))
         return wrong & ~withheld & threat.contains(x, delivered)
 
-    def module(self) -> nn.Module:
-        """Return the surface as a network from x to logits, for libraries that want one; it counts queries.
-
-        With decision access the answers are one-hot labels.
-        """
-        return _SurfaceModule(self)
+    def module(self) -> SurfaceModule:
+        """Return the surface as a network from x to logits, for libraries that want one; it counts queries."""
+        return SurfaceModule(self)
 
     def _logits(self, x: Tensor) -> Tensor:
         return self._averaged(self._signal(x, self.fast.deployment).x, x)
@@ -334,15 +335,31 @@ class Surface:
         return Draws.of("craft", self._seed, names)
 
 
-class _SurfaceModule(nn.Module):
-    """Casts at the door: ART under NumPy 2 feeds float64."""
+class SurfaceModule(nn.Module):
+    """A surface as a network; it casts at the door, since ART under NumPy 2 feeds float64.
+
+    Attributes
+    ----------
+    refused : the label that stands for a refusal where answers are labels alone, one-hot: the true one of the images
+        asked about, since an answer that is withheld is no success
+
+    Raises
+    ------
+    PermissionError : an answer was withheld, and ``refused`` was not said
+    """
 
     def __init__(self, surface: Surface) -> None:
         super().__init__()
         self._surface = surface
+        self.refused: int | None = None
         self.eval()
 
     def forward(self, x: Tensor) -> Tensor:
-        if self._surface.access == "decision":
-            return F.one_hot(self._surface.predict(x), self._surface.classes).float()
-        return self._surface.logits(x)
+        if self._surface.access != "decision":
+            return self._surface.logits(x)
+        labels = self._surface.predict(x)
+        if bool((labels == REFUSED).any()):
+            if self.refused is None:
+                raise PermissionError("an answer was withheld: say by ``refused`` which label stands for that")
+            labels = labels.masked_fill(labels == REFUSED, self.refused)
+        return F.one_hot(labels, self._surface.classes).float()

@@ -16,6 +16,7 @@ from bench.plugins.selection import Chosen, choose
 
 CLEAN_BLOCK = 128
 SELECT_DRAWS, SCORE_DRAWS = 16, 32  # evaluation.md section 1: at least so many
+SEARCH_DRAWS = 8  # evaluation.md, section 3: a search that compares single draws follows the noise
 TRANSFER = "transfer"  # the start from what the same attack found on the twin
 # Which knowledge levels an attack can have, by what it asks of the surface.
 LEVELS: Mapping[str, tuple[Knowledge, ...]] = {
@@ -210,6 +211,8 @@ def surface(
     if attack.access == "gradient":
         backward = way or ("straight-through" if adaptive and not traits["differentiable"] else "as-it-is")
     expectation = averaged(traits, spec) if adaptive else 1
+    if attack.access == "score" and traits["randomised"] and spec.budget != "quick":
+        expectation = max(SEARCH_DRAWS, expectation)  # at black-box too: who may ask may ask again
     seen = (
         "black-box"
         if backward == "none"

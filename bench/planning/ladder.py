@@ -30,9 +30,9 @@ def ladder(registry: Registry) -> Ladder:
     Notes
     -----
     Of the attacks that are on by default: the fixed core, the controls, those that an adaptive attacker runs in every
-    way to a gradient, those that look at views or a detector, and every other that follows gradients image by image at
-    a price under ``AFFORDABLE_S``. What searches without gradients beside the core, or fits one perturbation to many
-    images, is left to ``bench run``: it is slow, and is seldom the strongest against one who knows the defense.
+    way to a gradient, those that look at views or a detector, and every other that follows gradients or scores image by
+    image at a price of ``AFFORDABLE_S`` at most. What sees labels alone, or fits one perturbation to many images, is
+    left to ``bench run``: it is slow, and is seldom the strongest against one who knows the defense.
     """
     wanted = [found for found in registry.of("attack").values() if _belongs(found)]
     missing = tuple(f"{found.entry.name}: {found.unavailable}" for found in wanted if found.unavailable)
@@ -57,5 +57,6 @@ def _belongs(found: Found) -> bool:
     entry = found.entry
     if not isinstance(entry, Attack) or not entry.default:
         return False
-    cheap = entry.separable and entry.access == "gradient" and entry.standard.seconds <= AFFORDABLE_S
+    asks = entry.access in ("gradient", "score")
+    cheap = entry.separable and asks and entry.standard.seconds <= AFFORDABLE_S
     return bool(entry.core or entry.control or entry.explores or entry.wants) or cheap

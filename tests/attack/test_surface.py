@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.attack import Surface
+from bench.attack import REFUSED, Surface
 from bench.attack.surrogate import as_it_is, straight_through
 from bench.deployment import Capture, Classify, Deployment, Signal, Stage
 
@@ -214,3 +214,23 @@ def test_an_offered_identity_replaces_a_true_derivative_and_a_first_surrogate_on
         (gradient,) = torch.autograd.grad(through.logits(x)[:, 0].sum(), x)
         assert (gradient == derivative).all()
         assert torch.equal(through.logits(x), surface(stage, Classify(Sum()), backward=as_it_is).logits(x))
+
+
+class Wary(Classify):
+    """Withholds its answer to images brighter than .5."""
+
+    def forward(self, signal: Signal) -> Signal:
+        score = signal.x.flatten(1).mean(1) - 0.5
+        return signal.replace(self.network(signal.x), score=score, rejected=score > 0)
+
+
+def test_who_sees_labels_alone_sees_that_an_answer_is_withheld() -> None:
+    subject = surface(Capture(), Wary(Linear()), access="decision", backward=None)
+    x = torch.stack([torch.full(SHAPE, 0.2), torch.full(SHAPE, 0.9)])
+    said = subject.predict(x)
+    assert said.tolist() == [int(surface().predict(x)[0]), REFUSED]
+    network = subject.module()
+    with pytest.raises(PermissionError, match="withheld"):
+        network(x)
+    network.refused = 2
+    assert network(x).argmax(1).tolist() == [said[0], 2]

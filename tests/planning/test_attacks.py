@@ -75,6 +75,15 @@ def test_auto_averages_what_the_deployment_was_found_to_ask_for_and_a_number_win
     assert surface(attack("gradient"), "adaptive", noisy, specification())["expectation"] == 2
 
 
+def test_a_search_by_scores_averages_eight_draws_wherever_there_is_time():
+    for level in ("black-box", "adaptive"):
+        assert surface(attack("score"), level, RANDOM_STEP, specification(budget="standard", eot=2))["expectation"] == 8
+        assert surface(attack("score"), level, SMOOTH, specification(budget="standard", eot=2))["expectation"] == 1
+    assert surface(attack("score"), "adaptive", RANDOM_STEP, specification(budget="standard"))["expectation"] == 16
+    assert surface(attack("decision"), "black-box", RANDOM_STEP, specification(budget="standard"))["expectation"] == 1
+    assert surface(attack("score"), "black-box", RANDOM_STEP, specification(eot=2))["expectation"] == 1
+
+
 def test_an_attack_that_explores_goes_the_other_ways_under_the_headline_and_under_all_threats_with_time():
     traits = {**RANDOM_STEP, "ways": ["straight-through", "identity", "learned"]}
     explorer = replace(attack("gradient"), explores=True)

@@ -37,6 +37,7 @@ def bench_gates() -> Sequence[Gate]:
         _gate("adaptive", "row", "White-box attacks do not beat adaptive ones by more than 5 points."),
         _gate("noise", "row", "Noise of the same size is harmless, and weaker than every attack."),
         _gate("null", "row", "An attack that does nothing breaks nothing."),
+        _gate("averaging", "row", "Attackers of what draws averaged as many draws as its noise asks for."),
         _gate("coverage", "row", "Attacks that were tried on fewer images would not have lowered the others' number."),
         _gate("certificate", "row", "No image that is certified is ever answered wrongly."),
         _gate("clean-accuracy", "row", "Clean accuracy is within 5 points of the twin's, and not suspiciously above."),

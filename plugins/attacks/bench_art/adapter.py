@@ -65,6 +65,7 @@ class ArtAttack:
                 door.reopen()
                 if self.row.alone:
                     surface.gradients.starts = len(craft.x)
+                    door.about(int(y[0]))
                 with seeded(seed):
                     try:
                         answer: FloatImages = PROCEDURES[self.row.procedure](craft)

@@ -37,6 +37,10 @@ class Door(nn.Module):
         """Begin a new count."""
         self._asked = 0
 
+    def about(self, label: int) -> None:
+        """Say that all images asked about until further notice have this true label: what a refusal counts as."""
+        self._answers.refused = label
+
     def forward(self, x: Tensor) -> Tensor:
         self._asked += len(x)
         if self._ceiling and self._asked > self._ceiling:

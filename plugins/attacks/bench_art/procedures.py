@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bench.attack import Surface, Threat
+from bench.attack import REFUSED, Surface, Threat
 from bench.deployment import Draws
 from bench.plugins.parameters import Value
 from bench_art.door import MOST
@@ -82,8 +82,9 @@ class Craft:
         return np.eye(self.surface.classes, dtype=np.float32)[labels]
 
     def standing(self, x: FloatImages) -> Rows:
-        """Return which images the surface still answers with their true label."""
-        return np.flatnonzero(self.surface.predict(torch.from_numpy(x)).numpy() == self.y)
+        """Return which images the surface still answers with their true label, or refuses to answer."""
+        answers = self.surface.predict(torch.from_numpy(x)).numpy()
+        return np.flatnonzero((answers == self.y) | (answers == REFUSED))
 
     def scores(self) -> FloatImages:
         """Return the clean images' logits, float32, (B, K)."""

@@ -110,6 +110,35 @@ def test_decision_attacks_run_under_numpy_2_and_repeat_to_the_bit(
     assert not torch.equal(moved, runs[0].x_adv), "the seed is not used"
 
 
+class Suspicious(Classify):
+    """Answers 1 where an image is brighter than .3, and withholds that answer up to .45."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Identity())
+
+    def forward(self, signal: Signal) -> Signal:
+        bright = signal.x.flatten(1).mean(1)
+        score = torch.where(bright > 0.3, 0.45 - bright, -1.0)
+        return signal.replace(torch.stack([0.3 - bright, bright - 0.3], 1), score=score, rejected=score > 0)
+
+
+@pytest.mark.parametrize("name", ["hopskipjump-l2", "hopskipjump-linf", "boundary"])
+def test_a_refusal_is_no_success_of_an_attack_that_sees_answers_alone(name: str) -> None:
+    deployment = Deployment.chain(Suspicious())
+    surface = Surface(
+        deployment, knowledge="black-box", access="decision", shape=GREY, classes=2, backward=None, block=b"test"
+    )
+    x = images(GREY, 2) * 0.2
+    found = _attack(BY_NAME[name], max_iter=6).run(
+        surface, Batch(x, torch.zeros(2, dtype=torch.int64), draws_for(x), 0), _threat(BY_NAME[name])
+    )
+    moved = (found.x_adv != x).flatten(1).any(1)
+    said = deployment(Signal(found.x_adv, draws_for(x)))
+    assert (said.x.argmax(1)[moved] == 1).all()
+    assert not said.side["rejected"].any()
+    assert moved.any(), "it never left the clean image"
+
+
 @pytest.mark.parametrize("target", ["random", "next"])
 def test_jsma_changes_the_image(target: str, surface_of: MakeSurface, batch_on: BatchOn) -> None:
     network = Tiny(GREY)

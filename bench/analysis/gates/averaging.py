@@ -1,0 +1,54 @@
+"""Gate ``averaging``: attackers of a deployment that draws averaged as many draws as its noise asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import sqrt
+
+from bench.analysis.gates.evidence import RowEvidence
+from bench.analysis.gates.verdict import Verdict
+
+# Cosines of the mean gradient of the draws averaged with the true one, predicted from the noise at inspection.
+ENOUGH = 0.95  # what `--eot auto` averages for: docs/explanation/knowledge.md
+LOST = 0.7  # ours: 45 degrees; a step then has more of the noise in it than of the gradient
+SETTLED = 0.02  # ours: where so few images are left, a better gradient has little to win
+
+
+def gate() -> Callable[[RowEvidence], Verdict]:
+    """Return the judge of a row."""
+    return averaging
+
+
+def averaging(evidence: RowEvidence) -> Verdict:
+    """Judge whether an adaptive gradient attack averaged enough draws to see the gradient through the noise.
+
+    Notes
+    -----
+    With agreement a, the share of one draw's squared gradient that is the true gradient's, the mean of k draws has a
+    cosine of about sqrt(a / (a + (1 - a) / k)) with it. The attack that averaged most is looked at. An attacker who
+    follows noise leaves many images right, and says nothing of the defense.
+    """
+    cleans = [part.clean for part in evidence.row.replicates if part.clean is not None]
+    noisy = [(record.get("evidence") or {}).get("noise") for record in cleans]
+    agreement = min((float(noise["agreement"]) for noise in noisy if noise), default=1.0)
+    draws = [
+        int(attack.record["notes"]["surface"]["expectation"])
+        for attack in evidence.raw
+        if attack.knowledge == "adaptive" and attack.follows_gradients and _told(attack.record)
+    ]
+    left = evidence.row.worst_shares
+    if not evidence.randomised or not draws or left is None or agreement >= 1.0:
+        return Verdict("averaging", "n/a", "Nothing is drawn, or no adaptive attack follows a gradient.")
+    most = max(draws)
+    cosine = sqrt(agreement / (agreement + (1.0 - agreement) / most))
+    text = f"Averaged over {most} draws, the gradient has a predicted cosine of {cosine:.2f} with the true one"
+    if cosine >= ENOUGH or left.mean() <= SETTLED:
+        return Verdict("averaging", "pass", f"{text}; {left.mean():.1%} of the images are left.")
+    return Verdict(
+        "averaging", "fail" if cosine < LOST else "warn", f"{text}: give --eot auto, which averages what it takes."
+    )
+
+
+def _told(record: dict[str, object]) -> bool:
+    notes = record.get("notes")
+    return isinstance(notes, dict) and "expectation" in (notes.get("surface") or {})
