@@ -89,7 +89,7 @@ class Assembler:
     def _binarisation(self, key: str, failures: Mapping[str, Finished]) -> dict[str, Any]:
         """Return what an attack's binarisation test says, or why there is none."""
         if key in failures:
-            return {"reason": f"The test could not be made: {failures[key].reason}"}
+            return {"reason": f"The test could not be made: {failures[key].reason}", "broken": True}
         test: dict[str, Any] = self.store.meta(key)["test"]
         return test
 

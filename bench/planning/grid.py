@@ -182,7 +182,8 @@ class Grid:
         tested, subject = {}, (judged.subject.inspect.key, assault.seed)
         if is_binarised(assault, self.spec) and subject not in self._binarised:
             self._binarised.add(subject)
-            looked_at = work.clean(judged, assault.seed, min(count, BINARISED))
+            looked_at = work.clean(judged, assault.seed, BINARISED)
+            self._added(looked_at)
             tested["binarised"] = self._added([work.binarisation(judged, assault, settings, looked_at)])[0]
         made = _made_of(
             judged.subject,

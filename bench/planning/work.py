@@ -16,7 +16,7 @@ from bench.plugins.selection import Chosen
 
 TIMED_IMAGES = 1000
 LEARNED = "learned"  # the way to a gradient that needs a task of its own
-BINARISED = 2 * CLEAN_BLOCK  # images among which the binarisation test looks for those that it can be made on
+BINARISED = 4 * CLEAN_BLOCK  # images among which the binarisation test looks for those that it can be made on
 # Images of the binarisation test, its inner points, the share of epsilon that holds them, and how many points of the
 # border are tried: evaluation.md of this project, section 4; 200 for 999 is ours (decision 0024).
 HIDING = {"images": 64, "inner": 200, "share": 0.95, "tries": 5}

@@ -25,6 +25,7 @@ from bench.tasks.outcome import Outcome
 from bench.tasks.progress import report
 
 HIDDEN = 1  # the class of the point of the border
+GLANCE = 64  # ours: after so many images it is known whether enough of all of them could be testable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,12 +219,17 @@ def binarise(spec: Mapping[str, Any], store: Store) -> Outcome:
         return Outcome(tensors={"image": np.zeros(0, np.int64)}, meta={"test": {"reason": str(error)}})
 
 
+def _is_hopeless(test: Binarisation, testable: int, looked_at: int, of: int) -> bool:
+    """Return whether, as it has gone so far, not half as many images as are needed would be testable."""
+    return looked_at >= GLANCE and 2 * testable * of < test.constants.images * looked_at
+
+
 def _outcome(test: Binarisation, x: Tensor, digests: Sequence[bytes], right: Sequence[int], first: int) -> Outcome:
     """Return the outcome of a test among the images that are answered rightly."""
     looked_at: list[int] = []
     lines: dict[int, Line] = {}
     for image in right:
-        if len(lines) == test.constants.images:
+        if len(lines) == test.constants.images or _is_hopeless(test, len(lines), len(looked_at), len(right)):
             break
         # Whoever looks for the example of one must not come into the ball of another.
         reached = test.threat.distance(x[image].expand(len(lines), *x.shape[1:]), x[list(lines)])

@@ -14,23 +14,28 @@ IMAGES = 64
 
 def gate() -> Callable[[Mapping[str, Any]], Verdict]:
     """Return the judge of an attack record."""
-    return lambda record: binarisation(record["evidence"].get("binarisation"))
+    return lambda record: binarisation(
+        record["evidence"].get("binarisation"), left=float((record.get("aggregates") or {}).get("accuracy", 1.0))
+    )
 
 
-def binarisation(test: Mapping[str, Any] | None) -> Verdict:
+def binarisation(test: Mapping[str, Any] | None, left: float = 1.0) -> Verdict:
     """Judge whether the attack found 95 % of the examples that were hidden for it, on 64 images or more.
 
     Parameters
     ----------
-    test : reason (why there is none, "" where there is one), looked_at, testable, found, random, queries
+    test : reason (why there is none, "" where there is one), broken (whether it should have been made), looked_at,
+        testable, found, random, queries
+    left : share of the images that the attack leaves right
 
     Notes
     -----
     For each image the deployment's last layer was replaced by one that takes a point of the ball's border for another
     class, so there is an adversarial example; an attack that misses it would have missed others. Where random search
-    finds over half of them too, the test was too easy to vouch for anything: a warning. So are too few images, since
-    some last layers do not tell a border point from inner ones; unless so few of them were found that the lacking
-    ones, found every one, would not have made up for it.
+    finds over half of them too, the test was too easy to vouch for anything: a warning. Some last layers do not tell a
+    border point from inner ones: with fewer than 64 images the test vouches for nothing, and a number that claims more
+    than a twentieth of the images has no rank. One that claims less needs no voucher, since the attack has found that
+    many examples among the images themselves: a warning.
 
     References
     ----------
@@ -40,10 +45,8 @@ def binarisation(test: Mapping[str, Any] | None) -> Verdict:
         told = "the first PGD of the ladder, at adaptive knowledge and the headline radius, under the standard budget"
         return Verdict("binarisation", "n/a", f"It is made of {told}.")
     if test["reason"]:
-        return Verdict("binarisation", "n/a", str(test["reason"]))
+        return Verdict("binarisation", "fail" if test.get("broken") else "n/a", str(test["reason"]))
     testable, found, random = test["testable"], test["found"], test["random"]
-    if not testable:
-        return Verdict("binarisation", "n/a", f"None of {test['looked_at']} images could be tested.")
     text = (
         f"Of {testable} hidden adversarial examples ({test['looked_at']} images looked at) the attack finds {found}, "
         f"random search {random} in {test['queries']:,} queries"
@@ -51,8 +54,10 @@ def binarisation(test: Mapping[str, Any] | None) -> Verdict:
     lacking = max(0, IMAGES - testable)
     if found + lacking < FOUND * (testable + lacking):
         return Verdict("binarisation", "fail", f"{text}: it would miss others.")
+    if lacking and left > 1 - FOUND:
+        return Verdict("binarisation", "fail", f"{text}; {IMAGES} are needed to vouch for the {left:.1%} it leaves.")
     if lacking:
-        return Verdict("binarisation", "warn", f"{text}; {IMAGES} are needed.")
+        return Verdict("binarisation", "warn", f"{text}; {IMAGES} are needed, but the attack leaves {left:.1%}.")
     if random > BY_CHANCE * testable:
         return Verdict("binarisation", "warn", f"{text}: they were too easy to find.")
     return Verdict("binarisation", "pass", f"{text}.")
