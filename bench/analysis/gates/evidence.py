@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bench.analysis.groups import Row, counts, pooled
+from bench.analysis.groups import Row, Seeds, counts, pooled, seeds_of
 from bench.analysis.records import Record
 from bench.analysis.statistics import Values, compare
 from bench.analysis.worst_case import attack_candidate
@@ -99,11 +99,17 @@ class RowEvidence:
 
 
 def raw(records: Iterable[Record]) -> list[Raw]:
-    """Return attacks by themselves, equal ones of several seeds as one."""
-    groups: dict[tuple[str, str], list[Record]] = {}
+    """Return attacks by themselves, equal ones of several seeds as one; of one on more and on fewer images the first."""
+    groups: dict[tuple[str, str], dict[Seeds, Record]] = {}
     for record in records:
-        groups.setdefault((str(record["attack"]["label"]), str(record["knowledge"])), []).append(record)
-    return [Raw(same[0], pooled([attack_candidate(one).scored for one in same])) for same in groups.values()]
+        same = groups.setdefault((str(record["attack"]["label"]), str(record["knowledge"])), {})
+        seeds = seeds_of(record)
+        if seeds not in same or int(record["samples"]) > int(same[seeds]["samples"]):
+            same[seeds] = record
+    return [
+        Raw(next(iter(same.values())), pooled([attack_candidate(one).scored for one in same.values()]))
+        for same in groups.values()
+    ]
 
 
 def clean_shares(row: Row) -> Values | None:
