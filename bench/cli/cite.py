@@ -20,13 +20,21 @@ def _names(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> l
 
 
 def _entries(registry: Registry) -> dict[str, list[tuple[str, Entry, str]]]:
-    """Return kind, entry and distribution of every plugin of a name."""
+    """Return kind, entry and distribution of every plugin of a name or a family, and of attacks that defenses bring."""
     entries: dict[str, list[tuple[str, Entry, str]]] = {}
+    families: dict[str, list[tuple[str, Entry, str]]] = {}
     for kind in KINDS:
         for name, found in registry.of(kind).items():
             origin = f"{found.distribution} {found.version}".strip()
-            entries.setdefault(name, []).append((kind, found.entry, origin))
-    return entries
+            told = (kind, found.entry, origin)
+            entries.setdefault(name, []).append(told)
+            if family := getattr(found.entry, "family", ""):
+                families.setdefault(family, []).append(told)
+            for attack in getattr(found.entry, "adaptive_attacks", ()):
+                brought = entries.setdefault(attack.name, [])
+                if not any(entry == attack for _, entry, _ in brought):  # by several defenses of one package
+                    brought.append(("attack", attack, origin))
+    return families | entries
 
 
 @click.command(epilog="\b\nExamples:\n  bench cite superiot\n  bench cite pgd-linf --json\n")

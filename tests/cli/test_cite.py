@@ -26,6 +26,13 @@ def test_parameters_of_a_selection_are_passed_over_and_json_has_the_fields(capsy
     assert row["authors"][0] == "Khalid"
 
 
+def test_attacks_that_defenses_bring_and_families_are_known(capsys):
+    (own,) = json.loads(said(capsys, "qusec-codespace", "--json").out)
+    assert (own["kind"], own["name"]) == ("attack", "qusec-codespace")
+    family = json.loads(said(capsys, "qusec", "--json").out)
+    assert {row["name"] for row in family} == {"qusec-cq", "qusec-tq"}
+
+
 def test_a_plugin_without_a_source_says_so(capsys):
     assert "It states no source." in said(capsys, "null").out
 

@@ -99,7 +99,7 @@ class RowEvidence:
 
 
 def raw(records: Iterable[Record]) -> list[Raw]:
-    """Return attacks by themselves, equal ones of several seeds as one; of one on more and on fewer images the first."""
+    """Return attacks by themselves, equal ones of several seeds as one; of two runs of one, that on more images."""
     groups: dict[tuple[str, str], dict[Seeds, Record]] = {}
     for record in records:
         same = groups.setdefault((str(record["attack"]["label"]), str(record["knowledge"])), {})
