@@ -12,13 +12,19 @@ from typing import Any
 
 import pandas as pd
 
+from bench.plugins.registry import discover
 from bench.reporting import wording
 from bench.reporting.charts import LEVELS
 
 TOP = Path(__file__).parent.parent
-PAGES = (TOP / "README.md", TOP / "docs" / "decisions" / "0015-what-the-published-comparisons-say.md")
+PAGES = (
+    TOP / "README.md",
+    TOP / "docs" / "decisions" / "0015-what-the-published-comparisons-say.md",
+    TOP / "docs" / "reference" / "budgets.md",
+)
 PLACE = re.compile(r"(<!-- (\w+) of reports/(\w+), by docs/published\.py -->\n).*?(<!-- End -->)", re.S)
 _DASH = wording.NOTHING
+_VARIANT = r" (via|from|made on) .*$"  # of one attack: through another way, from another start, on another network
 
 
 def leaderboard(report: str) -> str:
@@ -103,7 +109,45 @@ def _detected(row: Mapping[str, Any] | None) -> str:
     return f"{wording.percent(row[part])} of {int(row[images]):,} ({ends}) · **{wording.percent(row['accuracy'])}**"
 
 
-TABLES = {"Leaderboard": leaderboard, "Detection": detection}
+def budgets(report: str) -> str:
+    """Return what each attack was given, beside what the literature gives it, and what it spent."""
+    frame = pd.read_csv(TOP / "reports" / report / "cells.csv", keep_default_na=False, na_values=[""])
+    frame = frame[(frame["kind"] == "attack") & (frame["status"] == "ok") & ~frame["control"] & frame["probe"].isna()]
+    frame = frame[~frame["dataset"].str.contains("(development)", regex=False)]
+    frame["asked"] = frame["attack"].str.replace(_VARIANT, "", regex=True)
+    known = discover().of("attack")
+    lines = [
+        f"`reports/{report}`",
+        "",
+        "| attack | rung | here | literature | images | forward passes an image | gradients an image |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for asked, cells in frame.groupby("asked", sort=True):
+        name, _, rest = str(asked).partition("[")
+        given = dict(part.split("=", 1) for part in rest.rstrip("]").split(",") if part)
+        declared = {p.name: p.default for p in known[name].entry.parameters} if name in known else {}
+        rung = _DASH if cells["core"].isna().all() else f"`{cells['core'].dropna().iloc[0]}`"
+        images = sorted({int(count) for count in cells["samples"]})
+        lines.append(
+            f"| `{name}` | {rung} | {_settings(given)} | {_settings({n: declared.get(n) for n in given})} "
+            f"| {', '.join(f'{count:,}' for count in images)} | {_range(cells['forward_per_image'])} "
+            f"| {_range(cells['gradient_per_image'])} |"
+        )
+    return "\n".join([*lines, ""])
+
+
+def _settings(values: Mapping[str, Any]) -> str:
+    told = (f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in values.items())
+    return ", ".join(told).lower() or "the literature's"
+
+
+def _range(values: pd.Series) -> str:
+    """Return the least and the most over defenses, ways and kinds of knowledge."""
+    low, high = (f"{value:,.0f}" for value in (values.min(), values.max()))
+    return low if low == high else f"{low}–{high}"
+
+
+TABLES = {"Leaderboard": leaderboard, "Detection": detection, "Budgets": budgets}
 
 
 def written(text: str) -> str:

@@ -126,7 +126,9 @@ def count(number: int, noun: str, plural: str = "") -> str:
 def resolution(row: Mapping[str, Any]) -> str:
     """Return which differences between rows of a leaderboard may not show, "" where that is not known."""
     smallest = row["detectable_difference"]
-    return "" if is_missing(smallest) else f"differences under {100 * smallest:.1f} points may not show"
+    return (
+        "" if is_missing(smallest) else f"differences under {100 * smallest:.1f} points may not show among so many rows"
+    )
 
 
 def listed(names: list[str], last: str = "and") -> str:

@@ -27,5 +27,5 @@ def sample_size(evidence: RowEvidence) -> Verdict:
     if not images:
         return Verdict("sample-size", "n/a", "No attack was run.")
     smallest = detectable_difference(images)
-    text = f"With {images:,} images differences under {100 * smallest:.1f} points may not show."
+    text = f"With {images:,} images two rows that differ by under {100 * smallest:.1f} points may not be told apart."
     return Verdict("sample-size", "pass" if smallest <= POINTS else "warn", text)
