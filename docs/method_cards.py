@@ -1,20 +1,25 @@
 """Write what cards of methods say from the entries of plugins: ``python docs/method_cards.py``.
 
-A card is a page under docs/reference/methods. What stands between its two marks is made from the entry, so the two
-cannot disagree; what is below is written by hand.
+A card is a page under docs/reference/methods. What stands between its two marks is made from the entry and from the
+published comparisons, so that they cannot disagree; what is below is written by hand.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from itertools import groupby
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from bench.analysis.claims import in_words
 from bench.plugins.entries import Attack, Defense
+from bench.reporting import wording
 
 FOLDER = Path(__file__).parent / "reference" / "methods"
+REPORTS, SAID = Path(__file__).parent.parent / "reports", "0015-what-the-published-comparisons-say.md"
 START, END = "<!-- From the entry, by docs/method_cards.py -->", "<!-- By hand from here -->"
 DEFENSES = ("bench_superiot", "bench_qusecnets", "bench_defed", "bench_baselines")
 NORMS = {"linf": "L∞", "l2": "L2", "l1": "L1", "l0": "L0", "": "any"}
@@ -70,8 +75,30 @@ def _of_defense(entry: Defense) -> str:
         f"- **Trains** the classifier: {'yes' if entry.trains else 'no'}; "
         f"**fits** {'may be shipped' if entry.weights else 'nothing'}",
         f"- **Brings** attacks made for it: {own or 'none'}; a certificate: {'yes' if entry.certificate else 'no'}",
+        *_published(entry.name),
     ]
     return "\n".join(lines)
+
+
+def _published(defense: str) -> list[str]:
+    """Return what the published comparisons say of a defense under their headline threats."""
+    told = []
+    for file in sorted(REPORTS.glob("*/leaderboard.csv")):
+        rows = wording.rows_of(pd.read_csv(file))
+        for row in rows:
+            if row["defense"].split("[")[0] == defense and row["headline"] and "(development)" not in row["dataset"]:
+                told.append(f"| [`{file.parent.name}`](../../decisions/{SAID}) | {_figures(row)} |")
+    if not told:
+        return ["", "No published comparison has it yet."]
+    titles = ("ours", "defense", "network", "ball", "clean", "oblivious", "white-box", "adaptive", "worst case (95 %)")
+    return ["", f"| {' | '.join(titles)} |", f"| {' | '.join('---' for _ in titles)} |", *told]
+
+
+def _figures(row: Mapping[str, Any]) -> str:
+    shares = [wording.percent(row[name]) for name in ("clean_accuracy", "oblivious", "white_box", "adaptive")]
+    worst = f"{wording.percent(row['robust_accuracy'])} ({wording.interval(row['robust_low'], row['robust_high'])})"
+    rank = "" if row["status"] == "ranked" else f", {row['status']}"
+    return " | ".join([f"`{row['defense']}`", f"`{row['model']}`", wording.ball(row), *shares, worst + rank])
 
 
 def _table(entries: Iterable[Attack]) -> str:
