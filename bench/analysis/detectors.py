@@ -5,7 +5,7 @@ Shown beside a row, never ranked: what counts is whether an image is answered ri
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.analysis.groups import Replicate, Row, counts, rows
-from bench.analysis.records import Record, outcome
+from bench.analysis.records import KNOWLEDGE, Record, outcome
 from bench.analysis.statistics import Values, estimate
 
 DETECTION_COLUMNS = (
@@ -23,6 +23,11 @@ DETECTION_COLUMNS = (
     "fooling_images", "fooling_detected", "fooling_detected_low", "fooling_detected_high",
     "auroc", "detected_at_5", "detected_at_1", "accuracy",
 )  # fmt: skip
+ROC_COLUMNS = (
+    *DETECTION_COLUMNS[:6], "defense", "attack", "knowledge", "auroc", "false_positives", "detected",
+)  # fmt: skip
+FEWEST = 32  # images of a curve
+POINTS = 64  # thresholds of a curve
 
 
 def detection(records: Iterable[Record]) -> pd.DataFrame:
@@ -44,6 +49,55 @@ def detection(records: Iterable[Record]) -> pd.DataFrame:
     found = [line for row in rows(list(records)) for line in of_row(row)]
     frame = pd.DataFrame(found, columns=list(DETECTION_COLUMNS))
     return frame.sort_values(list(DETECTION_COLUMNS[:9]), kind="stable").reset_index(drop=True)
+
+
+def roc(records: Iterable[Record]) -> pd.DataFrame:
+    """Return ROC curves: of each detector, against the attack of each knowledge that gets most past it.
+
+    Returns
+    -------
+    DataFrame : setting, ``defense``, ``attack``, ``knowledge``, ``auroc``; at each threshold in turn
+        ``false_positives``, the share of clean images above it, and ``detected``, that of the images attacked, from
+        (0, 0) to (1, 1)
+
+    Notes
+    -----
+    That is the attack of which the fewest images are answered rightly or detected, of those on ``FEWEST`` images or
+    more; one that breaks nothing is like a clean image to every detector. Every score that a clean or an attacked image has is a threshold; of more
+    than ``POINTS`` some are left out, which a picture does not show.
+    """
+    found = [line for row in rows(list(records)) for line in _curves(row)]
+    return pd.DataFrame(found, columns=list(ROC_COLUMNS))
+
+
+def _curves(row: Row) -> Iterator[dict[str, Any]]:
+    part = row.replicates[0]
+    if part.clean is None or part.clean["status"] != "ok" or "detector" not in part.clean["outcomes"]:
+        return
+    clean = outcome(part.clean, "detector").astype(np.float64)
+    worst: dict[str, tuple[float, str, Values]] = {}
+    for record in part.attacks:
+        if counts(record) and "detector" in record["outcomes"]:
+            scores = outcome(record, "detector").astype(np.float64)[_tried(record)]
+            stopped = (outcome(record, "scored") > 0) | (outcome(record, "detected") > 0)
+            told = (float(stopped[_tried(record)].mean()), str(record["attack"]["label"]), scores)
+            level = str(record["knowledge"])
+            if len(scores) >= FEWEST and (level not in worst or told[:2] < worst[level][:2]):
+                worst[level] = told
+    common = {name: getattr(row.setting, name) for name in DETECTION_COLUMNS[:6]} | {"defense": row.label}
+    for level in sorted(worst, key=KNOWLEDGE.index):
+        _, attack, scores = worst[level]
+        area = auroc(clean, scores)
+        thresholds = np.unique(np.concatenate([clean, scores]))[::-1]
+        chosen = np.unique(np.linspace(0, len(thresholds) - 1, POINTS).round().astype(int))
+        for threshold in [np.inf, *thresholds[chosen], -np.inf]:
+            yield common | {
+                "attack": attack,
+                "knowledge": level,
+                "auroc": area,
+                "false_positives": float((clean > threshold).mean()),
+                "detected": float((scores > threshold).mean()),
+            }
 
 
 def auroc(clean: Values, attacked: Values) -> float:
@@ -95,7 +149,7 @@ def _shifts(record: Record) -> bool:
 
 
 def _of_attack(record: Record, clean: Values) -> dict[str, Any]:
-    tried = (outcome(record, "attacked") > 0) & (outcome(record, "inside") > 0)
+    tried = _tried(record)
     detected = _share(record, tried)
     scores = outcome(record, "detector").astype(np.float64)[tried]
     line = {
@@ -113,6 +167,12 @@ def _of_attack(record: Record, clean: Values) -> dict[str, Any]:
         fooling = _share(record, tried & (outcome(record, "fooling") > 0))
         line |= {"fooling_images": fooling["n"], **_named("fooling_detected", fooling)}
     return line
+
+
+def _tried(record: Record) -> NDArray[np.bool_]:
+    """Return which images were attacked with an x' that counts."""
+    tried: NDArray[np.bool_] = (outcome(record, "attacked") > 0) & (outcome(record, "inside") > 0)
+    return tried
 
 
 def _share(record: Record, chosen: NDArray[np.bool_]) -> dict[str, float]:

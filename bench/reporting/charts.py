@@ -258,6 +258,35 @@ def sweep(rows: Rows) -> Any:
     return _themed((fine + joined + bars + dots).properties(width=WIDTH, height=270))
 
 
+def roc(rows: Rows) -> Any:
+    """Return a detector's ROC curves, one a knowledge level.
+
+    Parameters
+    ----------
+    rows : false_positives, detected, knowledge (one of ``LEVELS``), order (along the curve), text
+    """
+    import altair as alt
+
+    axis = alt.Axis(format="%", tickCount=5)
+    scale = alt.Scale(domain=[0, 1])
+    colour = alt.Scale(domain=list(LEVELS), range=list(LEVEL_COLOURS))
+    lines = (
+        alt.Chart(_table(rows))
+        .mark_line(strokeWidth=2, interpolate="step-after")
+        .encode(
+            x=alt.X("false_positives:Q", title="clean images detected", scale=scale, axis=axis),
+            y=alt.Y("detected:Q", title="attacked images detected", scale=scale, axis=axis),
+            color=alt.Color("knowledge:N", scale=colour, legend=None),
+            order="order:Q",
+            description="text:N",
+        )
+    )
+    chance = alt.Chart(alt.InlineData(values=[{"at": 0}, {"at": 1}])).mark_line(
+        strokeWidth=1, strokeDash=[3, 3], color="var(--rule)"
+    )
+    return _themed((chance.encode(x="at:Q", y="at:Q") + lines).properties(width=WIDTH, height=WIDTH * 0.75))
+
+
 def series(number: int) -> str:
     """Return the colour of the so-many-th defense."""
     return SERIES[number % len(SERIES)]

@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from bench.analysis import curve, measurements
+from bench.analysis.detectors import roc
 from bench.analysis.records import KNOWLEDGE, Record
 from bench.reporting import charts, claims, details, heat, pictures, summary, wording
 from bench.reporting.sections import Section
@@ -59,6 +60,7 @@ def page(
     curves = [_clean(row) for row in curve(records, board=board).to_dict("records")]
     all_cells: list[Row] = [_clean(row) for row in cells.to_dict("records")]
     all_detectors: list[Row] = [_clean(row) for row in detectors.to_dict("records")]
+    points: list[Row] = [_clean(row) for row in roc(records).to_dict("records")]
     all_ranks: list[Row] = [_clean(row) for row in ranks.to_dict("records")]
     told: list[Row] = [_clean(row) for row in judged.to_dict("records")]
     evidence = details.by_row(told)
@@ -88,6 +90,7 @@ def page(
                 "sweep": swept,
                 "heat": heat.maps(group, all_cells),
                 "detectors": [row for row in all_detectors if all(row[name] == group[0][name] for name in _THREAT)],
+                "rocs": _rocs(painter, [row for row in points if all(row[name] == group[0][name] for name in _THREAT)]),
                 "detector_ranks": [row for row in all_ranks if all(row[name] == group[0][name] for name in _THREAT)],
                 "has": _present(group),
                 "evidence": evidence,
@@ -250,6 +253,28 @@ def _beats(first: Row, second: Row) -> bool:
     """Return whether the first is at least as good in both and better in one."""
     as_good = first["accuracy"] >= second["accuracy"] and first["cost"] <= second["cost"]
     return bool(as_good and (first["accuracy"] > second["accuracy"] or first["cost"] < second["cost"]))
+
+
+def _rocs(painter: charts.Painter, points: Sequence[Row]) -> list[Markup]:
+    """Return a figure for each detector of a setting."""
+    figures = []
+    for defense, own in groupby(points, key=lambda row: row["defense"]):
+        rows = [row | {"order": order} for order, row in enumerate(own)]
+        curves = {row["knowledge"]: row for row in rows}
+        told = [f"{level}: {row['attack']}, area {wording.figure(row['auroc'])}" for level, row in curves.items()]
+        drawn = [
+            {name: row[name] for name in ("false_positives", "detected", "knowledge", "order")}
+            | {"text": f"{row['knowledge']}: {row['attack']}"}
+            for row in rows
+        ]
+        svg = painter.draw(charts.roc, drawn, f"ROC curves of {defense}. {'; '.join(told)}")
+        shapes = zip(charts.LEVELS, charts.LEVEL_PATHS, charts.LEVEL_COLOURS, strict=True)
+        text = Markup(
+            "What the detector of <b>{}</b> tells from clean images at any threshold, against the attack of each kind "
+            "of attacker that gets most past it: {}. Down to the dotted line it guesses."
+        ).format(defense, "; ".join(told))
+        figures.append(_figure(svg, text, _key([shape for shape in shapes if shape[0] in curves])))
+    return figures
 
 
 def sweep(painter: charts.Painter, first: Row, curves: Sequence[Row]) -> Markup:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy.stats import mannwhitneyu
 from sklearn.metrics import roc_curve
 
-from bench.analysis.detectors import auroc, detected_at
+from bench.analysis.detectors import auroc, detected_at, roc
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -39,3 +40,32 @@ def test_detection_at_a_fixed_rate_is_the_last_point_of_the_curve_within_it(seed
 def test_scores_that_all_tie_detect_nothing() -> None:
     assert detected_at(0.05, np.ones(40), np.ones(40)) == 0.0
     assert math.isnan(detected_at(0.05, np.zeros(0), np.ones(3)))
+
+
+def test_a_roc_curve_runs_from_nothing_to_everything_and_has_the_area_that_is_told(made: Any) -> None:
+    rng = np.random.default_rng(0)
+    clean, attacked = rng.normal(0.0, 1.0, 400), rng.normal(1.0, 1.0, 400)
+
+    def scored(record: dict[str, Any], scores: np.ndarray, right: int = 1) -> dict[str, Any]:
+        ones = np.ones(400, np.uint8)
+        arrays = {"clean_correct": ones, "selected": right * ones, "scored": right * ones}
+        arrays |= {"detected": (scores > 0).astype(np.uint8)}
+        if record["kind"] == "attack":
+            arrays |= {"distance": np.full(400, 0.3, np.float32), "attacked": ones, "inside": ones}
+        return made.with_outcomes(record, **arrays, detector=scores.astype(np.float32))
+
+    records = [
+        scored(made.clean_record("one", np.ones(400)), clean),
+        scored(made.attack_record("one", "pgd", np.ones(400), knowledge="adaptive"), attacked, right=0),
+        scored(made.attack_record("one", "mim", np.ones(400), knowledge="adaptive"), attacked + 1),
+        scored(made.attack_record("one", "fgsm", np.ones(400), knowledge="white-box"), attacked + 3),
+    ]
+    frame = roc(records)
+    assert list(frame.groupby("knowledge").attack.first()) == ["pgd", "fgsm"], "the attack that gets most past it"
+    for _, curve in frame.groupby("knowledge"):
+        assert tuple(curve.iloc[0][["false_positives", "detected"]]) == (0.0, 0.0)
+        assert tuple(curve.iloc[-1][["false_positives", "detected"]]) == (1.0, 1.0)
+        assert curve.false_positives.is_monotonic_increasing
+        assert curve.detected.is_monotonic_increasing
+        area = np.trapezoid(curve.detected, curve.false_positives)
+        assert area == pytest.approx(curve.auroc.iloc[0], abs=0.01)
