@@ -63,8 +63,8 @@ def roc(records: Iterable[Record]) -> pd.DataFrame:
     Notes
     -----
     That is the attack of which the fewest images are answered rightly or detected, of those on ``FEWEST`` images or
-    more; one that breaks nothing is like a clean image to every detector. Every score that a clean or an attacked image has is a threshold; of more
-    than ``POINTS`` some are left out, which a picture does not show.
+    more; one that breaks nothing is like a clean image to every detector. Every score that a clean or an attacked
+    image has is a threshold; of more than ``POINTS`` some are left out, which a picture does not show.
     """
     found = [line for row in rows(list(records)) for line in _curves(row)]
     return pd.DataFrame(found, columns=list(ROC_COLUMNS))
