@@ -12,7 +12,7 @@ from bench.analysis.groups import Setting, seeds_of, setting_of
 from bench.analysis.records import Record, current, outcome
 from bench.analysis.statistics import Values
 
-CERTIFIED_COLUMNS = ("certified", "bracket_width", "certified_broken")
+CERTIFIED_COLUMNS = ("certified", "bracket_width", "bracket_images", "certified_broken")
 Certificates: TypeAlias = Mapping[tuple[Setting, str], Values]
 
 
@@ -39,8 +39,8 @@ def bracket(certified: Values | None, attacked: Values) -> dict[str, float]:
 
     Returns
     -------
-    dict : ``certified`` and ``bracket_width`` on the images that both have; ``certified_broken`` counts images that
-        an attack broke although they are certified, which a sound certificate never has
+    dict : ``certified`` and ``bracket_width`` on the ``bracket_images`` that both have; ``certified_broken`` counts
+        images that an attack broke although they are certified, which a sound certificate never has
     """
     n = 0 if certified is None else min(len(certified), len(attacked))
     if certified is None or not n:
@@ -49,5 +49,6 @@ def bracket(certified: Values | None, attacked: Values) -> dict[str, float]:
     return {
         "certified": float(proven.mean()),
         "bracket_width": float(held.mean() - proven.mean()),
+        "bracket_images": float(n),
         "certified_broken": float(np.sum(held < proven - 1e-9)),
     }

@@ -80,15 +80,16 @@ def _scaled(value: float | None, units: tuple[tuple[str, float], ...], unit: str
 
 def over_twin(row: Mapping[str, Any]) -> str:
     """Return what a row of the leaderboard keeps more than the undefended network, in points with an interval."""
-    ends = " to ".join(f"{100 * row[name]:+.1f}" for name in ("twin_low", "twin_high"))
-    return f"{100 * row['twin_difference']:+.1f} points ({ends}) over undefended"
+    value, low, high = (f"{100 * row[name] + 0.0:+z.1f}" for name in ("twin_difference", "twin_low", "twin_high"))
+    return f"{value} points ({low} to {high}) over undefended"
 
 
 def bracket(row: Mapping[str, Any]) -> str:
     """Return what is proven and what attacks found of a leaderboard row, rounded outwards."""
     low = math.floor(1000 * row["certified"] + 1e-6) / 10
     high = math.ceil(1000 * (row["certified"] + row["bracket_width"]) - 1e-6) / 10
-    return f"certified {low:.1f} % ≤ true ≤ {high:.1f} % attacked, width {high - low:.1f} points"
+    on = "" if row["bracket_images"] == row["samples"] else f" of {count(int(row['bracket_images']), 'image')}"
+    return f"certified {low:.1f} % ≤ true ≤ {high:.1f} % attacked{on}, width {high - low:.1f} points"
 
 
 def radius(epsilon: float) -> str:

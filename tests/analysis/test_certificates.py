@@ -12,7 +12,7 @@ from bench.reporting.wording import bracket as in_words
 
 def test_the_bracket_stands_on_the_images_that_both_have():
     told = bracket(np.array([1.0, 0.0, 0.0, 1.0]), np.array([1.0, 1.0, 0.0]))
-    assert told == {"certified": 1 / 3, "bracket_width": 2 / 3 - 1 / 3, "certified_broken": 0.0}
+    assert told == {"certified": 1 / 3, "bracket_width": 2 / 3 - 1 / 3, "bracket_images": 3.0, "certified_broken": 0.0}
 
 
 def test_a_certified_image_that_is_broken_is_counted():
@@ -25,7 +25,15 @@ def test_without_a_certificate_or_an_attack_there_is_no_bracket():
 
 
 def test_in_words_it_is_rounded_outwards():
-    assert in_words({"certified": 0.12349, "bracket_width": 0.2217}) == (
+    assert in_words({"certified": 0.12349, "bracket_width": 0.2217, "bracket_images": 9.0, "samples": 9}) == (
         "certified 12.3 % ≤ true ≤ 34.6 % attacked, width 22.3 points"
     )
-    assert in_words({"certified": 0.1, "bracket_width": 0.2}).startswith("certified 10.0 % ≤ true ≤ 30.0 %")
+    assert in_words({"certified": 0.1, "bracket_width": 0.2, "bracket_images": 9.0, "samples": 9}).startswith(
+        "certified 10.0 % ≤ true ≤ 30.0 %"
+    )
+
+
+def test_a_bracket_of_fewer_images_than_the_row_says_of_how_many() -> None:
+    """Its attacked end is of those images, and may lie above the row's own figure."""
+    told = in_words({"certified": 0.0, "bracket_width": 0.862, "bracket_images": 128.0, "samples": 1000})
+    assert told == "certified 0.0 % ≤ true ≤ 86.2 % attacked of 128 images, width 86.2 points"
