@@ -81,19 +81,17 @@ def _worst_on(clean: Candidate, attacks: list[Candidate]) -> Mapping[tuple[str, 
 
 def changed(before: Row, after: Row) -> str:
     """Return what else differs between two rows of one setting: attacks and versions, as one line."""
-    sides = [_attacks(row) for row in (before, after)]
+    a, b = _attacks(before), _attacks(after)
     told = []
-    for side, there, row in (("A", "B", after), ("B", "A", before)):
-        mine, other = sides if side == "A" else reversed(sides)
-        alone = mine.keys() - other.keys()
-        broken = {name: why for name, why in _broken(row).items() if name in alone}
-        told += [f"{_some([name])} {why} in {there}" for name, why in sorted(broken.items())]
-        if absent := sorted(alone - broken.keys()):
+    for side, alone, there, ended in (
+        ("A", a.keys() - b.keys(), "B", _broken(after)),
+        ("B", b.keys() - a.keys(), "A", _broken(before)),
+    ):
+        told += [f"{_some([name])} {ended[name]} in {there}" for name in sorted(alone & ended.keys())]
+        if absent := sorted(alone - ended.keys()):
             told.append(f"attacks only in {side}: {_some(absent)}")
     told += [
-        f"{_some([name])} version {sides[0][name]} → {sides[1][name]}"
-        for name in sorted(sides[0].keys() & sides[1].keys())
-        if sides[0][name] != sides[1][name]
+        f"{_some([name])} version {a[name]} → {b[name]}" for name in sorted(a.keys() & b.keys()) if a[name] != b[name]
     ]
     return "; ".join([*told, *versions(before.records, after.records)])
 
@@ -105,11 +103,9 @@ def missing(before: Row, after: Row, knowledge: str = "") -> str:
     ----------
     knowledge : "" for the attacks of every knowledge
     """
-    gone = _attacks(before).keys() - _attacks(after).keys()
-    broken = _broken(after)
+    gone, ended = _attacks(before).keys() - _attacks(after).keys(), _broken(after)
     told = sorted(name for name in gone if knowledge in ("", name[1]))
-    lines = [f"{attack} ({level}) {broken.get((attack, level), 'not run')}" for attack, level in told]
-    return ", ".join(lines[:_NAMED]) + (f" and {len(lines) - _NAMED} more" if len(lines) > _NAMED else "")
+    return _first(f"{_some([name])} {ended.get(name, 'not run')}" for name in told)
 
 
 def versions(before: Iterable[Record], after: Iterable[Record]) -> list[str]:
@@ -153,5 +149,10 @@ def _broken(row: Row) -> dict[tuple[str, str], str]:
 
 
 def _some(names: list[tuple[str, str]]) -> str:
-    told = ", ".join(f"{attack} ({knowledge})" for attack, knowledge in names[:_NAMED])
-    return told + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+    return _first(f"{attack} ({knowledge})" for attack, knowledge in names)
+
+
+def _first(texts: Iterable[str]) -> str:
+    """Return the first of many texts in a row, and how many more there are."""
+    known = list(texts)
+    return ", ".join(known[:_NAMED]) + (f" and {len(known) - _NAMED} more" if len(known) > _NAMED else "")

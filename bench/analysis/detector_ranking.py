@@ -94,7 +94,7 @@ def _held(part: Replicate, detected: Values) -> Values:
     held = (outcome(part.clean, "scored") > 0) & (detected == 0)
     attacks = [(record, seen) for record in part.attacks if counts(record) and (seen := _detected(record)) is not None]
     informed = [len(seen) for record, seen in attacks if record["knowledge"] == "adaptive"]
-    held = held[: min(informed or [len(seen) for _, seen in attacks])]
+    held = held[: min(informed or [len(seen) for _, seen in attacks], default=len(held))]
     for record, seen in attacks:
         right = outcome(record, "scored") > 0
         held[: len(right)] &= (right | (seen > 0))[: len(held)]

@@ -24,7 +24,7 @@ DETECTION_COLUMNS = (
     "auroc", "detected_at_5", "detected_at_1", "accuracy",
 )  # fmt: skip
 ROC_COLUMNS = (
-    *DETECTION_COLUMNS[:6], "defense", "attack", "knowledge", "auroc", "false_positives", "detected",
+    *DETECTION_COLUMNS[:6], "defense", "attack", "knowledge", "images", "auroc", "false_positives", "detected",
 )  # fmt: skip
 FEWEST = 32  # images of a curve
 POINTS = 64  # thresholds of a curve
@@ -56,9 +56,9 @@ def roc(records: Iterable[Record]) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame : setting, ``defense``, ``attack``, ``knowledge``, ``auroc``; at each threshold in turn
-        ``false_positives``, the share of clean images above it, and ``detected``, that of the images attacked, from
-        (0, 0) to (1, 1)
+    DataFrame : setting, ``defense``, ``attack``, ``knowledge``, ``images`` attacked, ``auroc``; at each threshold in
+        turn ``false_positives``, the share of clean images above it, and ``detected``, that of the images attacked,
+        from (0, 0) to (1, 1)
 
     Notes
     -----
@@ -77,12 +77,14 @@ def _curves(row: Row) -> Iterator[dict[str, Any]]:
     clean = outcome(part.clean, "detector").astype(np.float64)
     worst: dict[str, tuple[float, str, Values]] = {}
     for record in part.attacks:
-        if counts(record) and "detector" in record["outcomes"]:
-            scores = outcome(record, "detector").astype(np.float64)[_tried(record)]
+        if not counts(record) or "detector" not in record["outcomes"]:
+            continue
+        level, tried = str(record["knowledge"]), _tried(record)
+        if tried.sum() >= FEWEST:
             stopped = (outcome(record, "scored") > 0) | (outcome(record, "detected") > 0)
-            told = (float(stopped[_tried(record)].mean()), str(record["attack"]["label"]), scores)
-            level = str(record["knowledge"])
-            if len(scores) >= FEWEST and (level not in worst or told[:2] < worst[level][:2]):
+            scores = outcome(record, "detector").astype(np.float64)[tried]
+            told = (float(stopped[tried].mean()), str(record["attack"]["label"]), scores)
+            if level not in worst or told[:2] < worst[level][:2]:
                 worst[level] = told
     common = {name: getattr(row.setting, name) for name in DETECTION_COLUMNS[:6]} | {"defense": row.label}
     for level in sorted(worst, key=KNOWLEDGE.index):
@@ -94,6 +96,7 @@ def _curves(row: Row) -> Iterator[dict[str, Any]]:
             yield common | {
                 "attack": attack,
                 "knowledge": level,
+                "images": len(scores),
                 "auroc": area,
                 "false_positives": float((clean > threshold).mean()),
                 "detected": float((scores > threshold).mean()),

@@ -99,28 +99,29 @@ def judge(evidence: RowEvidence) -> Judged:
             left = [worst_case(clean, attacks).shares[:seen].mean() for clean, attacks in found]
             levels[knowledge] = (float(np.mean(left)), seen)
     means = [float(shares.mean()) for shares in everything]
-    shares = pooled(everything)
     return Judged(
         row=row,
         standing=standing(row, given),
         verdicts=given,
-        shares=shares,
+        shares=pooled(everything),
         clean=pooled([clean.scored for _, clean in parts]),
         levels=levels,
         spread=float(np.std(means, ddof=1)) if len(means) > 1 else math.nan,
         strongest=max(names, key=lambda name: name[2], default=("", "", math.nan)),
         attacks=max(len(part.candidates(row.setting, clean.scored)) for part, clean in parts),
-        over_twin=_over_twin(evidence, shares),
+        over_twin=_over_twin(evidence),
     )
 
 
-def _over_twin(evidence: RowEvidence, shares: Values) -> Difference | None:
+def _over_twin(evidence: RowEvidence) -> Difference | None:
     """Return what a row keeps more than the same network undefended, of the images that both were attacked on."""
-    twin = evidence.twin.worst_shares if evidence.twin is not None and evidence.twin is not evidence.row else None
-    if twin is None or evidence.row.worst_shares is None:
+    if evidence.twin is None or evidence.twin is evidence.row:
         return None
-    n = min(len(twin), len(shares))
-    return paired_difference(twin[:n], shares[:n])
+    own, other = evidence.row.worst_shares, evidence.twin.worst_shares
+    if own is None or other is None:
+        return None
+    n = min(len(own), len(other))
+    return paired_difference(other[:n], own[:n])
 
 
 def leaderboard(records: Iterable[Record]) -> pd.DataFrame:

@@ -261,7 +261,10 @@ def _rocs(painter: charts.Painter, points: Sequence[Row]) -> list[Markup]:
     for defense, own in groupby(points, key=lambda row: row["defense"]):
         rows = [row | {"order": order} for order, row in enumerate(own)]
         curves = {row["knowledge"]: row for row in rows}
-        told = [f"{level}: {row['attack']}, area {wording.figure(row['auroc'])}" for level, row in curves.items()]
+        told = [
+            f"{level}: {row['attack']}, area {wording.figure(row['auroc'])} on {wording.count(row['images'], 'image')}"
+            for level, row in curves.items()
+        ]
         drawn = [
             {name: row[name] for name in ("false_positives", "detected", "knowledge", "order")}
             | {"text": f"{row['knowledge']}: {row['attack']}"}

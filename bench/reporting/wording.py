@@ -80,7 +80,7 @@ def _scaled(value: float | None, units: tuple[tuple[str, float], ...], unit: str
 
 def over_twin(row: Mapping[str, Any]) -> str:
     """Return what a row of the leaderboard keeps more than the undefended network, in points with an interval."""
-    value, low, high = (f"{100 * row[name] + 0.0:+z.1f}" for name in ("twin_difference", "twin_low", "twin_high"))
+    value, low, high = (f"{100 * row[name]:+z.1f}" for name in ("twin_difference", "twin_low", "twin_high"))
     return f"{value} points ({low} to {high}) over undefended"
 
 
