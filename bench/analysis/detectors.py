@@ -148,7 +148,10 @@ def of_row(row: Row) -> list[dict[str, Any]]:
 def _shifts(record: Record) -> bool:
     """Return whether a record is of a control that changes images."""
     control = record["status"] == "ok" and record["attack"].get("control", False)
-    return bool(control and "distance" in record["outcomes"] and np.any(outcome(record, "distance") > 0))
+    if not control or "distance" not in record["outcomes"]:
+        return False
+    distance = outcome(record, "distance")
+    return bool(np.any(np.isfinite(distance) & (distance > 0)))  # infinite where the clean image came back
 
 
 def _of_attack(record: Record, clean: Values) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import mannwhitneyu
 from sklearn.metrics import roc_curve
 
-from bench.analysis.detectors import auroc, detected_at, roc
+from bench.analysis.detectors import auroc, detected_at, detection, roc
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -69,3 +69,15 @@ def test_a_roc_curve_runs_from_nothing_to_everything_and_has_the_area_that_is_to
         assert curve.detected.is_monotonic_increasing
         area = np.trapezoid(curve.detected, curve.false_positives)
         assert area == pytest.approx(curve.auroc.iloc[0], abs=0.01)
+
+
+def test_a_control_that_gives_the_clean_image_back_is_no_shift(made: Any) -> None:
+    ones = np.ones(40, np.uint8)
+    told = {"clean_correct": ones, "selected": ones, "scored": ones, "detected": 0 * ones}
+    told["detector"] = np.full(40, -1.0, np.float32)
+    records = [made.with_outcomes(made.clean_record("one", ones), **told)]
+    for name, distance in (("null", np.inf), ("noise", 0.1)):
+        moved = np.full(40, distance, np.float32)
+        control = made.attack_record("one", name, ones, knowledge="white-box")
+        records.append(made.with_outcomes(control, **told, distance=moved, attacked=ones, inside=ones))
+    assert list(detection(records).attack) == ["noise"]
