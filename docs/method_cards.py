@@ -6,6 +6,7 @@ published comparisons, so that they cannot disagree; what is below is written by
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from itertools import groupby
@@ -19,7 +20,8 @@ from bench.plugins.entries import Attack, Defense
 from bench.reporting import wording
 
 FOLDER = Path(__file__).parent / "reference" / "methods"
-REPORTS, SAID = Path(__file__).parent.parent / "reports", "0015-what-the-published-comparisons-say.md"
+REPORTS = Path(__file__).parent.parent / "reports"
+SAID = Path(__file__).parent / "decisions" / "0015-what-the-published-comparisons-say.md"
 START, END = "<!-- From the entry, by docs/method_cards.py -->", "<!-- By hand from here -->"
 DEFENSES = ("bench_superiot", "bench_qusecnets", "bench_defed", "bench_baselines")
 NORMS = {"linf": "L∞", "l2": "L2", "l1": "L1", "l0": "L0", "": "any"}
@@ -80,14 +82,19 @@ def _of_defense(entry: Defense) -> str:
     return "\n".join(lines)
 
 
+def comparisons() -> list[str]:
+    """Return the names of the published comparisons: a run of one's own may lie beside them."""
+    return sorted(set(re.findall(r"<!-- \w+ of reports/(\w+),", SAID.read_text(encoding="utf-8"))))
+
+
 def _published(defense: str) -> list[str]:
     """Return what the published comparisons say of a defense under their headline threats."""
     told = []
-    for file in sorted(REPORTS.glob("*/leaderboard.csv")):
-        rows = wording.rows_of(pd.read_csv(file))
+    for name in comparisons():
+        rows = wording.rows_of(pd.read_csv(REPORTS / name / "leaderboard.csv"))
         for row in rows:
             if row["defense"].split("[")[0] == defense and row["headline"] and "(development)" not in row["dataset"]:
-                told.append(f"| [`{file.parent.name}`](../../decisions/{SAID}) | {_figures(row)} |")
+                told.append(f"| [`{name}`](../../decisions/{SAID.name}) | {_figures(row)} |")
     if not told:
         return ["", "No published comparison has it yet."]
     titles = ("ours", "defense", "network", "ball", "clean", "oblivious", "white-box", "adaptive", "worst case (95 %)")

@@ -7,6 +7,7 @@ import importlib.util
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -94,6 +95,15 @@ def test_every_method_has_a_card_which_says_what_its_entry_says() -> None:
         text = (writer.FOLDER / f"{name}.md").read_text()
         assert text == writer.card(text, block), "run: python docs/method_cards.py"
         assert "**Limits.**" in text
+
+
+def test_a_run_of_ones_own_is_no_published_comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = writer_of("method_cards")
+    before = writer.blocks()
+    shutil.copytree(writer.REPORTS, tmp_path / "reports", ignore=shutil.ignore_patterns("*.gz", "*.html"))
+    shutil.copytree(tmp_path / "reports" / "mnist", tmp_path / "reports" / "2026-11-28-144741")
+    monkeypatch.setattr(writer, "REPORTS", tmp_path / "reports")
+    assert writer.blocks() == before
 
 
 def test_the_page_of_commands_is_what_the_commands_say() -> None:
