@@ -36,7 +36,7 @@ _OPTIONAL: Final[Mapping[str, Mapping[str, type]]] = {
     "": {
         **dict.fromkeys(("reason", "budget", "track", "probe"), str),
         **dict.fromkeys(
-            ("draws", "aggregates", "evidence", "attack", "threat", "provenance", "hardware", "notes"), dict
+            ("draws", "aggregates", "evidence", "attack", "threat", "provenance", "hardware", "notes", "views"), dict
         ),
         "samples": int,
         "headline": bool,
@@ -183,6 +183,17 @@ def _arrays(record: Mapping[str, Any]) -> None:
             most = draws[_COUNTED_IN[name]] if name in _COUNTED_IN else math.inf if name == "distance" else 1
             if name != "detector" and not np.all((array >= 0) & (array <= most)):
                 raise _InvalidError(f"outcomes.{name} has a value that is none of 0 to {most}")
+    for name, view in (record.get("views") or {}).items():
+        _view(f"views.{name[:60]}", view, samples)
+
+
+def _view(where: str, view: Any, samples: int) -> None:
+    try:
+        array = decode_array(view)
+    except ValueError as error:
+        raise _InvalidError(f"{where}: {error}") from None
+    if array.shape != (samples,) or not np.all((array == 0) | (array == 1)):
+        raise _InvalidError(f"{where} is not one of 0 and 1 for each of {samples} images")
 
 
 def _optional(holder: Mapping[str, Any], fields: Mapping[str, type], path: str) -> None:

@@ -33,14 +33,22 @@ def asked_rows(every: Sequence[Row]) -> list[RowEvidence]:
     """Return what a gate is given of each row, in order."""
     families: dict[tuple[Setting, str], list[Row]] = {}
     variants: dict[tuple[Hashable, ...], list[Row]] = {}
+    others: dict[Setting, list[Row]] = {}
     twins: dict[Setting, Row] = {}
     for row in every:
         families.setdefault(_kin(row), []).append(row)
         variants.setdefault(_name(row), []).append(row)
+        others.setdefault(_images(row), []).append(row)
         if row.defense.get("baseline", False):
             twins[row.setting] = row
     return [
-        RowEvidence(row, tuple(families[_kin(row)]), twins.get(row.setting), tuple(variants[_name(row)]))
+        RowEvidence(
+            row,
+            tuple(families[_kin(row)]),
+            twins.get(row.setting),
+            tuple(variants[_name(row)]),
+            tuple(others[_images(row)]),
+        )
         for row in every
     ]
 
@@ -89,6 +97,10 @@ def badge(row: Row, given: Sequence[Verdict]) -> tuple[GateOutcome, tuple[str, .
 
 def _kin(row: Row) -> tuple[Setting, str]:
     return replace(row.setting, epsilon=0.0, budget=""), row.label
+
+
+def _images(row: Row) -> Setting:
+    return replace(row.setting, model="", weights="", epsilon=0.0, budget="")
 
 
 def _name(row: Row) -> tuple[Hashable, ...]:

@@ -135,7 +135,9 @@ class Assembler:
         if cell.kind == "clean":
             inspected = self.store.meta(cell.inspect)
             evidence |= {name: inspected[name] for name in ("difference", "derivatives", "surrogates", "noise")}
-            if "detector" in answered[0].tensors:
+            if cell.views:
+                record["views"] = self._views(cell.views, y)
+            if answered[0].meta["refuses"]:
                 evidence["rejected"] = float((score == REJECTED).mean())
         else:
             crafted = [self.store.read(key) for key in cell.crafts]
@@ -173,6 +175,14 @@ class Assembler:
             "notes": notes,
         }
         return seconds
+
+    def _views(self, keys: Sequence[str], y: Array) -> dict[str, Any]:
+        """Return of each node before the last that gives logits which clean images it answers rightly."""
+        told = [self.store.read(key).tensors for key in keys]
+        return {
+            name: encode_array((np.concatenate([block[name] for block in told])[: len(y)] == y).astype(np.uint8))
+            for name in told[0]
+        }
 
     def _attack_arrays(
         self, answered: Sequence[Any], crafted: Sequence[Any], y: Array, *, oblivious: bool

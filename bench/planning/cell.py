@@ -18,6 +18,7 @@ class Cell:
     asked : the record's fields that say what was asked, as ``docs/reference/records.md`` has them
     evaluations : keys of the blocks of answers, or of certified labels, in order
     clean : keys of the blocks of clean answers of the same deployment
+    views : keys of the blocks of what the nodes before the last say of clean images
     crafts : keys of the blocks of adversarial images
     binarised : key of the binarisation test of the attack, "" where there is none. The record does without it where
         it cannot be made: it says something of the attack's number and is no part of it
@@ -35,6 +36,7 @@ class Cell:
     inspect: str = ""
     clean: tuple[str, ...] = ()
     evaluations: tuple[str, ...] = ()
+    views: tuple[str, ...] = ()
     crafts: tuple[str, ...] = ()
     binarised: str = ""
     profile: str = ""
@@ -44,7 +46,7 @@ class Cell:
     @property
     def needs(self) -> tuple[str, ...]:
         """Return the keys of all objects without which there is no record."""
-        own = (*self.clean, *self.crafts, *self.evaluations)
+        own = (*self.clean, *self.views, *self.crafts, *self.evaluations)
         return (*own, self.profile) if self.profile else own
 
     @property

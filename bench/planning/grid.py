@@ -107,7 +107,8 @@ class Grid:
 
     def _clean(self, work: Work, judged: Inspected, seed: int) -> None:
         keys = self._added(work.clean(judged, seed, self.count))
-        made = _made_of(judged.subject, clean=keys, evaluations=keys)
+        views = self._added(work.views(judged, seed, self.count))
+        made = _made_of(judged.subject, clean=keys, evaluations=keys, views=views)
         self.plan.cells.append(self.asking.clean(judged.subject, judged.traits, seed, self.count, **made))
 
     def _attacks(self, work: Work, judged: Inspected, seed: int) -> None:

@@ -7,7 +7,18 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Kind = Literal[
-    "images", "labels", "train", "fit", "inspect", "mimic", "craft", "binarise", "evaluate", "certify", "profile"
+    "images",
+    "labels",
+    "train",
+    "fit",
+    "inspect",
+    "mimic",
+    "craft",
+    "binarise",
+    "evaluate",
+    "view",
+    "certify",
+    "profile",
 ]
 
 

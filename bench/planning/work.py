@@ -52,6 +52,23 @@ class Work:
         """Return the clean answers to the first ``count`` images, in whole blocks."""
         return [self._clean_block(judged, block, seed) for block in blocks(count, self.available, CLEAN_BLOCK)]
 
+    def views(self, judged: Inspected, seed: int, count: int) -> list[Task]:
+        """Return what the nodes before the last say of clean images; nothing where the last alone gives logits."""
+        if judged.traits["views"] < 2:
+            return []
+        subject, used = judged.subject, judged.answer_seed(seed)
+        return [
+            make_task(
+                "view",
+                f"views of {subject.chosen.label}, images {block[0]}-{block[1] - 1}",
+                {"deployment": subject.deployment, "images": self.data.images.key, "block": block, "seed": used},
+                {"fit": subject.key, "data": self.fingerprint, "block": block, "seed": used},
+                needs=(*subject.needs, self.data.images.key),
+                seconds=0.3,
+            )
+            for block in blocks(count, self.available, CLEAN_BLOCK)
+        ]
+
     def attack(
         self, judged: Inspected, assault: Assault, settings: Settings, count: int, source: Inspected | None = None
     ) -> list[tuple[Task, Task]]:

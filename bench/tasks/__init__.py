@@ -21,6 +21,7 @@ FUNCTIONS: Final[Mapping[str, str]] = {
     "craft": "bench.tasks.attacking:craft",
     "binarise": "bench.tasks.binarising:binarise",
     "evaluate": "bench.tasks.evaluating:evaluate",
+    "view": "bench.tasks.viewing:view",
     "certify": "bench.tasks.certifying:certify",
     "profile": "bench.tasks.profiling:profile",
 }

@@ -37,6 +37,7 @@ def evaluate(spec: Mapping[str, Any], store: Store) -> Outcome:
 
     Meta
     ----
+    refuses : whether it may refuse to answer
     strangers : attacked images that were answered otherwise while they were attacked
     """
     deployment = deployment_of(store, spec["deployment"])
@@ -44,7 +45,6 @@ def evaluate(spec: Mapping[str, Any], store: Store) -> Outcome:
     x, digests = images_of(store, spec["images"], first, last)
     seed, draws = spec["seed"], spec["draws"]
     tensors: dict[str, NDArray[np.generic]] = {}
-    meta: dict[str, Any] = {}
     judged = x
     if "craft" in spec:
         threat, crafted = Threat(**spec["threat"]), store.read(spec["craft"]).tensors
@@ -55,6 +55,7 @@ def evaluate(spec: Mapping[str, Any], store: Store) -> Outcome:
         judged = torch.where(inside[:, None, None, None], realised, x)
     scored = list(answers(deployment, judged, digests, "score", seed, draws["score"]))
     tensors["score"] = labels(scored)
+    meta: dict[str, Any] = {"refuses": scored[0].rejected is not None}
     if scored[0].score is not None:
         tensors["detector"] = torch.stack([answer.score for answer in scored if answer.score is not None]).numpy()
     if draws["score"] == 1:

@@ -46,6 +46,8 @@ def test_to_refuse_an_attacked_image_is_right_and_to_refuse_a_clean_one_is_not(r
     clean = {label: outcomes(records[label, ""], "clean_correct") for label in (SILENT, REFUSING, ALL)}
     refused = outcomes(records[REFUSING, ""], "detected") == 1
     assert 0 < refused.mean() < 0.2
+    assert records[REFUSING, ""]["evidence"]["rejected"] == refused.mean()
+    assert "rejected" not in records[SILENT, ""]["evidence"]  # it detects, and answers all the same
     assert clean[SILENT].all()
     np.testing.assert_array_equal(clean[REFUSING] == 0, refused)
     assert not clean[ALL].any()

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+
 from bench.analysis.groups import Row, Seeds, counts, pooled, seeds_of
-from bench.analysis.records import Record
+from bench.analysis.records import Record, decode_array
 from bench.analysis.statistics import Values, compare
 from bench.analysis.worst_case import attack_candidate
 
@@ -65,12 +67,15 @@ class RowEvidence:
     twin : the undefended row of the same setting, None where it was not run
     variants : the defense of that name with any parameters, under the same threat, at any budget, on the test images
         and in any pool; the row itself among them
+    others : every row of the same images under the same kind of threat, at every radius and budget, of any defense and
+        network; the row itself among them
     """
 
     row: Row
     family: tuple[Row, ...]
     twin: Row | None
     variants: tuple[Row, ...]
+    others: tuple[Row, ...]
 
     @property
     def raw(self) -> list[Raw]:
@@ -91,6 +96,15 @@ class RowEvidence:
     def clean(self) -> Values | None:
         """Return the share of right clean answers of each image, float64, (n,), mean over seeds."""
         return clean_shares(self.row)
+
+    @property
+    def views(self) -> dict[str, Values]:
+        """Return of each node before the last that gives logits what it answers rightly, as ``clean`` has it."""
+        told: dict[str, list[Values]] = {}
+        for part in self.row.replicates:
+            for name, right in ((part.clean or {}).get("views") or {}).items():
+                told.setdefault(name, []).append(decode_array(right).astype(np.float64))
+        return {name: pooled(found) for name, found in told.items()}
 
     @property
     def randomised(self) -> bool:

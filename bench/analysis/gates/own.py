@@ -41,6 +41,7 @@ def bench_gates() -> Sequence[Gate]:
         _gate("coverage", "row", "Attacks that were tried on fewer images would not have lowered the others' number."),
         _gate("certificate", "row", "No image that is certified is ever answered wrongly."),
         _gate("clean-accuracy", "row", "Clean accuracy is within 5 points of the twin's, and not suspiciously above."),
+        _gate("half-radius", "row", "What refusing keeps implies no more than is known at half the radius."),
         _gate("sample-size", "row", "A difference of 5 points would show."),
         _gate("best-on-test", "row", "The best of several settings was chosen on other images."),
         _gate("seeds", "row", "What draws was run under three seeds or more."),

@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.plugins.entries import Defense
+from bench.plugins.entries import Defense, Gate
 from bench.plugins.hookspecs import hookimpl
 from bench.plugins.parameters import Parameter
+
+
+@hookimpl
+def bench_gates() -> Sequence[Gate]:
+    """Return the check of how well the denoisers were trained."""
+    return [
+        Gate(
+            name="denoised",
+            factory="bench_defed.gates:denoised",
+            summary="Defed's denoisers cost a point of clean accuracy at most.",
+            scope="row",
+        )
+    ]
 
 
 @hookimpl

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from bench.deployment import Capture, Classify, Deployment, FitResult, Stage
+from bench.deployment import Capture, Classify, Deployment, FitResult, Join, Node, Stage
 
 
 class Coin:
@@ -198,6 +198,36 @@ class _Reject(Classify):
         score = self.threshold - signal.x.flatten(1).amax(1)
         said = {"score": score, **({"rejected": score > 0} if self.refuses else {})}
         return signal.replace(self.network(signal.x), **said)
+
+
+class Views:
+    """Shows the classifier the image and its negative, and believes the former."""
+
+    def deploy(self, network, result, shape):
+        classify = Classify(network)
+        return Deployment(
+            [
+                Node("capture", Capture()),
+                Node("plain", classify, ("capture",)),
+                Node("negative", _Negative(), ("capture",)),
+                Node("turned", classify, ("negative",)),
+                Node("first", _First(), ("plain", "turned")),
+            ]
+        )
+
+
+class _Negative(Stage):
+    placement = "server"
+
+    def transform(self, x):
+        return 1.0 - x
+
+
+class _First(Join):
+    placement = "server"
+
+    def combine(self, *signals):
+        return signals[0]
 
 
 class RejectsOddly:

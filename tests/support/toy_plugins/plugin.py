@@ -47,6 +47,7 @@ def bench_defenses():
         "toy-fit-fails": "FitFails",
         "toy-sealed": "Sealed",
         "toy-rejects-oddly": "RejectsOddly",
+        "toy-views": "Views",
     }
     return [
         *[Defense(name=n, factory=f"toy_plugins.defenses:{f}", summary=n, family="toy") for n, f in names.items()],
