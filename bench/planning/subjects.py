@@ -20,7 +20,7 @@ from bench.plugins.entries import Dataset, Defense, Model
 from bench.plugins.selection import Chosen
 from bench.store.code import code_digest
 from bench.store.keys import environment_class, key, versions
-from bench.tasks import FUNCTIONS
+from bench.tasks.kinds import FUNCTIONS
 
 RADIUS = 8 / 255  # where a data set lists no threat in Linf
 

@@ -21,10 +21,10 @@ COUNTING = """
 import ctypes
 import resource
 import torch
-import bench.tasks
+import bench.tasks.kinds
 from bench.tasks.outcome import Outcome
 
-bench.tasks.FUNCTIONS["count"] = "counting:count"
+bench.tasks.kinds.FUNCTIONS["count"] = "counting:count"
 
 class Mallinfo2(ctypes.Structure):
     names = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
@@ -58,11 +58,11 @@ import os
 import sys
 import time
 from pathlib import Path
-import bench.tasks
+import bench.tasks.kinds
 from bench.tasks.outcome import Outcome
 
-bench.tasks.FUNCTIONS["look"] = bench.tasks.FUNCTIONS["late"] = "looking:look"
-bench.tasks.BEFOREHAND["late"] = ("loaded_late",)
+bench.tasks.kinds.FUNCTIONS["look"] = bench.tasks.kinds.FUNCTIONS["late"] = "looking:look"
+bench.tasks.kinds.BEFOREHAND["late"] = ("loaded_late",)
 
 def look(spec, store):
     siblings = set()

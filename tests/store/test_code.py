@@ -12,6 +12,7 @@ import pytest
 from bench.errors import PluginFault
 from bench.plugins.registry import discover
 from bench.store import code
+from bench.tasks.kinds import FUNCTIONS
 
 numbers = itertools.count()
 
@@ -178,6 +179,11 @@ def test_a_first_party_plugin_is_named_with_the_core_that_it_uses_and_no_more() 
     reached = code._reached("bench_baselines.undefended")
     assert {"bench_baselines.undefended", "bench.deployment.stage", "bench.errors"} <= reached
     assert not {name for name in reached if name.startswith(("bench.cli", "bench.reporting", "torch", "bench.store"))}
+
+
+@pytest.mark.parametrize("task", FUNCTIONS.values())
+def test_no_task_depends_on_which_other_tasks_there_are(task: str) -> None:
+    assert "bench.tasks.kinds" not in code._reached(task.partition(":")[0])
 
 
 def test_the_users_own_file_is_named_by_its_bytes(tmp_path: Path) -> None:
