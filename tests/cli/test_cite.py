@@ -16,8 +16,9 @@ def said(capsys, *arguments, code=0):
 
 def test_a_citation_is_printed_plain_and_as_bibtex(capsys):
     told = said(capsys, "pgd-linf").out
-    assert "  Madry et al., ICLR 2018, arXiv 1706.06083\n" in told
-    assert "@misc{pgd-linf,\n  author = {Madry and others},\n" in told
+    title = "Towards Deep Learning Models Resistant to Adversarial Attacks"
+    assert f"  Madry et al., {title}, ICLR 2018, arXiv 1706.06083\n" in told
+    assert f"@misc{{pgd-linf,\n  author = {{Madry and others}},\n  title = {{{{{title}}}}},\n" in told
 
 
 def test_parameters_of_a_selection_are_passed_over_and_json_has_the_fields(capsys):

@@ -65,3 +65,9 @@ def test_every_first_party_source_that_names_authors_gives_them():
     named = [citation for citation in told if re.search(r"et al\.| and |'", citation.source.split(",")[0])]
     assert named
     assert all(citation.authors for citation in named if "'s" not in citation.source)
+
+
+def test_every_first_party_attack_of_a_paper_gives_its_title_and_year():
+    papers = [cite(found.entry.source) for found in discover().of("attack").values() if "arXiv" in found.entry.source]
+    assert len(papers) > 30
+    assert [paper.source for paper in papers if not (paper.title and paper.year)] == []

@@ -11,10 +11,13 @@ from bench.plugins.parameters import Parameter
 from bench_art.row import Row, integer, number, quick, standard
 
 _EVASION = "art.attacks.evasion:"
-_MADRY = "Madry et al., ICLR 2018, arXiv 1706.06083"
-_CROCE = "Croce and Hein, ICML 2020, arXiv 2003.01690"
-_GOODFELLOW = "Goodfellow et al., ICLR 2015, arXiv 1412.6572"
-_UNIVERSAL = "Moosavi-Dezfooli et al., CVPR 2017, arXiv 1610.08401"
+_MADRY = "Madry et al., Towards Deep Learning Models Resistant to Adversarial Attacks, ICLR 2018, arXiv 1706.06083"
+_CROCE = (
+    "Croce and Hein, Reliable Evaluation of Adversarial Robustness with an Ensemble of Diverse Parameter-free Attacks, "
+    "ICML 2020, arXiv 2003.01690"
+)
+_GOODFELLOW = "Goodfellow et al., Explaining and Harnessing Adversarial Examples, ICLR 2015, arXiv 1412.6572"
+_UNIVERSAL = "Moosavi-Dezfooli et al., Universal Adversarial Perturbations, CVPR 2017, arXiv 1610.08401"
 
 _STEP = "step size as a share of epsilon"
 
@@ -70,7 +73,7 @@ def _momentum(norm: Norm) -> Row:
         norm=norm,
         access="gradient",
         summary="Iterated gradient steps with momentum, without random start.",
-        source="Dong et al., CVPR 2018, arXiv 1710.06081",
+        source="Dong et al., Boosting Adversarial Attacks with Momentum, CVPR 2018, arXiv 1710.06081",
         relative=(("eps", 1.0), ("eps_step", "step")),
         parameters=(
             integer("max_iter", 10, "steps (10: CH nb_iter)"),
@@ -179,7 +182,7 @@ _BASIC = Row(
     norm="linf",
     access="gradient",
     summary="Iterated FGSM without random start.",
-    source="Kurakin et al., 2017, arXiv 1607.02533",
+    source="Kurakin et al., Adversarial Examples in the Physical World, 2017, arXiv 1607.02533",
     relative=(("eps", 1.0), ("eps_step", "step")),
     parameters=(
         integer("max_iter", 10, "steps (10: CH nb_iter)"),
@@ -196,7 +199,7 @@ _CARLINI_L2 = Row(
     norm="l2",
     access="gradient",
     summary="Smallest L2 perturbation by optimisation in tanh space.",
-    source="Carlini and Wagner, S&P 2017, arXiv 1608.04644",
+    source="Carlini and Wagner, Towards Evaluating the Robustness of Neural Networks, S&P 2017, arXiv 1608.04644",
     minimum_norm=True,
     parameters=(
         integer("max_iter", 1000, "steps a search (1000: CH max_iterations)"),
@@ -216,7 +219,7 @@ _CARLINI_LINF = Row(
     norm="linf",
     access="gradient",
     summary="Smallest Linf perturbation by optimisation under a shrinking bound, one image at a time.",
-    source="Carlini and Wagner, S&P 2017, arXiv 1608.04644",
+    source="Carlini and Wagner, Towards Evaluating the Robustness of Neural Networks, S&P 2017, arXiv 1608.04644",
     minimum_norm=True,
     alone=True,
     parameters=(
@@ -247,7 +250,10 @@ _ELASTIC = Row(
     norm="l1",
     access="gradient",
     summary="Smallest elastic-net perturbation; the suite's attack for L1.",
-    source="Chen et al., AAAI 2018, arXiv 1709.04114",
+    source=(
+        "Chen et al., EAD: Elastic-Net Attacks to Deep Neural Networks via Adversarial Examples, "
+        "AAAI 2018, arXiv 1709.04114"
+    ),
     minimum_norm=True,
     parameters=(
         integer("max_iter", 1000, "steps a search (1000: Chen et al., section 5.1)"),
@@ -274,7 +280,10 @@ _DEEPFOOL = Row(
     norm="l2",
     access="gradient",
     summary="Smallest L2 perturbation by linearising the class boundaries.",
-    source="Moosavi-Dezfooli et al., CVPR 2016, arXiv 1511.04599",
+    source=(
+        "Moosavi-Dezfooli et al., DeepFool: A Simple and Accurate Method to Fool Deep Neural Networks, "
+        "CVPR 2016, arXiv 1511.04599"
+    ),
     minimum_norm=True,
     parameters=(
         integer("max_iter", 50, "steps (50: CH max_iter)"),
@@ -292,7 +301,7 @@ _SALIENCY = Row(
     norm="l0",
     access="gradient",
     summary="Raises two values at a time towards a wrong class; the distance is the number of changed values.",
-    source="Papernot et al., EuroS&P 2016, arXiv 1511.07528",
+    source="Papernot et al., The Limitations of Deep Learning in Adversarial Settings, EuroS&P 2016, arXiv 1511.07528",
     procedure="saliency",
     minimum_norm=True,
     parameters=(
@@ -318,7 +327,7 @@ _PATCH = Row(
     norm="l0",
     access="gradient",
     summary="One square patch in the middle of all images of a block, with no more values than epsilon allows.",
-    source="Brown et al., 2017, arXiv 1712.09665",
+    source="Brown et al., Adversarial Patch, 2017, arXiv 1712.09665",
     procedure="patch",
     whole=True,
     separable=False,

@@ -17,7 +17,10 @@ def _square(norm: Norm) -> Row:
         norm=norm,
         access="score",
         summary="Random search with square patches of shrinking size.",
-        source="Andriushchenko et al., ECCV 2020, arXiv 1912.00049",
+        source=(
+            "Andriushchenko et al., Square Attack: A Query-Efficient Black-Box Adversarial Attack via Random Search, "
+            "ECCV 2020, arXiv 1912.00049"
+        ),
         core="square",
         separable=False,
         loses=norm == "l2",
@@ -46,7 +49,7 @@ def _simple(basis: str) -> Row:
         norm="l2",
         access="score",
         summary=f"Greedy steps along random {'pixels' if basis == 'px' else 'low frequencies'}, one image at a time.",
-        source="Guo et al., ICML 2019, arXiv 1905.07121",
+        source="Guo et al., Simple Black-box Adversarial Attacks, ICML 2019, arXiv 1905.07121",
         minimum_norm=True,
         alone=True,
         softmax=True,
@@ -69,7 +72,7 @@ def _hop_skip_jump(norm: Norm) -> Row:
         norm=norm,
         access="decision",
         summary="Walks along the boundary with gradients estimated from labels, one image at a time.",
-        source="Chen et al., S&P 2020, arXiv 1904.02144",
+        source="Chen et al., HopSkipJumpAttack: A Query-Efficient Decision-Based Attack, S&P 2020, arXiv 1904.02144",
         minimum_norm=True,
         alone=True,
         parameters=(
@@ -92,7 +95,10 @@ _BOUNDARY = Row(
     norm="l2",
     access="decision",
     summary="Random walk along the boundary towards the image, one image at a time.",
-    source="Brendel et al., ICLR 2018, arXiv 1712.04248",
+    source=(
+        "Brendel et al., Decision-Based Adversarial Attacks: Reliable Attacks Against Black-Box Machine Learning "
+        "Models, ICLR 2018, arXiv 1712.04248"
+    ),
     minimum_norm=True,
     alone=True,
     parameters=(
@@ -116,7 +122,7 @@ _SIGN = Row(
     norm="l2",
     access="decision",
     summary="Descends on the distance to the boundary with signs of directional derivatives, one image at a time.",
-    source="Cheng et al., ICLR 2020, arXiv 1909.10773",
+    source="Cheng et al., Sign-OPT: A Query-Efficient Hard-label Adversarial Attack, ICLR 2020, arXiv 1909.10773",
     minimum_norm=True,
     alone=True,
     parameters=(
@@ -140,7 +146,7 @@ _SPATIAL = Row(
     access="score",
     summary="One rotation and shift for all images of a block. Bound by no ball, it counts only where the result lies "
     "in one, so it is not part of 'all': name it to see its distances.",
-    source="Engstrom et al., ICML 2019, arXiv 1712.02779",
+    source="Engstrom et al., Exploring the Landscape of Spatial Robustness, ICML 2019, arXiv 1712.02779",
     minimum_norm=True,
     whole=True,
     separable=False,

@@ -10,7 +10,18 @@ from bench.plugins.entries import Attack, Norm
 from bench.plugins.parameters import Parameter
 from bench_native.declared import EARLY, integer, loss, number, quick, random_start, standard, suffixed
 
-_CROCE = "Croce and Hein, ICML 2020, arXiv 2003.01690"
+_MADRY = "Madry et al., Towards Deep Learning Models Resistant to Adversarial Attacks, ICLR 2018, arXiv 1706.06083"
+_TRAMER = (
+    "Tramer and Boneh, Adversarial Training and Robustness for Multiple Perturbations, NeurIPS 2019, arXiv 1904.13000"
+)
+_SQUARE = (
+    "Andriushchenko et al., Square Attack: A Query-Efficient Black-Box Adversarial Attack via Random Search, "
+    "ECCV 2020, arXiv 1912.00049"
+)
+_CROCE = (
+    "Croce and Hein, Reliable Evaluation of Adversarial Robustness with an Ensemble of Diverse Parameter-free Attacks, "
+    "ICML 2020, arXiv 2003.01690"
+)
 _LOSSES = ("ce", "margin", "dlr")
 _SCHEDULE = Parameter(
     name="schedule",
@@ -27,7 +38,7 @@ def _fgsm(norm: Norm) -> Attack:
         family="native",
         factory="bench_native.iterated:fgsm",
         summary="One step of epsilon along the loss gradient; equal to fgsm.",
-        source="Goodfellow et al., ICLR 2015, arXiv 1412.6572",
+        source="Goodfellow et al., Explaining and Harnessing Adversarial Examples, ICLR 2015, arXiv 1412.6572",
         parameters=(loss(*_LOSSES, source="ce: Goodfellow et al."),),
         norm=norm,
         access="gradient",
@@ -47,8 +58,7 @@ def _pgd(norm: Norm) -> Attack:
         family="native",
         factory="bench_native.iterated:pgd",
         summary=f"Projected gradient ascent{sparse}.",
-        source="Madry et al., ICLR 2018, arXiv 1706.06083"
-        + ("; Tramer and Boneh, NeurIPS 2019, arXiv 1904.13000" if norm == "l1" else ""),
+        source=f"{_MADRY}; {_TRAMER}" if norm == "l1" else _MADRY,
         parameters=(
             integer("steps", 40, "steps (40: CH MadryEtAl nb_iter)"),
             number("step", share, f"size of the first step as a share of epsilon ({said})", minimum=1e-4),
@@ -75,7 +85,7 @@ def _mim(norm: Norm) -> Attack:
         family="native",
         factory="bench_native.iterated:mim",
         summary="Iterated gradient steps with momentum, without random start; equal to mim.",
-        source="Dong et al., CVPR 2018, arXiv 1710.06081",
+        source="Dong et al., Boosting Adversarial Attacks with Momentum, CVPR 2018, arXiv 1710.06081",
         parameters=(
             integer("steps", 10, "steps (10: CH nb_iter)"),
             number("step", 0.2, "step size as a share of epsilon (CH .06/.3)", minimum=1e-4),
@@ -142,7 +152,7 @@ def _strong(norm: Norm) -> Attack:
         factory="bench_native.strong:Strong",
         summary="APGD on the cross-entropy and on the difference of logits ratio, APGD towards classes, and Square, "
         "each on the images that still stand. Not the literature's AutoAttack, whose FAB it lacks.",
-        source=f"{_CROCE}; Andriushchenko et al., ECCV 2020, arXiv 1912.00049",
+        source=f"{_CROCE}; {_SQUARE}",
         parameters=(
             integer("steps", 100, "steps of APGD (100: AA standard)"),
             integer("restarts", 1, "starts of APGD on either loss (1: AA standard)"),

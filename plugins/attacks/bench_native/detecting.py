@@ -48,20 +48,30 @@ ENTRIES: tuple[Attack, ...] = tuple(
             "joint-margin",
             norm,
             "All views of an image are led to one wrong class, so that none differs from the answer.",
-            "Carlini and Wagner, arXiv 1711.08478; Tramer et al., NeurIPS 2020, arXiv 2002.08347",
+            (
+                "Carlini and Wagner, MagNet and 'Efficient Defenses Against Adversarial Attacks' are Not Robust to "
+                "Adversarial Examples, 2017, arXiv 1711.08478; Tramer et al., On Adaptive Attacks to Adversarial "
+                "Example Defenses, NeurIPS 2020, arXiv 2002.08347"
+            ),
         ),
         _aware(
             "evade",
             norm,
             "A wrong class, and a score under the threshold, in one loss of several weights.",
-            "Carlini and Wagner, AISec 2017, arXiv 1705.07263",
+            (
+                "Carlini and Wagner, Adversarial Examples Are Not Easily Detected: Bypassing Ten Detection Methods, "
+                "AISec 2017, arXiv 1705.07263"
+            ),
             weighted=True,
         ),
         _aware(
             "alternate",
             norm,
             "Steps for the class and for the score in turn, each across the other's gradient.",
-            "Bryniarski et al., ICLR 2022, arXiv 2106.15023",
+            (
+                "Bryniarski et al., Evading Adversarial Example Detection Defenses with Orthogonal Projected Gradient "
+                "Descent, ICLR 2022, arXiv 2106.15023"
+            ),
         ),
     )
 )

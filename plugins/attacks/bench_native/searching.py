@@ -12,7 +12,10 @@ def _fmn(norm: Norm) -> Attack:
         family="fmn",
         factory="bench_native.fmn:Fmn",
         summary="Smallest perturbation, by a ball that shrinks where the image is broken and grows where it is not.",
-        source="Pintor et al., NeurIPS 2021, arXiv 2102.12827",
+        source=(
+            "Pintor et al., Fast Minimum-norm Adversarial Attacks through Adaptive Norm Constraints, "
+            "NeurIPS 2021, arXiv 2102.12827"
+        ),
         parameters=(
             integer("steps", 100, "gradients an image (100: Pintor et al., released code)"),
             number("step", 1.0, "L2 length of the first step (1: same)", minimum=1e-6),
@@ -33,7 +36,7 @@ def _carlini() -> Attack:
         family="native",
         factory="bench_native.carlini:CarliniL2",
         summary="Smallest L2 perturbation by Adam in tanh space, with a search for each image's constant.",
-        source="Carlini and Wagner, S&P 2017, arXiv 1608.04644",
+        source="Carlini and Wagner, Towards Evaluating the Robustness of Neural Networks, S&P 2017, arXiv 1608.04644",
         parameters=(
             integer("steps", 1000, "steps a search (1000: CH max_iterations)"),
             number("rate", 5e-3, "Adam's step (5e-3: CH learning_rate)", minimum=1e-6),
@@ -56,7 +59,10 @@ def _square(norm: Norm) -> Attack:
         family="native",
         factory="bench_native.square:Square",
         summary="Random search with square patches of shrinking size, every image with its own; one query a step.",
-        source="Andriushchenko et al., ECCV 2020, arXiv 1912.00049",
+        source=(
+            "Andriushchenko et al., Square Attack: A Query-Efficient Black-Box Adversarial Attack via Random Search, "
+            "ECCV 2020, arXiv 1912.00049"
+        ),
         parameters=(
             integer("steps", 5000, "queries at most (5000: AutoAttack)"),
             number("share", 0.8, "share of values changed at first (.8: AutoAttack)", minimum=0.01, maximum=0.99),
@@ -76,7 +82,10 @@ def _spsa(norm: Norm) -> Attack:
         name=suffixed("spsa", norm),
         factory="bench_native.spsa:Spsa",
         summary="Adam on gradients estimated from scores along random directions.",
-        source="Uesato et al., ICML 2018, arXiv 1802.05666",
+        source=(
+            "Uesato et al., Adversarial Risk and the Dangers of Evaluating Against Weak Attacks, "
+            "ICML 2018, arXiv 1802.05666"
+        ),
         parameters=(
             integer("steps", 30, "steps (ours; 100: CleverHans nb_iter)"),
             number("step", 0.1, "Adam's rate as a share of epsilon (ours)", minimum=1e-4),
