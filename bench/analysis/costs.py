@@ -94,9 +94,9 @@ def figures(record: Record) -> dict[str, Measured | None]:
         "server_ms": pick(items, "latency_ms", statistic=("p50",), placement=("server",)),
         "uplink_bytes": pick(items, "uplink_bytes", statistic=("mean", "total"), placement=("device", "total")),
         "uplink_bytes_p95": pick(items, "uplink_bytes", statistic=("p95",), placement=("device", "total")),
-        "model_bytes": pick(items, "model_bytes", placement=("total", "server", "device")),
-        "macs": pick(items, "macs", placement=("total", "server", "device")),
-        "peak_bytes": pick(items, "peak_rss_bytes", placement=("total", "device", "server")),
+        "model_bytes": whole(items, "model_bytes"),
+        "macs": whole(items, "macs"),
+        "peak_bytes": whole(items, "peak_rss_bytes"),
         "energy_mj": pick(items, "energy_mj", statistic=("gross", "mean"), placement=("total", "device")),
     }
 
@@ -140,6 +140,13 @@ def pick(
         )
 
     return min(found, key=merit, default=None)
+
+
+def whole(items: Sequence[Measured], quantity: str) -> Measured | None:
+    """Return the figure of all of a deployment; None where that is not known, whatever is known of a part."""
+    if any(item["quantity"] == quantity and item["placement"] == "total" for item in items):
+        return pick(items, quantity, placement=("total",))
+    return pick(items, quantity, placement=("device", "server"))
 
 
 def _value(item: Measured | None, name: str = "value") -> float:

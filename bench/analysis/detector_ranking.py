@@ -15,6 +15,8 @@ from bench.analysis.ladder import standing
 from bench.analysis.records import Record, outcome
 from bench.analysis.scrutiny import asked_rows, row_verdicts
 from bench.analysis.statistics import Estimate, Values, estimate, rank_intervals
+from bench.plugins.entries import Attack
+from bench.plugins.registry import discover
 
 RATES: Final = (0.05, 0.01)
 RANK_COLUMNS = (
@@ -39,8 +41,10 @@ def detector_ranks(records: Iterable[Record]) -> pd.DataFrame:
     Notes
     -----
     A detector that detects everything holds nothing, as it should. The threshold is the one that calibration gave: no
-    test image moves it. What cannot be ranked on the leaderboard cannot be ranked here. Deployments that draw have no
-    figure: which draws are both wrong and detected is not in the records. Minimum-norm attacks at other radii say
+    test image moves it. What cannot be ranked on the leaderboard cannot be ranked here. What a detector holds against
+    attackers who do not look at it is no figure: there is none where no attack on the detector, or on the answers that
+    it compares, was run (an entry's ``wants``). Nor is there of deployments that draw: which draws are both wrong and
+    detected is not in the records. Minimum-norm attacks at other radii say
     nothing of the score at this one and are left out.
     """
     lines: list[dict[str, Any]] = []
@@ -53,6 +57,7 @@ def _of_setting(group: list[RowEvidence]) -> list[dict[str, Any]]:
     held: dict[str, Values] = {}
     alarms: dict[str, Estimate] = {}
     reasons: dict[str, str] = {}
+    aware = {n for n, found in discover().of("attack").items() if isinstance(a := found.entry, Attack) and a.wants}
     for evidence in group:
         row, part = evidence.row, evidence.row.replicates[0]
         detected = None if part.clean is None or part.clean["status"] != "ok" else _detected(part.clean)
@@ -61,6 +66,9 @@ def _of_setting(group: list[RowEvidence]) -> list[dict[str, Any]]:
         alarms[row.label] = estimate(detected)
         if part.randomised:
             reasons[row.label] = "it draws"
+            continue
+        if not any(counts(record) and record["attack"]["name"] in aware for record in part.attacks):
+            reasons[row.label] = "no attack on the detector"
             continue
         held[row.label] = _held(part, detected)
         status = standing(row, row_verdicts(evidence))

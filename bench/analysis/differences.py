@@ -12,12 +12,11 @@ import pandas as pd
 from bench.analysis import causes
 from bench.analysis.cost_differences import cost_lines
 from bench.analysis.figures import ATTACKED, CLEAN, DIFFERENCE_COLUMNS, SETTING, UNITS, WORDS, judged, line, size
-from bench.analysis.groups import Row, pooled, rows
+from bench.analysis.groups import Row, rows
 from bench.analysis.paired import paired_difference
 from bench.analysis.pairing import Key, Matched, clean_rows, common, match
 from bench.analysis.records import Record
-from bench.analysis.statistics import Values
-from bench.analysis.worst_case import worst_case
+from bench.analysis.statistics import Values, pooled
 
 Sides: TypeAlias = tuple[Mapping[Key, Row], Mapping[Key, Row]]
 
@@ -58,7 +57,7 @@ def _attacked(before: list[Record], after: list[Record]) -> list[dict[str, Any]]
         told
         for pair in pairs
         for figure, knowledge in ATTACKED.items()
-        for told in _lines((a, b), pair, figure, partial(attacked_shares, knowledge=knowledge))
+        for told in _lines((a, b), pair, figure, partial(Row.left, knowledge=knowledge))
     ]
 
 
@@ -69,24 +68,6 @@ def _is_attacked(row: Row) -> bool:
 def _clean(before: list[Record], after: list[Record]) -> list[dict[str, Any]]:
     sides = (clean_rows(before), clean_rows(after))
     return [told for pair in match(*sides) for told in _lines(sides, pair, CLEAN, clean_shares)]
-
-
-def attacked_shares(row: Row, knowledge: str = "") -> Values | None:
-    """Return the share correct of each image under the worst case, float64, (n,), as ``leaderboard`` has it; or None.
-
-    Parameters
-    ----------
-    knowledge : of the attacks that count, "" for all
-    """
-    found = []
-    for part in row.replicates:
-        clean = part.clean_candidate()
-        attacks = part.candidates(row.setting, clean.scored, knowledge) if clean is not None else []
-        if clean is None or (knowledge and not attacks):
-            return None
-        seen = max((len(attack.scored) for attack in attacks), default=len(clean.scored))
-        found.append((worst_case(clean, attacks).shares[:seen], bool(attacks)))
-    return pooled([shares for shares, _ in found]) if any(attacked for _, attacked in found) else None
 
 
 def clean_shares(row: Row) -> Values:

@@ -7,11 +7,20 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from bench.analysis.records import NORMS, Record, current
-from bench.analysis.statistics import Values
-from bench.analysis.worst_case import Candidate, at_epsilon, attack_candidate, clean_candidate, covered, worst_case
+from bench.analysis.statistics import Values, pooled
+from bench.analysis.worst_case import (
+    Candidate,
+    Tried,
+    WorstCase,
+    at_epsilon,
+    attack_candidate,
+    clean_candidate,
+    first,
+    known,
+    uneven,
+    worst_case,
+)
 
 Seeds = tuple[int, int, int]
 
@@ -110,21 +119,44 @@ class Row:
         """Return where the images are from: "test", or a pool of training images."""
         return str(self.dataset.get("pool", "test"))
 
-    @cached_property
-    def worst_shares(self) -> Values | None:
-        """Return what the worst case leaves right of each attacked image, float64, (n,), mean over seeds.
+    def tried(self, knowledge: str = "") -> list[Tried]:
+        """Return of each triple of seeds that was attacked the clean images and what each attack found.
+
+        Notes
+        -----
+        Of one knowledge, where attacks that not all seeds met tell: of the seeds that met the most.
+        """
+        found: list[Tried] = [
+            (clean, attacks)
+            for part in self.replicates
+            if (clean := part.clean_candidate()) is not None
+            and (attacks := part.candidates(self.setting, clean.scored, knowledge))
+        ]
+        if not knowledge or not uneven(found):
+            return found
+        most = max(len(attacks) for _, attacks in found)
+        return [(clean, attacks) for clean, attacks in found if len(attacks) == most]
+
+    def worst_cases(self, knowledge: str = "") -> list[WorstCase]:
+        """Return of each of ``tried`` the worst case, on the images that it is known of under all seeds."""
+        tried = self.tried(knowledge)
+        n = known(tried) if tried else 0
+        return [worst_case(first(clean, n), attacks) for clean, attacks in tried]
+
+    def left(self, knowledge: str = "") -> Values | None:
+        """Return what attackers of one knowledge, or all, leave right of each image that this is known of.
 
         Returns
         -------
-        None where no attack gave a number
+        float64, (n,), mean over seeds; None where no attack gave a number
         """
-        left = []
-        for part in self.replicates:
-            clean = part.clean_candidate()
-            attacks = part.candidates(self.setting, clean.scored) if clean is not None else []
-            if clean is not None and attacks:
-                left.append(worst_case(clean, attacks).shares[: covered(attacks)])
-        return pooled(left) if left else None
+        cases = self.worst_cases(knowledge)
+        return pooled([case.shares for case in cases]) if cases else None
+
+    @cached_property
+    def worst_shares(self) -> Values | None:
+        """Return what all attackers together leave right, as ``left`` has it."""
+        return self.left()
 
     @property
     def records(self) -> list[Record]:
@@ -241,10 +273,3 @@ def _better_clean(setting: Setting, known: Record | None, record: Record) -> Rec
         return (candidate["status"] == "ok", own, int(candidate.get("samples", 0)))
 
     return record if known is None or merit(record) > merit(known) else known
-
-
-def pooled(parts: list[Values]) -> Values:
-    """Return the mean over replicates of each image's share, on the images that all of them judged."""
-    n = min(len(part) for part in parts)
-    mean: Values = np.mean([part[:n] for part in parts], axis=0)
-    return mean

@@ -17,13 +17,13 @@ from bench.analysis.control import CONTROL_COLUMNS, NOTHING, controls
 from bench.analysis.costs import on_leaderboard
 from bench.analysis.gates.evidence import RowEvidence
 from bench.analysis.gates.verdict import Verdict
-from bench.analysis.groups import Row, Setting, pooled, rows
+from bench.analysis.groups import Row, Setting, rows
 from bench.analysis.ladder import Standing, standing
 from bench.analysis.paired import Difference, paired_difference
 from bench.analysis.records import KNOWLEDGE, Record
 from bench.analysis.scrutiny import asked_rows, badge, row_verdicts
-from bench.analysis.statistics import Estimate, Values, detectable_difference, estimate, rank_intervals
-from bench.analysis.worst_case import QUERIES, covered, worst_case, wrong_within
+from bench.analysis.statistics import Estimate, Values, detectable_difference, estimate, pooled, rank_intervals
+from bench.analysis.worst_case import QUERIES, wrong_within
 
 _NOTHING = Estimate(math.nan, math.nan, math.nan, 0)
 _COSTS = (
@@ -52,8 +52,8 @@ class Judged:
     Attributes
     ----------
     verdicts : of the gates of rows
-    shares : of each attacked image, correct under the worst case, mean over seeds, float64, (n,)
-    levels : knowledge -> the same for its attacks alone, mean over the images that they were tried on, and how many
+    shares : of each image that the worst case is known of, correct under it, mean over seeds, float64, (n,)
+    levels : knowledge -> the same for its attacks alone, mean over images, and how many they are
     spread : standard deviation of the robust accuracy over triples of seeds; NaN for one
     over_twin : ``shares`` less those of the same network undefended, None where that was not attacked
     """
@@ -84,31 +84,25 @@ def judge(evidence: RowEvidence) -> Judged:
     if not parts:
         nothing: Values = np.zeros(0)
         return Judged(row, standing(row, given), given, nothing, nothing, {}, math.nan, ("", "", math.nan), 0)
-    everything, names, levels = [], [], {}
-    for part, clean in parts:
-        attacks = part.candidates(row.setting, clean.scored)
-        case = worst_case(clean, attacks)
-        everything.append(case.shares[: covered(attacks)] if attacks else case.shares)
-        if case.strongest >= 0:
-            winner = attacks[case.strongest]
-            names.append((winner.attack, winner.knowledge, case.harmed / len(case.shares)))
-    for knowledge in KNOWLEDGE:
-        found = [(clean, part.candidates(row.setting, clean.scored, knowledge)) for part, clean in parts]
-        if all(attacks for _, attacks in found):
-            seen = min(covered(attacks) for _, attacks in found)
-            left = [worst_case(clean, attacks).shares[:seen].mean() for clean, attacks in found]
-            levels[knowledge] = (float(np.mean(left)), seen)
-    means = [float(shares.mean()) for shares in everything]
+    tried, cases = row.tried(), row.worst_cases()
+    names = [
+        (attacks[case.strongest].attack, attacks[case.strongest].knowledge, case.harmed / len(case.shares))
+        for case, (_, attacks) in zip(cases, tried, strict=True)
+        if case.strongest >= 0
+    ]
+    unharmed = pooled([clean.scored for _, clean in parts])
+    means = [float(case.shares.mean()) for case in cases]
+    levels = {knowledge: left for knowledge in KNOWLEDGE if (left := row.left(knowledge)) is not None}
     return Judged(
         row=row,
         standing=standing(row, given),
         verdicts=given,
-        shares=pooled(everything),
-        clean=pooled([clean.scored for _, clean in parts]),
-        levels=levels,
+        shares=unharmed if row.worst_shares is None else row.worst_shares,
+        clean=unharmed,
+        levels={knowledge: (float(left.mean()), len(left)) for knowledge, left in levels.items()},
         spread=float(np.std(means, ddof=1)) if len(means) > 1 else math.nan,
         strongest=max(names, key=lambda name: name[2], default=("", "", math.nan)),
-        attacks=max(len(part.candidates(row.setting, clean.scored)) for part, clean in parts),
+        attacks=max((len(attacks) for _, attacks in tried), default=0),
         over_twin=_over_twin(evidence),
     )
 

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.analysis.groups import Replicate, Row, pooled
+from bench.analysis.groups import Replicate, Row
 from bench.analysis.records import Record
 from bench.analysis.statistics import Estimate, Values, estimate
 from bench.analysis.worst_case import Candidate, worst_case
@@ -153,20 +153,13 @@ def left(row: Row, belongs: Callable[[Record], bool]) -> tuple[Values | None, tu
 
     Returns
     -------
-    share of right answers of each image under the worst of them, mean over seeds, float64, (n,), on the images that
-    one of them was tried on; None where no number came of them under some triple of seeds
+    share of right answers of each image under the worst of them, as ``Row.left`` has it; None where no number came of
+    them under some triple of seeds
     """
-    shares: list[Values] = []
-    used: dict[str, None] = {}
-    for part in (_narrowed(part, belongs) for part in row.replicates):
-        clean = part.clean_candidate()
-        found = part.candidates(row.setting, clean.scored) if clean is not None else []
-        if clean is not None and found:
-            seen = max(len(candidate.scored) for candidate in found)
-            shares.append(worst_case(clean, found).shares[:seen])
-        used |= {candidate.attack: None for candidate in found}
-    whole = len(shares) == len(row.replicates) and bool(shares)
-    return (pooled(shares) if whole else None), tuple(used)
+    narrowed = replace(row, replicates=[_narrowed(part, belongs) for part in row.replicates])
+    tried = narrowed.tried()
+    used = dict.fromkeys(candidate.attack for _, attacks in tried for candidate in attacks)
+    return (narrowed.left() if tried and len(tried) == len(row.replicates) else None), tuple(used)
 
 
 def _rung(row: Row, name: str, own_rungs: Mapping[str, str]) -> Rung:

@@ -20,6 +20,8 @@ Values: TypeAlias = NDArray[np.float64]
 
 LEVEL = 0.95
 RESAMPLES = 10_000
+MARGIN = 0.01  # ours: a point; what is smaller is not worth a sentence, however many images show it
+ALPHA = 0.05
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,26 @@ def compare(first: Values, second: Values) -> float:
     first, second = first[:n], second[:n]
     whole = np.all((first == 0) | (first == 1)) and np.all((second == 0) | (second == 1))
     return mcnemar(first, second) if whole else paired_permutation(first, second)
+
+
+def pooled(parts: Sequence[Values]) -> Values:
+    """Return the mean over replicates of each image's share, on the images that all of them judged."""
+    n = min(len(part) for part in parts)
+    mean: Values = np.mean([part[:n] for part in parts], axis=0)
+    return mean
+
+
+def fewer(first: Values, second: Values, *, pairs: int = 1, margin: float = MARGIN) -> bool:
+    """Return whether the first leaves fewer images right than the second, by more than a margin and chance.
+
+    Parameters
+    ----------
+    first, second : of the same images, float64, (m,); the first of each count where one has more
+    pairs : comparisons that are made; the level is divided by them (Bonferroni)
+    """
+    n = min(len(first), len(second))
+    difference = float(second[:n].mean() - first[:n].mean()) if n else 0.0
+    return difference > margin and compare(first, second) < ALPHA / max(1, pairs)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

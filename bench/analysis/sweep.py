@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.analysis.groups import Row, counts, pooled, rows
+from bench.analysis.groups import Row, counts, rows
 from bench.analysis.ranking import leaderboard
 from bench.analysis.records import Record
-from bench.analysis.statistics import Values, estimate
+from bench.analysis.statistics import Values, estimate, pooled
 from bench.analysis.worst_case import found_distances
 
 CURVE_COLUMNS = (

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.analysis.records import Record, outcome
-from bench.analysis.statistics import Values
+from bench.analysis.statistics import Values, fewer, pooled
 
 QUERIES = (1, 10, 100)
 _TOLERANCE = (1 + 1e-5, 1e-6)  # of float32 distances at the ball's edge, as threats judge it
@@ -29,6 +29,9 @@ class Candidate:
     knowledge: str
     selected: Values
     scored: Values
+
+
+Tried = tuple[Candidate, Sequence[Candidate]]  # the clean images, and what each attack found
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,96 @@ class WorstCase:
         return wrong_within(self.shares, queries)
 
 
-def covered(attacks: Sequence[Candidate]) -> int:
-    """Return how many images at least one of the attacks was tried on: on the others nothing is known."""
-    return max(len(attack.scored) for attack in attacks)
+@dataclass(frozen=True)
+class Fall:
+    """What attacks on fewer images do to the number of those that were tried on more.
+
+    Attributes
+    ----------
+    images : that the former were tried on, the first ones
+    names : of the former
+    before, after : what is left of these images without and with them, mean over seeds, float64, (images,)
+    """
+
+    images: int
+    names: tuple[str, ...]
+    before: Values
+    after: Values
+
+    @property
+    def size(self) -> float:
+        """Return by how much the mean falls."""
+        return float(self.before.mean() - self.after.mean())
+
+
+def falls(tried: Sequence[Tried], longest: int) -> list[Fall]:
+    """Return what the attacks on fewer images than ``longest`` do, the most images first.
+
+    Parameters
+    ----------
+    tried : of each triple of seeds the clean images and the attacks
+    """
+    counts = {len(attack.scored) for _, attacks in tried for attack in attacks if len(attack.scored) < longest}
+    return [_fall(tried, n, longest) for n in sorted(counts, reverse=True)]
+
+
+def known(tried: Sequence[Tried]) -> int:
+    """Return on how many images, the first ones, the worst case over these attacks stands.
+
+    Notes
+    -----
+    On those that any attack was tried on: where none was, nothing is known. But where attacks on fewer images leave
+    fewer of those right than the others do, by over a point and more than chance, they would have left fewer of the
+    rest too. What the others leave of the rest is then no worst case, and the number stands on the fewer images.
+    """
+    n = longest(tried)
+    while telling := [fall for fall in falls(tried, n) if is_telling(fall)]:
+        n = telling[0].images
+    return n
+
+
+def uneven(tried: Sequence[Tried]) -> Fall | None:
+    """Return what attacks that not all seeds met do under one that met them; None where they do nothing telling.
+
+    Notes
+    -----
+    A mean over seeds of which some met fewer attacks is then no number: the others would have fallen too.
+    """
+    met = [{(attack.attack, attack.knowledge) for attack in attacks} for _, attacks in tried]
+    shared = set.intersection(*met) if met else set()
+    for (clean, attacks), names in zip(tried, met, strict=True):
+        common = [attack for attack in attacks if (attack.attack, attack.knowledge) in shared]
+        if names > shared and common:
+            n = known([(clean, attacks)])
+            before, after = (worst_case(first(clean, n), some).shares for some in (common, attacks))
+            fall = Fall(n, tuple(dict.fromkeys(attack for attack, _ in sorted(names - shared))), before, after)
+            if is_telling(fall):
+                return fall
+    return None
+
+
+def longest(tried: Sequence[Tried]) -> int:
+    """Return how many images at least one attack was tried on, under all seeds."""
+    return min(max(len(attack.scored) for attack in attacks) for _, attacks in tried)
+
+
+def is_telling(fall: Fall) -> bool:
+    """Return whether a fall is over a point and more than chance."""
+    return fewer(fall.after, fall.before)
+
+
+def _fall(tried: Sequence[Tried], images: int, longer: int) -> Fall:
+    names = dict.fromkeys(a.attack for _, attacks in tried for a in attacks if images <= len(a.scored) < longer)
+    before, after = (
+        pooled([worst_case(clean, [a for a in attacks if len(a.scored) >= least]).shares for clean, attacks in tried])
+        for least in (longer, images)
+    )
+    return Fall(images, tuple(names), before[:images], after[:images])
+
+
+def first(candidate: Candidate, images: int) -> Candidate:
+    """Return what a candidate says of the first so many images."""
+    return replace(candidate, selected=candidate.selected[:images], scored=candidate.scored[:images])
 
 
 def wrong_within(shares: Values, queries: int) -> float:
@@ -109,7 +199,7 @@ def worst_case(clean: Candidate, attacks: Sequence[Candidate]) -> WorstCase:
     For each image x' = argmin over the candidates of the share correct on the selection draws (ties: the first, and
     the clean image comes first), scored on disjoint draws: the worst of many is only apparently so, and scoring it on
     the draws that chose it would manufacture breaks. With one draw this is the conjunction: right under every attack.
-    An attack that was run on fewer images lowers only those.
+    An attack that was run on fewer images lowers only those: ``known`` says on how many the number stands.
     """
     n = len(clean.scored)
     selected = np.full((1 + len(attacks), n), np.inf)

@@ -98,7 +98,7 @@ def _map(knowledge: str, group: Sequence[Row], level: Sequence[Row]) -> Map:
 
 
 def _square(row: Row, attack: str, cells: Sequence[Row]) -> Square:
-    """Return the square of a defense and an attack; several seeds are averaged, a failure among them shows."""
+    """Return the square of a defense and an attack: of each triple of seeds the run on most images, averaged."""
     if not cells:
         return Square("", None, f"{row['defense']} × {attack}: not planned", "none")
     bad = [cell for cell in cells if cell["status"] != "ok"]
@@ -106,6 +106,7 @@ def _square(row: Row, attack: str, cells: Sequence[Row]) -> Square:
         worst = min(bad, key=lambda cell: list(_SIGNS).index(cell["status"]))
         title = f"{row['defense']} × {attack}: {worst['status']}. {worst['reason']}"
         return Square(_SIGNS[worst["status"]], None, title, worst["status"])
+    cells = _longest(cells)
     share = sum(cell["accuracy"] for cell in cells) / len(cells)
     images = min(cell["samples"] for cell in cells)
     partial = images < row["samples"]
@@ -117,3 +118,13 @@ def _square(row: Row, attack: str, cells: Sequence[Row]) -> Square:
         if not wording.is_missing(distance):
             title += f", median distance {wording.figure(distance)}"
     return Square(f"{100 * share:.0f}", share, title, "ok", partial)
+
+
+def _longest(cells: Sequence[Row]) -> list[Row]:
+    """Return of each triple of seeds the cell on most images: a mean of long and short runs is nobody's number."""
+    by_seeds: dict[tuple[Any, ...], Row] = {}
+    for cell in cells:
+        seeds = (cell["seed_split"], cell["seed_training"], cell["seed_attack"])
+        if seeds not in by_seeds or cell["samples"] > by_seeds[seeds]["samples"]:
+            by_seeds[seeds] = cell
+    return list(by_seeds.values())

@@ -11,7 +11,7 @@ import pytest
 from bench.analysis.detector_ranking import detector_ranks
 
 N = 400
-CORE = ("fgsm", "pgd", "apgd-dlr", "square")
+CORE = ("fgsm", "pgd", "apgd-dlr", "square", "evade")
 
 
 def images(*spans: tuple[int, int]) -> np.ndarray:
@@ -112,3 +112,12 @@ def test_deployments_that_draw_have_no_figure_and_those_without_a_detector_no_li
     assert set(found) == {"drawing"}
     assert math.isnan(found["drawing"]["held"])
     assert found["drawing"]["reason"] == "it draws"
+
+
+def test_what_a_detector_holds_against_who_does_not_look_at_it_is_no_figure(ladder: Any) -> None:
+    records = ladder("one", alarms=images((0, 10)), right=images((0, 100)), seen=images((100, 300)))
+    blind = [r for r in records if (r.get("attack") or {}).get("name") != "evade"]
+    found = lines(blind)["one"]
+    assert math.isnan(found["held"])
+    assert (found["held_images"], found["reason"], found["rank_at_5"]) == (0, "no attack on the detector", "")
+    assert found["false_positives"] == pytest.approx(10 / N)

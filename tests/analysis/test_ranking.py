@@ -57,10 +57,28 @@ def test_controls_never_lower_a_number(made: Any) -> None:
     assert cells(records).query("attack == 'noise'").iloc[0]["accuracy"] == 0.0
 
 
-def test_an_attack_on_fewer_images_lowers_only_those(made: Any) -> None:
+def test_an_attack_on_fewer_images_that_finds_little_new_lowers_only_those(made: Any) -> None:
     records = ladder(made, "none", first(150))
-    records.append(made.attack_record("none", "mim", np.zeros(20), knowledge="adaptive"))
-    assert row(records)["robust_accuracy"] == pytest.approx(130 / N)
+    records.append(made.attack_record("none", "mim", 1 - first(3, 20), knowledge="adaptive"))
+    assert row(records)["robust_accuracy"] == pytest.approx(147 / N)
+
+
+def test_where_an_attack_on_fewer_images_breaks_what_others_leave_the_number_stands_on_those(made: Any) -> None:
+    records = ladder(made, "none", first(150))
+    records.append(made.attack_record("none", "mim", 1 - first(15, 20), knowledge="adaptive"))
+    found = row(records)
+    assert (found["robust_accuracy"], found["samples"]) == (0.25, 20)
+    assert (found["adaptive"], found["adaptive_samples"]) == (0.25, 20)
+    assert (found["black_box"], found["black_box_samples"]) == (0.75, N)
+    assert found["robust_high"] > 0.45  # the interval is that of twenty images
+    assert (found["strongest_attack"], found["strongest_share"]) == ("mim", 0.75)
+
+
+def test_a_level_is_that_of_the_seeds_that_met_most_attacks(made: Any) -> None:
+    records = [r for seed in (0, 1) for r in ladder(made, "none", first(150), seed=seed)]
+    records.append(made.attack_record("none", "mim", first(10), knowledge="adaptive"))
+    assert row(records)["adaptive"] == pytest.approx(10 / N)
+    assert row(records)["robust_accuracy"] == pytest.approx(80 / N)  # a mean over seeds, which gate coverage fails
 
 
 def test_a_coin_that_is_right_95_percent_keeps_that_under_thirty_null_attacks() -> None:
@@ -294,7 +312,7 @@ def test_a_level_is_judged_on_the_images_that_its_attacks_were_tried_on(made: An
     assert (found["black_box"], found["black_box_samples"]) == (0.25, 20)
     assert (found["adaptive"], found["adaptive_samples"]) == (0.75, N)
     assert found["oblivious_samples"] == 0
-    assert (found["robust_accuracy"], found["samples"]) == (pytest.approx(135 / N), N)
+    assert (found["robust_accuracy"], found["samples"]) == (0.25, 20)
     few = [made.clean_record("none", np.ones(N))]
     few += [made.attack_record("none", a, first(5, 20), knowledge=k) for a, k in CORE.items()]
     assert (row(few)["robust_accuracy"], row(few)["samples"]) == (0.25, 20)

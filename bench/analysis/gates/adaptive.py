@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bench.analysis.gates.evidence import RowEvidence, best_beside, fewer, side_by_side, told
+from bench.analysis.gates.evidence import RowEvidence, best_beside, side_by_side, told
 from bench.analysis.gates.verdict import Verdict
+from bench.analysis.statistics import fewer
 
 GAP = 0.05  # this project's list of gates: by more than 5 points
 

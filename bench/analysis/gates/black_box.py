@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bench.analysis.gates.evidence import RowEvidence, best_beside, fewer, side_by_side, told
+from bench.analysis.gates.evidence import RowEvidence, best_beside, side_by_side, told
 from bench.analysis.gates.verdict import GateOutcome, Verdict
+from bench.analysis.statistics import fewer
 
 _OUTCOMES: tuple[tuple[str, GateOutcome], ...] = (("adaptive", "fail"), ("white-box", "warn"))
 

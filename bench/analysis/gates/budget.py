@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from bench.analysis.gates.evidence import Raw, RowEvidence, fewer, raw, told
+from bench.analysis.gates.evidence import Raw, RowEvidence, raw, told
 from bench.analysis.gates.verdict import Verdict
 from bench.analysis.groups import counts
+from bench.analysis.statistics import fewer
 
 FALL = 0.02  # ours: 2 points
 

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.analysis.groups import Row, Seeds, counts, pooled, seeds_of
+from bench.analysis.groups import Row, Seeds, counts, seeds_of
 from bench.analysis.records import Record, decode_array
-from bench.analysis.statistics import Values, compare
+from bench.analysis.statistics import Values, pooled
 from bench.analysis.worst_case import attack_candidate
 
-MARGIN = 0.01  # ours: a point; what is smaller is not worth a sentence, however many images show it
-ALPHA = 0.05
 ITERATED = ("pgd-ce", "apgd-dlr", "square")  # marks of the ladder that search: more room can only help them
 
 
@@ -130,19 +128,6 @@ def clean_shares(row: Row) -> Values | None:
     """Return the share of right clean answers of each image, None where there are none."""
     found = [candidate.scored for part in row.replicates if (candidate := part.clean_candidate()) is not None]
     return pooled(found) if found else None
-
-
-def fewer(first: Values, second: Values, *, pairs: int = 1, margin: float = MARGIN) -> bool:
-    """Return whether the first leaves fewer images right than the second, by more than a margin and chance.
-
-    Parameters
-    ----------
-    first, second : of the same images, float64, (m,); the first of each count where one has more
-    pairs : comparisons that the gate makes; the level is divided by them (Bonferroni)
-    """
-    n = min(len(first), len(second))
-    difference = float(second[:n].mean() - first[:n].mean()) if n else 0.0
-    return difference > margin and compare(first, second) < ALPHA / max(1, pairs)
 
 
 def best_beside(attacks: Iterable[Raw], other: Raw) -> Raw | None:

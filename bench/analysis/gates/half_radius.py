@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bench.analysis.gates.evidence import RowEvidence, fewer
+from bench.analysis.gates.evidence import RowEvidence
 from bench.analysis.gates.verdict import Verdict
 from bench.analysis.groups import Row
+from bench.analysis.statistics import fewer
 
 
 def gate() -> Callable[[RowEvidence], Verdict]:

@@ -38,7 +38,7 @@ def bench_gates() -> Sequence[Gate]:
         _gate("noise", "row", "Noise of the same size is harmless, and weaker than every attack."),
         _gate("null", "row", "An attack that does nothing breaks nothing."),
         _gate("averaging", "row", "Attackers of what draws averaged as many draws as its noise asks for."),
-        _gate("coverage", "row", "Attacks that were tried on fewer images would not have lowered the others' number."),
+        _gate("coverage", "row", "Attacks on fewer images, or under fewer seeds, would not have lowered the number."),
         _gate("certificate", "row", "No image that is certified is ever answered wrongly."),
         _gate("clean-accuracy", "row", "Clean accuracy is within 5 points of the twin's, and not suspiciously above."),
         _gate("half-radius", "row", "What refusing keeps implies no more than is known at half the radius."),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bench.analysis.gates import Verdict
-from bench.analysis.gates.evidence import MARGIN, RowEvidence, fewer
+from bench.analysis.gates.evidence import RowEvidence
+from bench.analysis.statistics import MARGIN, fewer
 
 NAME = "defed"
 

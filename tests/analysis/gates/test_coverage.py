@@ -14,15 +14,18 @@ def first(standing: float, n: int) -> np.ndarray:
     return (np.arange(n) < standing * n).astype(np.uint8)
 
 
-def test_a_number_that_few_images_were_really_tried_for_has_no_rank(made: Any, attacked: Any) -> None:
+def test_a_number_that_few_images_were_really_tried_for_stands_on_those(made: Any, attacked: Any) -> None:
     """A transfer on all images leaves most of them; the ladder breaks all of the 64 that it was tried on."""
     ladder = [
         made.attack_record(DEFENSE, name, np.zeros(64, np.uint8), knowledge=level)
         for name, level in (("pgd", "adaptive"), ("apgd-dlr", "adaptive"), ("square", "black-box"))
     ]
-    verdict = coverage(attacked([("pgd", "oblivious", 0.9)], records=ladder))
-    assert verdict.outcome == "fail"
-    assert "(apgd-dlr, pgd and 1 more)" in verdict.evidence
+    evidence = attacked([("pgd", "oblivious", 0.9)], records=ladder)
+    verdict = coverage(evidence)
+    assert verdict.outcome == "warn"
+    assert "(apgd-dlr, pgd and 1 more) 0.0%: the number is that of the first 64 images" in verdict.evidence
+    assert evidence.row.worst_shares is not None
+    assert (len(evidence.row.worst_shares), evidence.row.worst_shares.sum()) == (64, 0)
 
 
 def test_shorter_attacks_that_find_nothing_new_pass(made: Any, attacked: Any) -> None:
@@ -35,7 +38,9 @@ def test_a_fall_that_may_be_chance_warns(made: Any, attacked: Any) -> None:
     standing = (np.arange(400) % 25 == 0).astype(np.uint8)
     long = made.attack_record(DEFENSE, "pgd", standing, knowledge="adaptive")
     brief = made.attack_record(DEFENSE, "apgd-dlr", np.zeros(110, np.uint8), knowledge="adaptive")
-    verdict = coverage(attacked([], records=[long, brief]))
+    evidence = attacked([], records=[long, brief])
+    assert len(evidence.row.worst_shares) == 400
+    verdict = coverage(evidence)
     assert verdict.outcome == "warn"
     assert (
         "Of the first 110 images attacks on all 400 leave 4.5%, with those on fewer (apgd-dlr) 0.0%" in verdict.evidence
@@ -50,3 +55,18 @@ def test_what_every_attack_saw_whole_passes(attacked: Any) -> None:
 
 def test_without_an_attack_that_counts_there_is_nothing_to_judge(attacked: Any) -> None:
     assert coverage(attacked([("noise", "white-box", 0.9)])).outcome == "n/a"
+
+
+def test_a_seed_that_met_fewer_attacks_does_not_raise_the_mean(made: Any, row_of: Any) -> None:
+    """Under the second seed nobody tried APGD, which breaks three in four under the first."""
+    records = []
+    for seed in (0, 1):
+        records += [
+            made.clean_record(DEFENSE, np.ones(400), seed=seed),
+            made.attack_record(DEFENSE, "pgd", first(0.8, 400), knowledge="adaptive", seed=seed),
+        ]
+    assert coverage(row_of(records, DEFENSE)).outcome == "pass"
+    records.append(made.attack_record(DEFENSE, "apgd-dlr", first(0.25, 400), knowledge="adaptive"))
+    verdict = coverage(row_of(records, DEFENSE))
+    assert verdict.outcome == "fail"
+    assert "apgd-dlr was not tried under all seeds: where it was, 25.0% of 400 images are left" in verdict.evidence
