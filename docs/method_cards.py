@@ -102,7 +102,8 @@ def _published(defense: str) -> list[str]:
 
 
 def _figures(row: Mapping[str, Any]) -> str:
-    shares = [wording.percent(row[name]) for name in ("clean_accuracy", "oblivious", "white_box", "adaptive")]
+    shares = [wording.percent(row["clean_accuracy"])]
+    shares += [wording.level(row, name) for name in ("oblivious", "white_box", "adaptive")]
     worst = f"{wording.percent(row['robust_accuracy'])} ({wording.interval(row['robust_low'], row['robust_high'])})"
     rank = "" if row["status"] == "ranked" else f", {row['status']}"
     return " | ".join([f"`{row['defense']}`", f"`{row['model']}`", wording.ball(row), *shares, worst + rank])

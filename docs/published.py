@@ -31,13 +31,15 @@ def leaderboard(report: str) -> str:
     """Return the rows under a report's headline threat, as a table."""
     frame = pd.read_csv(TOP / "reports" / report / "leaderboard.csv")
     rows = [row for row in wording.rows_of(frame) if row["headline"] and "(development)" not in row["dataset"]]
+    most = max(int(row["samples"]) for row in rows)
+    rows = [{**row, "most_samples": most} for row in rows]
     columns: dict[str, Callable[[Mapping[str, Any]], str]] = {
         "rank": lambda row: _DASH if wording.is_missing(row["rank"]) else str(row["rank"]),
         "defense": lambda row: f"`{row['defense']}`",
         "clean": lambda row: wording.percent(row["clean_accuracy"]),
         "oblivious": _oblivious,
-        "white-box": lambda row: wording.percent(row["white_box"]),
-        "adaptive": lambda row: wording.percent(row["adaptive"]),
+        "white-box": lambda row: wording.level(row, "white_box"),
+        "adaptive": lambda row: wording.level(row, "adaptive"),
         "**worst case** (95 %)": _worst_case,
         "latency ×": lambda row: wording.figure(row["latency_ratio"]),
         "MACs": lambda row: wording.amount(row["macs"]),
@@ -46,7 +48,7 @@ def leaderboard(report: str) -> str:
     first = rows[0]
     lines = [
         f"`reports/{report}`: {first['dataset']}, `{first['model']}`, {wording.ball(first)}, "
-        f"{wording.count(max(int(row['samples']) for row in rows), 'image')}",
+        f"{wording.count(most, 'image')}",
         "",
         f"| {' | '.join(columns)} |",
         f"| {' | '.join('---' for _ in columns)} |",
@@ -59,13 +61,14 @@ def leaderboard(report: str) -> str:
 def _oblivious(row: Mapping[str, Any]) -> str:
     if wording.is_missing(row["oblivious"]):
         return _DASH
-    return wording.percent(row["oblivious"]) + ("†" if row["oblivious_is_transfer"] else "")
+    return wording.level(row, "oblivious") + ("†" if row["oblivious_is_transfer"] else "")
 
 
 def _worst_case(row: Mapping[str, Any]) -> str:
     ends = wording.interval(row["robust_low"], row["robust_high"])
     seeds = f", {int(row['seeds'])} training seeds ± {100 * row['seed_spread']:.1f}" if row["seeds"] > 1 else ""
-    return f"**{wording.percent(row['robust_accuracy'])}** ({ends}{seeds})"
+    images = f"; {int(row['samples'])} images" if row["samples"] < row["most_samples"] else ""
+    return f"**{wording.percent(row['robust_accuracy'])}** ({ends}{seeds}{images})"
 
 
 def detection(report: str) -> str:

@@ -94,7 +94,8 @@ def figures(record: Record) -> dict[str, Measured | None]:
         "server_ms": pick(items, "latency_ms", statistic=("p50",), placement=("server",)),
         "uplink_bytes": pick(items, "uplink_bytes", statistic=("mean", "total"), placement=("device", "total")),
         "uplink_bytes_p95": pick(items, "uplink_bytes", statistic=("p95",), placement=("device", "total")),
-        "model_bytes": whole(items, "model_bytes"),
+        # A stage that cannot be exported leaves no file; what the parameters take is known all the same.
+        "model_bytes": whole(items, "model_bytes") or whole(items, "param_bytes"),
         "macs": whole(items, "macs"),
         "peak_bytes": whole(items, "peak_rss_bytes"),
         "energy_mj": pick(items, "energy_mj", statistic=("gross", "mean"), placement=("total", "device")),

@@ -37,6 +37,12 @@ def is_missing(value: object) -> bool:
     return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
 
 
+def level(row: Mapping[str, Any], name: str) -> str:
+    """Return a leaderboard's figure of one kind of attacker, and of how many images where they are fewer."""
+    images = int(row[f"{name}_samples"])
+    return percent(row[name]) + (f" of {images:,}" if 0 < images < row["samples"] else "")
+
+
 def percent(value: float | None, digits: int = 1) -> str:
     """Return a share in [0, 1] as per cent."""
     return NOTHING if value is None or math.isnan(value) else f"{100 * value:.{digits}f} %"
