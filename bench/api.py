@@ -157,7 +157,8 @@ def audit_specification(defense: str, **flags: Any) -> RunSpecification:
 
     _audited(defense)
     given = {**flags, "defenses": defense, "norm": flags.get("norm") or "linf"}
-    return specification(**given | {"attacks": flags.get("attacks") or ladder(discover()).selection})
+    norms = specification(norm=given["norm"]).norms
+    return specification(**given | {"attacks": flags.get("attacks") or ladder(discover(), norms).selection})
 
 
 def audit_of(records: Sequence[dict[str, Any]], defense: str) -> Audit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final, NamedTuple
 
 from bench.plugins.entries import Attack, Defense
@@ -24,8 +25,12 @@ class Ladder(NamedTuple):
     left_out: tuple[str, ...]
 
 
-def ladder(registry: Registry) -> Ladder:
+def ladder(registry: Registry, norms: Collection[str] = ()) -> Ladder:
     """Return the attacks that an audit runs unless others are named.
+
+    Parameters
+    ----------
+    norms : under which they count; empty for all
 
     Notes
     -----
@@ -34,7 +39,7 @@ def ladder(registry: Registry) -> Ladder:
     image at a price of ``AFFORDABLE_S`` at most. What sees labels alone, or fits one perturbation to many images, is
     left to ``bench run``: it is slow, and is seldom the strongest against one who knows the defense.
     """
-    wanted = [found for found in registry.of("attack").values() if _belongs(found)]
+    wanted = [found for found in registry.of("attack").values() if _belongs(found, norms)]
     missing = tuple(f"{found.entry.name}: {found.unavailable}" for found in wanted if found.unavailable)
     return Ladder(",".join(found.entry.name for found in wanted if not found.unavailable), missing)
 
@@ -53,9 +58,9 @@ def rungs_of_their_own(registry: Registry, defense: str) -> dict[str, str]:
     return rungs | {attack.name: OWN for attack in entry.adaptive_attacks}
 
 
-def _belongs(found: Found) -> bool:
+def _belongs(found: Found, norms: Collection[str]) -> bool:
     entry = found.entry
-    if not isinstance(entry, Attack) or not entry.default:
+    if not isinstance(entry, Attack) or not entry.default or (norms and entry.norm not in {"", *norms}):
         return False
     asks = entry.access in ("gradient", "score")
     cheap = entry.separable and asks and entry.standard.seconds <= AFFORDABLE_S

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from bench.errors import Unavailable, UsageError
-from bench.planning.specification import RunSpecification
-from bench.plugins.entries import Defense
+from bench.planning.specification import NORMS, RunSpecification
+from bench.plugins.entries import Attack, Defense
 from bench.plugins.registry import Kind, Registry
-from bench.plugins.selection import Chosen, select
+from bench.plugins.selection import Chosen, named_outright, select
+
+_NORM: Final = re.compile(rf"-({'|'.join(NORMS)})$")  # as attacks that exist under several end in theirs
 
 
 @dataclass
@@ -53,9 +58,11 @@ class Selection:
         models: list[Chosen | str] = [spec.models] if own_model else [*pick("model", spec.models)]
         if spec.weights is not None and len(models) != 1:
             raise UsageError("--weights goes with one --models; name the network that the weights are for.")
+        attacks = pick("attack", spec.attacks)
+        _refuse_other_norms(registry, attacks, spec)
         return cls(
             defenses,
-            pick("attack", spec.attacks),
+            attacks,
             pick("dataset", spec.datasets),
             models,
             pick("hardware", spec.hardware),
@@ -67,3 +74,31 @@ class Selection:
         """Return the slow libraries that the selected entries want imported once."""
         entries = [c.found.entry for c in (*self.defenses, *self.attacks, *self.datasets, *self.hardware)]
         return tuple(dict.fromkeys(("torch", *(name for entry in entries for name in entry.preload))))
+
+
+def _refuse_other_norms(registry: Registry, attacks: Iterable[Chosen], spec: RunSpecification) -> None:
+    """Raise UsageError where an attack was named outright that counts under none of the norms asked for.
+
+    What "all", a family or a pattern brings in is left out without a word: there the norms are the choice.
+    """
+    outright = named_outright(registry, "attack", spec.attacks)
+    for entry in (chosen.found.entry for chosen in attacks):
+        assert isinstance(entry, Attack)
+        if entry.name in outright and entry.norm and spec.norms and entry.norm not in spec.norms:
+            siblings = _under(registry, entry.name, spec.norms)
+            add = f"add {entry.norm} to --norm"
+            advice = f"Use {siblings}, or {add}." if siblings else f"{add.capitalize()}, or leave {entry.name!r} out."
+            raise UsageError(
+                f"Attack {entry.name!r} is for {entry.norm}, and --norm is {','.join(spec.norms)}. {advice}"
+            )
+
+
+def _under(registry: Registry, name: str, norms: Iterable[str]) -> str:
+    """Return the attacks that are the named one under other norms, in words; "" for none."""
+    found = (f.entry for f in registry.of("attack").values() if not f.unavailable)
+    like = [e.name for e in found if isinstance(e, Attack) and e.norm in norms and _stem(e.name) == _stem(name)]
+    return " or ".join(repr(one) for one in like)
+
+
+def _stem(name: str) -> str:
+    return _NORM.sub("", name)

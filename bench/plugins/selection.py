@@ -83,6 +83,11 @@ def select(registry: Registry, kind: Kind, text: str) -> Choice:
     return Choice(list(chosen.values()), list(skipped.values()))
 
 
+def named_outright(registry: Registry, kind: Kind, text: str) -> frozenset[str]:
+    """Return the entries that ``text`` names one by one, rather than by "all", a family or a pattern."""
+    return frozenset(item.name for item in parse(text) if not item.excluded and item.name in registry.of(kind))
+
+
 def choose(found: Found, kind: Kind, given: Mapping[str, object]) -> Chosen:
     """Return an entry with the parameters given, the others at their defaults.
 
