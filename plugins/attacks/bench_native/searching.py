@@ -71,7 +71,6 @@ def _square(norm: Norm) -> Attack:
         norm=norm,
         access="score",
         core="square",
-        default=False,
         quick=quick(0.5, steps=100),
         standard=standard(50.0),
     )
