@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from bench.cli.left_out import say_left_out_of_run
 from bench.cli.options import JSON, PLACES, STORE, TERMS, folder, with_options
 from bench.errors import ExitCode, UsageError
 
@@ -79,6 +80,7 @@ def command(
     if fail_under is not None and math.isnan(fail_under):
         raise UsageError("--fail-under must be a number of per cent, such as 30.")
     spec = api.audit_specification(defense, **flags)
+    say_left_out_of_run(spec)
     place = folder(out) or Path("reports").absolute() / f"audit-{_slug(defense)}"
     prepare(place)
     call = "bench " + shlex.join(sys.argv[1:])

@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 import click
 
+from bench.cli.left_out import say_left_out
 from bench.cli.options import JSON, echo_json
 from bench.errors import ExitCode
 
@@ -19,7 +20,9 @@ def command(*, name: str, as_json: bool) -> int:
     Shapes and range, randomness and derivatives as declared, the wire, the export, state, batches.
     """
     from bench.conformance import check_selection
+    from bench.conformance.suite import KINDS
 
+    say_left_out(dict.fromkeys(KINDS, name))
     results = check_selection(name)
     failed = [result for result in results if result.outcome == "fail"]
     if as_json:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bench.cli.left_out import say_left_out_of_run
 from bench.cli.options import JSON, SELECTION, STORE, echo_json, folder, with_options
 from bench.errors import DamagedObject, ExitCode, MissingObject
 
@@ -34,6 +35,7 @@ def command(*, store: str | None, list_cells: bool, as_json: bool, **flags: Any)
     from bench import api
     from bench.planning.estimate import estimate
 
+    say_left_out_of_run(api.specification(**flags))
     opened = api.open_store(folder(store))
     made = api.plan(store=folder(store), **flags)
     timed = list(_timed(opened, made.tasks.values()))

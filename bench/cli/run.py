@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from bench.cli.left_out import say_left_out_of_run
 from bench.cli.options import JSON, SELECTION, STORE, folder, with_options
 from bench.errors import ExitCode, UsageError
 
@@ -59,6 +60,7 @@ def command(
     from bench.execution.progress import watcher
 
     spec = api.specification(**flags)
+    say_left_out_of_run(spec)
     place = _prepare(folder(out))
     call = "bench " + shlex.join(sys.argv[1:])
     try:

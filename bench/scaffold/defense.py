@@ -15,6 +15,7 @@ from typing import Final
 from jinja2 import Environment, StrictUndefined
 
 from bench.errors import UsageError
+from bench.plugins.registry import discover
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 # Names that mean something else in a selection or on disk.
@@ -31,7 +32,7 @@ def new_defense(name: str, folder: Path) -> list[Path]:
 
     Raises
     ------
-    UsageError : a name that cannot be one, that another package has, or a folder that is already there
+    UsageError : a name that cannot be one, that another package or defense has, or a folder that is already there
     """
     package = _package(name)
     target = folder / f"bench-defense-{name}"
@@ -65,7 +66,16 @@ def _package(name: str) -> str:
     package = f"bench_{name.replace('-', '_')}"
     if find_spec(package) is not None:
         raise UsageError(f"A package {package!r} is already installed. Choose another name than {name!r}.")
+    _refuse_taken(name)
     return package
+
+
+def _refuse_taken(name: str) -> None:
+    """Raise UsageError where a selection would read the name as an entry that is there, or as a family."""
+    for found in discover().of("defense").values():
+        if name in (found.entry.name, found.entry.family):
+            what = f"already offered by {found.distribution}" if name == found.entry.name else "a family of defenses"
+            raise UsageError(f"{name!r} is {what}. Choose another name.")
 
 
 def _write(target: Path, words: dict[str, str]) -> list[Path]:

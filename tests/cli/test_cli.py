@@ -132,6 +132,32 @@ def test_plugins_shows_a_broken_plugin_with_its_reason_and_goes_on(command_line,
     assert "superiot" in said
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        ("plan", *BASE, "--defenses", "jpeg", "--attacks", "none"),
+        ("check", "jpeg"),
+        ("run", "--defenses", "jpeg", "--attacks", "none", "--datasets", "nowhere"),
+        ("audit", "jpeg", "--datasets", "nowhere"),
+    ],
+    ids=lambda call: call[0],
+)
+def test_a_plugin_that_lost_its_name_to_another_is_named_where_that_name_is_asked_for(command_line, tmp_path, call):
+    site = tmp_path / "taken"
+    info = site / "bench_defense_jpeg-0.1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: bench-defense-jpeg\nVersion: 0.1.0\n")
+    (info / "entry_points.txt").write_text("[edge_defense_bench]\njpeg = bench_jpeg\n")
+    (site / "bench_jpeg.py").write_text(
+        "from bench.plugins.entries import Defense\nfrom bench.plugins.hookspecs import hookimpl\n\n\n"
+        "@hookimpl\ndef bench_defenses():\n    return [Defense(name='jpeg', factory='bench_jpeg:Jpeg', summary='')]\n"
+    )
+    path = os.pathsep.join([str(site), command_line.environment["PYTHONPATH"]])
+    said = command_line(*call, code=None, PYTHONPATH=path).stderr
+    (line,) = [line for line in said.splitlines() if "bench-defense-jpeg" in line]
+    assert line.startswith("bench: left out: jpeg (bench-defense-jpeg 0.1.0): defense 'jpeg' is already offered by ")
+
+
 def test_the_python_interface_gives_the_same_leaderboard(command_line):
     code = (
         "import bench\n"

@@ -78,6 +78,19 @@ def test_a_name_whose_package_is_installed_is_refused(tmp_path: Path, name: str)
         new_defense(name, tmp_path)
 
 
+@pytest.mark.parametrize(("name", "whose"), [("jpeg", "offered by"), ("transformations", "family")])
+def test_a_name_that_a_selection_reads_as_something_else_is_refused(tmp_path: Path, name: str, whose: str) -> None:
+    with pytest.raises(UsageError, match=f"'{name}' is .*{whose}.*Choose another name"):
+        new_defense(name, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_its_test_is_of_the_entry_that_the_package_itself_offers(tmp_path: Path) -> None:
+    new_defense("blur", tmp_path)
+    text = (tmp_path / "bench-defense-blur" / "tests" / "test_blur.py").read_text()
+    assert 'assert found.distribution == "bench-defense-blur"' in text
+
+
 def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
     own = tmp_path / "bench-defense-blur" / "mine.txt"
     own.parent.mkdir()
