@@ -18,8 +18,7 @@ from bench.errors import UsageError
 from bench.plugins.registry import discover
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-# Names that mean something else in a selection or on disk.
-_TAKEN: Final = frozenset({"all", "none"})
+_RESERVED: Final = {"all": "all defenses that are on by default", "none": "the undefended model"}
 
 
 def new_defense(name: str, folder: Path) -> list[Path]:
@@ -58,7 +57,9 @@ def new_defense(name: str, folder: Path) -> list[Path]:
 
 
 def _package(name: str) -> str:
-    if not _NAME.fullmatch(name) or name in _TAKEN or keyword.iskeyword(name):
+    if meaning := _RESERVED.get(name):
+        raise UsageError(f"{name!r} is reserved: in a selection it means {meaning}. Choose another name.")
+    if not _NAME.fullmatch(name) or keyword.iskeyword(name):
         raise UsageError(
             f"{name!r} cannot name a defense; expected lower case letters and digits, joined by dashes, "
             "starting with a letter, such as 'soft-median'."

@@ -64,10 +64,19 @@ def test_the_package_is_as_tidy_as_the_suite(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", "Blur", "soft_blur", "-x", "x-", "1st", "a b", "../up", "a/b", "all", "none", "import", "häßlich", "x" + "\n"],
+    ["", "Blur", "soft_blur", "-x", "x-", "1st", "a b", "../up", "a/b", "import", "häßlich", "x" + "\n"],
 )
 def test_a_name_that_cannot_be_one_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match="cannot name a defense"):
+        new_defense(name, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "meaning"), [("all", "all defenses that are on by default"), ("none", "the undefended model")]
+)
+def test_a_reserved_name_is_said_to_be_reserved(tmp_path: Path, name: str, meaning: str) -> None:
+    with pytest.raises(UsageError, match=f"{name!r} is reserved: .*{meaning}"):
         new_defense(name, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
