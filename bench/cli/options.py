@@ -208,6 +208,26 @@ STORE = click.option(
     metavar="FOLDER",
     help="Where results are kept.  [default: the user's cache folder]",
 )
+_EXECUTION: dict[str, dict[str, Any]] = {
+    "--jobs": {"type": click.IntRange(min=1), "help": "Tasks at a time, one thread each.  [default: the cores]"},
+    "--out": {
+        "type": click.Path(file_okay=False),
+        "metavar": "FOLDER",
+        "help": "Where the report goes.  [default: reports/<date-time>, with reports/latest]",
+    },
+    "--html/--no-html": {"default": True, "help": "Write the HTML page."},
+    "--retry": {"is_flag": True, "help": "Try tasks again that failed before."},
+    "--strict": {
+        "is_flag": True,
+        "help": "End with exit code 3 where a row could not be ranked; L1 and L0 have no ranks.",
+    },
+}
+EXECUTION: Options[Any] = [click.option(flag, **told) for flag, told in _EXECUTION.items()]
+# The same for verbs that execute nothing, so that a run's command is theirs with the verb changed.
+OF_A_RUN: Options[Any] = [
+    click.option(flag, **{**told, "expose_value": False, "help": "Of a run; ignored here."})
+    for flag, told in _EXECUTION.items()
+]
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench.cli.left_out import say_left_out_of_run
-from bench.cli.options import JSON, SELECTION, STORE, echo_json, folder, with_options
+from bench.cli.options import JSON, OF_A_RUN, SELECTION, STORE, echo_json, folder, with_options
 from bench.errors import DamagedObject, ExitCode, MissingObject
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 )
 @with_options(*SELECTION, STORE)
 @click.option("--cells", "list_cells", is_flag=True, help="List every cell.")
-@JSON
+@with_options(JSON, *OF_A_RUN)
 def command(*, store: str | None, list_cells: bool, as_json: bool, **flags: Any) -> int:
     """Show what a run would consist of: cells, what is there, what is skipped and why, time and bytes.
 

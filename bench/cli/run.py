@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from bench.cli.left_out import say_left_out_of_run
-from bench.cli.options import JSON, SELECTION, STORE, folder, with_options
+from bench.cli.options import EXECUTION, JSON, SELECTION, STORE, folder, with_options
 from bench.errors import ExitCode, UsageError
 
 EPILOG = """\b
@@ -24,22 +24,7 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@with_options(*SELECTION, STORE)
-@click.option(
-    "--jobs", type=click.IntRange(min=1), default=None, help="Tasks at a time, one thread each.  [default: the cores]"
-)
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False),
-    default=None,
-    metavar="FOLDER",
-    help="Where the report goes.  [default: reports/<date-time>, with reports/latest]",
-)
-@click.option("--html/--no-html", default=True, help="Write the HTML page.")
-@click.option("--retry", is_flag=True, help="Try tasks again that failed before.")
-@click.option(
-    "--strict", is_flag=True, help="End with exit code 3 where a row could not be ranked; L1 and L0 have no ranks."
-)
+@with_options(*SELECTION, STORE, *EXECUTION)
 @JSON
 def command(
     *,

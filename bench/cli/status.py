@@ -7,13 +7,12 @@ from typing import Any
 
 import click
 
-from bench.cli.options import JSON, SELECTION, STORE, echo_json, folder, with_options
+from bench.cli.options import JSON, OF_A_RUN, SELECTION, STORE, echo_json, folder, with_options
 from bench.errors import ExitCode
 
 
 @click.command(epilog="\b\nExamples:\n  bench status\n  bench status --defenses superiot --attacks pgd-linf\n")
-@with_options(*SELECTION, STORE)
-@JSON
+@with_options(*SELECTION, STORE, JSON, *OF_A_RUN)
 def command(*, store: str | None, as_json: bool, **flags: Any) -> int:
     """Show, for a run as these flags name it, which cells are done, missing, failed or stale.
 

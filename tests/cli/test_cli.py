@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
 import sys
 
+import click
 import numpy as np
 import pytest
 
@@ -103,6 +105,24 @@ def test_a_config_file_says_the_same_as_the_flags_and_flags_win(command_line):
     assert "Did you mean 'defenses'" in command_line("plan", "--config", "bad.toml", code=2).stderr
     (command_line.folder / "bad.toml").write_text('download = "yes"\n')
     assert "must be true or false" in command_line("plan", "--config", "bad.toml", code=2).stderr
+
+
+@pytest.mark.parametrize("verb", ["plan", "status"])
+def test_a_runs_command_is_taken_with_the_verb_changed(command_line, verb):
+    of_a_run = ("--jobs", "1", "--out", "out", "--no-html", "--retry", "--strict")
+    with_them = json.loads(command_line(verb, *TINY, *of_a_run, "--json").stdout)
+    assert with_them == json.loads(command_line(verb, *TINY, "--json").stdout)
+    assert not (command_line.folder / "out").exists()
+    assert "ignored" in command_line(verb, "--help").stdout
+
+
+def test_plan_and_status_know_every_flag_of_run():
+    flags = {verb: _flags(importlib.import_module(f"bench.cli.{verb}").command) for verb in ("run", "plan", "status")}
+    assert flags["run"] <= flags["plan"] & flags["status"]
+
+
+def _flags(command: click.Command) -> set[str]:
+    return {text for option in command.params for text in (*option.opts, *option.secondary_opts)}
 
 
 def test_the_latest_report_is_linked_and_json_is_alone_on_standard_output(command_line):
