@@ -147,8 +147,13 @@ def leaderboard(records: Iterable[Record]) -> pd.DataFrame:
 
 
 def _resolution(compared: list[Values]) -> float:
-    """Return the smallest difference of accuracy that would show between any two of these rows, after Holm."""
-    images = min((len(shares) for shares in compared), default=0)
+    """Return the smallest difference of accuracy that would show between two of these rows that stand on most images.
+
+    Notes
+    -----
+    After Holm over all pairs. A row that stands on fewer is told by its own interval and by the gate ``sample-size``.
+    """
+    images = max((len(shares) for shares in compared), default=0)
     return detectable_difference(images, len(compared) * (len(compared) - 1) // 2)
 
 

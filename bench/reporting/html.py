@@ -187,7 +187,6 @@ def _present(group: Sequence[Row]) -> dict[str, bool]:
         "model_bytes",
         "macs",
         "energy_mj",
-        "peak_bytes",
     )
     has = {name: any(not wording.is_missing(row[name]) for row in group) for name in (*names, "seed_spread")}
     has["transfer"] = any(row["oblivious_is_transfer"] and not wording.is_missing(row["oblivious"]) for row in group)

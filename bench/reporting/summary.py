@@ -146,7 +146,7 @@ def _resolution(rows: Sequence[Row]) -> Markup:
     ranked = _ranked(rows)
     if len(ranked) < 2:
         return Markup("")
-    images = min(row["samples"] for row in ranked)
+    images = max(row["samples"] for row in ranked)
     points = 100 * ranked[0]["detectable_difference"]
     return Markup(
         "With {} images, differences under about {} points may not show; what cannot be told apart shares ranks."

@@ -37,6 +37,11 @@ def is_missing(value: object) -> bool:
     return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
 
 
+def without_parameters(label: str) -> str:
+    """Return an attack as it is named, without what it was given: the whole label stands elsewhere."""
+    return re.sub(r"\[[^\]]*\]", "", label)
+
+
 def level(row: Mapping[str, Any], name: str) -> str:
     """Return a leaderboard's figure of one kind of attacker, and of how many images where they are fewer."""
     images = int(row[f"{name}_samples"])
