@@ -81,7 +81,15 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(ExitCode.INTERRUPTED)
     except BenchError as error:
         click.echo(f"bench: {error}", err=True)
-        sys.exit(ExitCode.USAGE if isinstance(error, UsageError) else ExitCode.CELLS_FAILED)
+        sys.exit(_code(error))
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(ExitCode.DONE)
+
+
+def _code(error: BenchError) -> ExitCode:
+    from bench.planning.selected import NothingSelected  # with all of planning, which help does without
+
+    if isinstance(error, NothingSelected):
+        return ExitCode.NOTHING
+    return ExitCode.USAGE if isinstance(error, UsageError) else ExitCode.CELLS_FAILED

@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 
 def say_left_out_of_run(spec: RunSpecification) -> None:
     """Say on standard error which broken plugins a run may have meant, a line each."""
+    from bench.planning.own_model import is_own_model
+
     texts: dict[Kind, str] = {
         "defense": spec.defenses,
         "attack": spec.attacks,
         "dataset": spec.datasets,
         "hardware": spec.hardware,
     }
-    if ".py:" not in spec.models:  # the user's own file is no selection
+    if not is_own_model(spec.models):
         texts["model"] = spec.models
     say_left_out(texts)
 

@@ -8,12 +8,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from bench.errors import Unavailable, UsageError
+from bench.planning.own_model import check_own_model, check_weights, is_own_model
 from bench.planning.specification import NORMS, RunSpecification
 from bench.plugins.entries import Attack, Defense
 from bench.plugins.registry import Kind, Registry
 from bench.plugins.selection import Chosen, named_outright, select
 
 _NORM: Final = re.compile(rf"-({'|'.join(NORMS)})$")  # as attacks that exist under several end in theirs
+
+
+class NothingSelected(UsageError):
+    """A selection of defenses is empty; exit code 4."""
 
 
 @dataclass
@@ -45,6 +50,10 @@ class Selection:
             return chosen
 
         defenses = [c for c in pick("defense", spec.defenses) if c.found.entry.track == "evasion"]  # type: ignore[attr-defined]
+        if not defenses and not skipped:
+            raise NothingSelected(
+                f"--defenses {spec.defenses!r} selects nothing. Name a defense, or none for the undefended model alone."
+            )
         baselines = [
             f.entry for f in registry.of("defense").values() if isinstance(f.entry, Defense) and f.entry.baseline
         ]
@@ -54,10 +63,13 @@ class Selection:
         if all(c.found.entry.name != baseline.name for c in defenses):
             defenses = [*select(registry, "defense", baseline.name)[0], *defenses]
         defenses.sort(key=lambda c: not c.found.entry.baseline)  # type: ignore[attr-defined]
-        own_model = spec.models.count(":") == 1 and ".py:" in spec.models
-        models: list[Chosen | str] = [spec.models] if own_model else [*pick("model", spec.models)]
+        if own := is_own_model(spec.models):
+            check_own_model(spec.models)
+        models: list[Chosen | str] = [spec.models] if own else [*pick("model", spec.models)]
         if spec.weights is not None and len(models) != 1:
             raise UsageError("--weights goes with one --models; name the network that the weights are for.")
+        if spec.weights is not None:
+            check_weights(spec.weights)
         attacks = pick("attack", spec.attacks)
         _refuse_other_norms(registry, attacks, spec)
         return cls(

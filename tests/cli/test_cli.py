@@ -199,6 +199,18 @@ def test_the_python_interface_gives_the_same_leaderboard(command_line):
     assert [row["robust_accuracy"] for row in rows] == [row["robust_accuracy"] for row in said]
 
 
+def test_what_cannot_be_run_is_said_before_anything_is_started(command_line):
+    (command_line.folder / "net.py").write_text("def build(shape, classes): ...\n")
+    (command_line.folder / "net.safetensors").write_bytes(b"no weights")
+    refused = command_line("run", *TINY, "--model", "net.py:nope", "--out", "out", code=2)
+    assert "net.py has no function or class 'nope'; it has build." in refused.stderr
+    weights = ("--model", "net.py:build", "--weights", "net.safetensors")
+    assert "cannot be read" in command_line("run", *TINY, *weights, "--out", "out", code=2).stderr
+    for verb in ("run", "plan", "status"):
+        assert "selects nothing" in command_line(verb, *TINY, "--defenses", "all,-all", code=4).stderr
+    assert not (command_line.folder / "out").exists()
+
+
 def test_a_users_own_model_and_weights(command_line):
     (command_line.folder / "mine.py").write_text(
         "from torch import nn\n\ndef net(shape, classes):\n"
@@ -224,8 +236,9 @@ def test_a_users_own_model_and_weights(command_line):
     clean = next(r for r in command_line.records("out") if r["kind"] == "clean")
     assert clean["aggregates"]["accuracy"] > 0.9
     assert clean["model"]["weights"] == "user"
-    for name, said in (("evil.pt", "refused"), ("wrong.pt", "1.weight")):
-        done = command_line("run", *own, "--weights", name, code=1)
+    # What can be read is known to fit once the network is built.
+    for name, said, code in (("evil.pt", "refused", 2), ("wrong.pt", "1.weight", 1)):
+        done = command_line("run", *own, "--weights", name, code=code)
         assert said in done.stderr
         assert "Traceback" not in done.stderr
     assert not (command_line.folder / "executed").exists()
