@@ -55,7 +55,11 @@ def leaderboard(report: str) -> str:
         *(f"| {' | '.join(cell(row) for cell in columns.values())} |" for row in rows),
     ]
     barred = [f"`{row['defense']}` ({row['status']})" for row in rows if row["status"] != "ranked"]
-    return "\n".join([*lines, "", *([f"Without a rank: {', '.join(barred)}.", ""] if barred else [])])
+    png = next((row["png_bytes"] for row in rows if not wording.is_missing(row["png_bytes"])), None)
+    beside = (
+        [] if png is None else [f"An image as PNG, without loss and without a defense, takes {wording.size(png)}.", ""]
+    )
+    return "\n".join([*lines, "", *beside, *([f"Without a rank: {', '.join(barred)}.", ""] if barred else [])])
 
 
 def _oblivious(row: Mapping[str, Any]) -> str:

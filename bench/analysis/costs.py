@@ -14,6 +14,7 @@ from bench.analysis.groups import place_of
 from bench.analysis.records import Record, current
 
 Measured = dict[str, Any]
+PNG = "png"  # the images themselves without loss: what any saving of bytes is to be held against
 
 _COLUMNS = (
     "quantity",
@@ -104,10 +105,12 @@ def figures(record: Record) -> dict[str, Measured | None]:
 
 def _summary(record: Record) -> Measured:
     found = figures(record)
+    as_png = [item for item in record["measurements"] if item.get("variant") == PNG]
     ratio, uplink, energy = found["latency_ratio"], found["uplink_bytes"], found["energy_mj"]
     return {name: _value(item) for name, item in found.items()} | {
         "latency_ratio_low": _value(ratio, "low"),
         "latency_ratio_high": _value(ratio, "high"),
+        "png_bytes": _value(pick(as_png, "uplink_bytes", statistic=("mean",))),
         "uplink_format": str(uplink.get("variant") or "") if uplink else "",
         "energy_provenance": str(energy["provenance"]) if energy else "",
         "hardware": _hardware(record),

@@ -28,8 +28,8 @@ from bench.analysis.worst_case import QUERIES, wrong_within
 _NOTHING = Estimate(math.nan, math.nan, math.nan, 0)
 _COSTS = (
     "latency_ratio", "latency_ratio_low", "latency_ratio_high", "device_ms", "server_ms", "uplink_bytes",
-    "uplink_bytes_p95", "uplink_format", "model_bytes", "macs", "peak_bytes", "energy_mj", "energy_provenance",
-    "hardware",
+    "uplink_bytes_p95", "uplink_format", "png_bytes", "model_bytes", "macs", "peak_bytes", "energy_mj",
+    "energy_provenance", "hardware",
 )  # fmt: skip
 TWIN_COLUMNS = ("twin_difference", "twin_low", "twin_high")
 COLUMNS = (

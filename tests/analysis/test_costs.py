@@ -25,3 +25,12 @@ def test_a_part_of_a_model_is_never_shown_for_the_whole(made: Any, total: Any, s
     clean = made.clean_record("none", [1] * 64)
     (line,) = leaderboard([clean, record]).to_dict("records")
     assert line["model_bytes"] == pytest.approx(shown, nan_ok=True)
+
+
+def test_the_images_as_png_stand_beside_what_a_defense_sends(made: Any) -> None:
+    record = made.cost_record("none")
+    size = made.measurement("uplink_bytes", 269, "B", statistic="mean", placement="device", variant="png")
+    record["measurements"].append(size)
+    (line,) = leaderboard([made.clean_record("none", [1] * 64), record]).to_dict("records")
+    assert line["png_bytes"] == 269
+    assert line["uplink_bytes"] != 269
