@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 from bench.cli.options import JSON, echo_json
 from bench.errors import ExitCode, UnknownName
-from bench.plugins.entries import NotOffered
+from bench.plugins.entries import Attack, BudgetName, NotOffered, Settings
 from bench.plugins.registry import Found, Kind, Registry, discover
 
 _HEADINGS = {"hardware": "hardware"}
@@ -80,6 +80,12 @@ def _row(found: Found) -> dict[str, Any]:
     }
 
 
+def _allowed(settings: Settings) -> str:
+    """Return what a budget gives an attack: parameters that differ from the defaults above, and the images tried."""
+    images = f"{settings.samples} images at most" if settings.samples else "all images of the run"
+    return ", ".join([*(f"{name} = {value}" for name, value in settings.parameters), images])
+
+
 def _one(registry: Registry, name: str, *, as_json: bool) -> int:
     matches = [(kind, registry.of(kind)[name]) for kind in KINDS if name in registry.of(kind)]
     refused = [entry for entry in registry.not_offered if entry.name == name]
@@ -104,4 +110,7 @@ def _one(registry: Registry, name: str, *, as_json: bool) -> int:
         for p in described.parameters:
             click.echo(f"  {p.name} = {p.default}")
             click.echo(f"      {p.help} ({p.expected()})")
+        if isinstance(described, Attack):
+            for budget in get_args(BudgetName):
+                click.echo(f"  under --budget {budget}: {_allowed(described.settings(budget))}")
     return ExitCode.DONE
