@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from bench.plugins.place import place
+
 Outcome = Literal["pass", "warn", "fail", "n/a"]
 S = TypeVar("S")
 Check = Callable[[S], str]
@@ -63,8 +65,8 @@ def perform(name: str, check: Check[S], subject: S) -> CheckResult:
 
 
 def in_words(error: BaseException) -> str:
-    """Return an exception as one line, with the place it was raised at."""
+    """Return an exception as one line, with the place in its author's code, else the one it was raised at."""
     frames = traceback.extract_tb(error.__traceback__)
     text = " ".join(str(error).split()) or "no message"
-    where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    return f"{type(error).__name__}: {text}{where}"
+    where = place(error) or (f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "")
+    return f"{type(error).__name__}: {text}" + (f" at {where}" if where else "")

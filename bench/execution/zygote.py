@@ -231,6 +231,7 @@ def _work(root: Path, orders: int, pipe: int) -> NoReturn:
         result = _execute(root, command["task"], answers)
     except BaseException as error:
         from bench.errors import BenchError, DamagedObject, MissingObject, StoreFull
+        from bench.plugins.place import place
 
         short = isinstance(error, MemoryError) or "can't allocate memory" in str(error)  # torch raises RuntimeError
         # What the machine did to the task, not the task itself: it may go well another time.
@@ -241,6 +242,8 @@ def _work(root: Path, orders: int, pipe: int) -> NoReturn:
                 f"The task needs more than the {command['memory'] / 2**30:.1f} GiB that one may use, half of this "
                 f"machine's memory ({text.splitlines()[0][:200]})"
             )
+        elif where := place(error):
+            text = f"{text[:1900].rstrip('.')} at {where}"
         os.lseek(printed, max(0, os.lseek(printed, 0, os.SEEK_END) - _TAIL), os.SEEK_SET)
         said = os.read(printed, _TAIL).decode(errors="replace")
         trace = traceback.format_exc(limit=-8)

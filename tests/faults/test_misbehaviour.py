@@ -22,7 +22,7 @@ def test_every_way_for_an_attack_to_fail_is_a_record_with_its_reason(command_lin
     cells = by_attack(command_line.records("out"))
     reasons = {name: (r["status"], r["reason"]) for (_, name, level), r in cells.items() if level == "black-box"}
     assert reasons["toy-null-00"] == ("ok", "")
-    assert reasons["toy-raise"] == ("failed", "RuntimeError: the attack <b>broke</b>")
+    assert reasons["toy-raise"] == ("failed", "RuntimeError: the attack <b>broke</b> at attacks.py:35")
     assert reasons["toy-hang"] == ("timed-out", "stopped after 2 s")
     assert reasons["toy-die"] == ("failed", "the worker died (signal 9)")
     assert reasons["toy-grow"][0] == "failed"
