@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -13,11 +13,13 @@ from torch import Tensor
 
 from bench.conformance import behaviour, workbench
 from bench.conformance.construction import construct
-from bench.conformance.result import Check, CheckResult, Failed, NotApplicable, in_words, perform
+from bench.conformance.result import Check, CheckResult, Failed, NotApplicable, S, in_words, perform
 from bench.deployment import Deployment, FitContext, FitResult
 from bench.errors import UsageError
 from bench.plugins.entries import Defense
 from bench.plugins.parameters import Value
+
+REPEATABLE: Final = "repeatable"
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,18 @@ def check_defense(entry: Defense, parameters: Mapping[str, Value]) -> list[Check
         results.append(perform(name, check, subject))
         if results[-1].outcome == "fail":
             return results
-    results += [perform(name, check, subject) for name, check in OWN.items()]
-    results += [perform(name, check, subject.deployment) for name, check in behaviour.CHECKS.items()]
+    results.append(perform(REPEATABLE, behaviour.check_repeatable, subject.deployment))
+    spared = behaviour.COMPARING if results[-1].outcome == "fail" else frozenset[str]()
+    results += [_unless(spared, name, check, subject) for name, check in OWN.items()]
+    results += [_unless(spared, name, check, subject.deployment) for name, check in behaviour.CHECKS.items()]
     return results
+
+
+def _unless(spared: Set[str], name: str, check: Check[S], subject: S) -> CheckResult:
+    """Return the outcome of a check; one that is spared would only name other causes for what was found already."""
+    if name in spared:
+        return CheckResult(name, "n/a", f"It compares answers; {REPEATABLE!r}, which failed, comes first.")
+    return perform(name, check, subject)
 
 
 def check_construction(subject: Subject) -> str:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.conformance import CheckResult, behaviour, run_checks
-from bench.conformance.defense import OWN, Subject
+from bench.conformance.defense import OWN, REPEATABLE, Subject
 from bench.conformance.result import perform
 from bench.deployment import Capture, Classify, Deployment, FitContext, FitResult, Signal, Stage
 from bench.errors import BadParameter, UnknownName, UsageError
@@ -55,6 +55,8 @@ def check_one(factory: object, name: str) -> CheckResult:
     subject = Subject(Defense(name="subject", factory=f"{__name__}:make_subject", summary=""), {})
     if name in behaviour.CHECKS:
         return perform(name, behaviour.CHECKS[name], subject.deployment)
+    if name == REPEATABLE:
+        return perform(name, behaviour.check_repeatable, subject.deployment)
     return perform(name, OWN[name], subject)
 
 
@@ -150,6 +152,16 @@ class Remembers(Identity):
         return (x + shift) / 2
 
 
+class Counts(Identity):
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def transform(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        return x / self.calls
+
+
 class WritesInput(Identity):
     def transform(self, x: Tensor) -> Tensor:
         return x.mul_(0.5)
@@ -196,7 +208,7 @@ class NotFinite(Identity):
 FAULTS = {
     Draws: ("randomness as declared", "fail", "declare randomised = True"),
     IdleDraws: ("randomness as declared", "warn", "changed nothing"),
-    GlobalDraws: ("randomness as declared", "fail", "draw from signal.draws"),
+    GlobalDraws: ("repeatable", "fail", "draw from signal.draws"),
     Staircase: ("derivative as declared", "fail", "derivative is zero"),
     WrongSlope: ("derivative as declared", "fail", "finite differences differ"),
     Detached: ("gradients for an adaptive attacker", "fail", "zero everywhere"),
@@ -204,6 +216,7 @@ FAULTS = {
     NanSurrogate: ("surrogates", "fail", "NaN or infinite"),
     BatchNormalised: ("batch", "fail", "must not see the rest"),
     Remembers: ("no memory", "fail", "keeps state between calls"),
+    Counts: ("repeatable", "fail", "keeps state"),
     WritesInput: ("no memory", "fail", "wrote into its input"),
     LeavesTheRange: ("range", "fail", "8-bit wire carries"),
     LossyWire: ("wire round trip", "fail", "is not cross"),
@@ -220,6 +233,24 @@ def test_a_fault_is_caught_by_its_check(stage: type[Stage]) -> None:
     result = check_one(around(stage), name)
     assert result.outcome == outcome, result
     assert evidence in result.evidence
+
+
+@pytest.mark.parametrize("stage", [GlobalDraws, Counts], ids=lambda stage: stage.__name__)
+def test_what_answers_anew_at_each_call_is_told_so_once_and_first(stage: type[Stage]) -> None:
+    results = check(around(stage))
+    assert [result.name for result in results.values() if result.outcome == "fail"] == ["repeatable"]
+    assert next(result.name for result in results.values() if result.outcome != "pass") == "repeatable"
+    untold = [result for result in results.values() if result.outcome == "n/a" and "'repeatable'" in result.evidence]
+    assert {"state", "batch", "no memory"} <= {result.name for result in untold}
+
+
+def test_a_fault_that_is_no_comparison_is_told_beside_it() -> None:
+    class AlsoOut(GlobalDraws):
+        def transform(self, x: Tensor) -> Tensor:
+            return 3 * super().transform(x) - 1
+
+    results = check(around(AlsoOut))
+    assert {name for name, result in results.items() if result.outcome == "fail"} == {"repeatable", "range"}
 
 
 def test_a_stage_that_numpy_computes_is_not_exportable_and_says_so() -> None:
