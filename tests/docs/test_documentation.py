@@ -15,11 +15,13 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import click
 import pytest
 
 import bench
+from bench.api import specification
 from bench.cli import app
 from bench.errors import ExitCode
 from bench.plugins import hookspecs
@@ -211,6 +213,19 @@ def test_the_comparison_of_the_python_page_runs(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
     assert "qusec-cq" in done.stdout
     assert "none" in done.stdout
+
+
+def test_the_python_of_the_readme_prints_who_did_how_well(
+    sample: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from bench.analysis import leaderboard
+
+    ((_, text),) = blocks(TOP / "README.md", "python")
+    monkeypatch.setattr(bench, "run", lambda **flags: specification(**flags) and leaderboard(sample))
+    exec(compile(text, "README.md", "exec"), {"__name__": "readme"})
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert {"defense", "clean_accuracy", "robust_accuracy"} <= set(head.split())
+    assert len(rows) == len(leaderboard(sample))
 
 
 def test_the_tutorial_builds_the_example_to_the_letter() -> None:
