@@ -30,7 +30,7 @@ def ran(command_line) -> Any:
             "--defenses",
             VARIANTS,
             "--attacks",
-            "toy-step,noise,jpeg-shift",
+            "toy-step,noise,jpeg-shift,evade",
         ),
         *("--norm", "linf", "--eps", "0.2", "--samples", "128", "--hardware", "none", "--out", "out"),
     )
@@ -93,8 +93,7 @@ def test_rates_and_the_area_under_the_curve_are_written(ran) -> None:
         ranks = {line["defense"]: line for line in csv.DictReader(file)}
     assert set(ranks) == {SILENT, REFUSING, ALL}
     assert float(ranks[ALL]["held"]) == 0.0
-    assert float(ranks[SILENT]["held"]) == float(
-        ranks[REFUSING]["held"]
-    )  # the same detector, whether or not it refuses
+    # The same detector: who must not be refused finds more of what it lets through.
+    assert 0 < float(ranks[REFUSING]["held"]) <= float(ranks[SILENT]["held"]) < 1
     assert "Rank at 5 %" in (ran.folder / "out" / "index.html").read_text()
     assert "Detectors</h3>" in (ran.folder / "out" / "index.html").read_text()

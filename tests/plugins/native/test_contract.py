@@ -105,7 +105,7 @@ def test_budgets_are_within_the_declared_parameters(entry: Attack) -> None:
 
 
 def test_what_is_part_of_all() -> None:
-    both = ("fmn", "native-pgd")
+    both = ("fmn", "native-pgd", "native-square")
     aware = ("strong", "joint-margin", "evade", "alternate")
     asks = {"spsa"}  # so that one rung depends on nothing that a defense declares
     expected = (
