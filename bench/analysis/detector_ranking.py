@@ -44,8 +44,8 @@ def detector_ranks(records: Iterable[Record]) -> pd.DataFrame:
     test image moves it. What cannot be ranked on the leaderboard cannot be ranked here. What a detector holds against
     attackers who do not look at it is no figure: there is none where no attack on the detector, or on the answers that
     it compares, was run (an entry's ``wants``). Nor is there of deployments that draw: which draws are both wrong and
-    detected is not in the records. Minimum-norm attacks at other radii say
-    nothing of the score at this one and are left out.
+    detected is not in the records. Minimum-norm attacks at other radii say nothing of the score at this one and are
+    left out.
     """
     lines: list[dict[str, Any]] = []
     for _, group in groupby(asked_rows(rows(list(records))), key=lambda evidence: evidence.row.setting):

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from bench.cli.left_out import say_left_out_of_run
-from bench.cli.options import JSON, PLACES, STORE, TERMS, folder, with_options
+from bench.cli.options import JOBS, JSON, PLACES, RETRY, STORE, TERMS, folder, with_options
 from bench.errors import ExitCode, UsageError
 
 EPILOG = """\b
@@ -34,9 +34,7 @@ Examples:
 )
 @click.option("--norm", default="linf", show_default=True, metavar="NORMS", help="linf, l2, l1, l0.")
 @with_options(*TERMS, STORE)
-@click.option(
-    "--jobs", type=click.IntRange(min=1), default=None, help="Tasks at a time, one thread each.  [default: the cores]"
-)
+@with_options(JOBS)
 @click.option(
     "--out",
     type=click.Path(file_okay=False),
@@ -51,8 +49,7 @@ Examples:
     metavar="PERCENT",
     help="End with exit code 3 where robust accuracy is lower, its whole interval with it, such as 30.",
 )
-@click.option("--retry", is_flag=True, help="Try tasks again that failed before.")
-@JSON
+@with_options(RETRY, JSON)
 def command(
     *,
     defense: str,

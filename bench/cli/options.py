@@ -223,6 +223,7 @@ _EXECUTION: dict[str, dict[str, Any]] = {
     },
 }
 EXECUTION: Options[Any] = [click.option(flag, **told) for flag, told in _EXECUTION.items()]
+JOBS, RETRY = (click.option(flag, **_EXECUTION[flag]) for flag in ("--jobs", "--retry"))
 # The same for verbs that execute nothing, so that a run's command is theirs with the verb changed.
 OF_A_RUN: Options[Any] = [
     click.option(flag, **{**told, "expose_value": False, "help": "Of a run; ignored here."})

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from bench.analysis.gates.evidence import RowEvidence
+from bench.analysis.gates.evidence import RowEvidence, told
 from bench.analysis.gates.verdict import Verdict
 from bench.analysis.statistics import MARGIN
 from bench.analysis.worst_case import falls, known, longest, uneven
@@ -36,7 +36,7 @@ def coverage(evidence: RowEvidence) -> Verdict:
         return Verdict(
             "coverage",
             "fail",
-            f"{_told(fall.names)} was not tried under all seeds: where it was, {fall.after.mean():.1%} of "
+            f"{told(fall.names, limit=2)} was not tried under all seeds: where it was, {fall.after.mean():.1%} of "
             f"{fall.images:,} images are left with it, {fall.before.mean():.1%} without: the mean is too high.",
         )
     every = longest(tried)
@@ -46,7 +46,7 @@ def coverage(evidence: RowEvidence) -> Verdict:
     fall = max(found, key=lambda one: one.size)
     text = (
         f"Of the first {fall.images:,} images attacks on all {every:,} leave {fall.before.mean():.1%}, with those on "
-        f"fewer ({_told(fall.names)}) {fall.after.mean():.1%}"
+        f"fewer ({told(fall.names, limit=2)}) {fall.after.mean():.1%}"
     )
     stands = known(tried)
     if stands < every:
@@ -54,7 +54,3 @@ def coverage(evidence: RowEvidence) -> Verdict:
     if fall.size > MARGIN:
         return Verdict("coverage", "warn", f"{text}, which may be chance: the number may be too high.")
     return Verdict("coverage", "pass", text + ".")
-
-
-def _told(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:2])}{f' and {len(names) - 2} more' if len(names) > 2 else ''}"

@@ -23,7 +23,7 @@ def test_a_number_that_few_images_were_really_tried_for_stands_on_those(made: An
     evidence = attacked([("pgd", "oblivious", 0.9)], records=ladder)
     verdict = coverage(evidence)
     assert verdict.outcome == "warn"
-    assert "(apgd-dlr, pgd and 1 more) 0.0%: the number is that of the first 64 images" in verdict.evidence
+    assert "(apgd-dlr; pgd; and 1 more) 0.0%: the number is that of the first 64 images" in verdict.evidence
     assert evidence.row.worst_shares is not None
     assert (len(evidence.row.worst_shares), evidence.row.worst_shares.sum()) == (64, 0)
 
