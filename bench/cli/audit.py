@@ -72,14 +72,14 @@ def command(
     """
     from bench import api
     from bench.execution.progress import watcher
-    from bench.reporting import prepare, verdict, wording
+    from bench.reporting import reserved, verdict, wording
 
     if fail_under is not None and math.isnan(fail_under):
         raise UsageError("--fail-under must be a number of per cent, such as 30.")
     spec = api.audit_specification(defense, **flags)
     say_left_out_of_run(spec)
     place = folder(out) or Path("reports").absolute() / f"audit-{_slug(defense)}"
-    prepare(place)
+    click.get_current_context().with_resource(reserved(place))
     call = "bench " + shlex.join(sys.argv[1:])
     ended = api.execute(spec, store=folder(store), jobs=jobs or 0, watcher=watcher(), command=call, retry=retry)
     found = api.audit_of(ended.records, defense)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
 import sys
 from datetime import datetime
@@ -13,7 +12,7 @@ import click
 
 from bench.cli.left_out import say_left_out_of_run
 from bench.cli.options import EXECUTION, JSON, SELECTION, STORE, folder, with_options
-from bench.errors import ExitCode, UsageError
+from bench.errors import ExitCode
 
 EPILOG = """\b
 Examples:
@@ -43,22 +42,17 @@ def command(
     """
     from bench import api
     from bench.execution.progress import watcher
+    from bench.reporting import reserved, show, write
 
     spec = api.specification(**flags)
     say_left_out_of_run(spec)
-    place = _prepare(folder(out))
+    place = folder(out) or Path("reports").absolute() / datetime.now().strftime("%Y-%m-%d-%H%M%S")
+    click.get_current_context().with_resource(reserved(place))
     call = "bench " + shlex.join(sys.argv[1:])
-    try:
-        ended = api.execute(spec, store=folder(store), jobs=jobs or 0, watcher=watcher(), command=call, retry=retry)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            place.rmdir()  # nothing was written into it
-        raise
+    ended = api.execute(spec, store=folder(store), jobs=jobs or 0, watcher=watcher(), command=call, retry=retry)
     if not ended.records:
         click.echo("bench: nothing was selected that could be run.", err=True)
         return ExitCode.NOTHING
-    from bench.reporting import show, write
-
     files = write(ended.records, place, html=html, command=call, cache=api.open_store(folder(store)).root / "cache")
     if out is None:
         _link_latest(place)
@@ -75,19 +69,6 @@ def command(
     if strict and _unranked(ended.records):
         return ExitCode.VERDICT
     return ExitCode.DONE
-
-
-def _prepare(out: Path | None) -> Path:
-    """Return the output folder, made and tried before any work is done."""
-    place = out or Path("reports").absolute() / datetime.now().strftime("%Y-%m-%d-%H%M%S")
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        probe = place / ".writable"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise UsageError(f"Cannot write to {place}: {error.strerror}. Name another folder with --out.") from None
-    return place
 
 
 def _link_latest(place: Path) -> None:

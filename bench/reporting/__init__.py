@@ -6,6 +6,7 @@ Nothing is imported before it is used: pandas, Jinja and the charts cost a secon
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +15,13 @@ if TYPE_CHECKING:
 
     from bench.analysis.records import Record
 
-__all__ = ["prepare", "show", "show_differences", "write"]
+__all__ = ["reserved", "show", "show_differences", "write"]
 
 
-def prepare(out: Path) -> None:
-    """Make the output folder and see that it can be written to; call it before work is done that would be lost.
+def reserved(out: Path) -> AbstractContextManager[None]:
+    """Make the output folder and see that it can be written to, before work is done that would be lost.
+
+    At the end, folders that were made for it are taken away again where nothing was written.
 
     Raises
     ------
@@ -26,7 +29,7 @@ def prepare(out: Path) -> None:
     """
     from bench.reporting import files
 
-    files.prepare(out)
+    return files.reserved(out)
 
 
 def write(

@@ -6,7 +6,8 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,19 @@ def prepare(out: Path) -> None:
             pass
     except OSError as error:
         raise _unwritable(out, error) from None
+
+
+@contextmanager
+def reserved(out: Path) -> Iterator[None]:
+    """Hold the output folder; see ``bench.reporting.reserved``."""
+    made = [folder for folder in (out, *out.parents) if not folder.exists()]
+    prepare(out)
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # what holds something stays, and what it lies in
+            for folder in made:
+                folder.rmdir()
 
 
 def write(records: list[Record], out: Path, *, html: bool, command: str, cache: Path | None) -> dict[str, Path]:

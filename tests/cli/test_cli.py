@@ -75,6 +75,12 @@ def test_plan_run_status_explain_and_report_tell_one_story(command_line):
     assert first == again
 
 
+@pytest.mark.parametrize("call", [("run", "--out", "new/out", *BASE, "--defenses"), ("audit", "--datasets", "toy")])
+def test_a_refused_command_leaves_no_folder(command_line, call):
+    assert "Did you mean 'toy-round'" in command_line(*call, "toy-rond", code=2).stderr
+    assert not [path.name for path in command_line.folder.iterdir() if path.name in ("new", "reports")]
+
+
 def test_reports_of_two_stores_merge_into_one_comparison(command_line):
     command_line("run", *BASE, "--defenses", "none", "--attacks", "toy-step", "--out", "one", "--store", "one-store")
     command_line(

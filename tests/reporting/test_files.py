@@ -33,8 +33,9 @@ def test_everything_is_written_and_can_be_read_again(tmp_path: Path, sample: lis
 
 def test_a_folder_that_cannot_be_written_is_refused_before_any_work(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="Cannot write the report"):
-        bench.reporting.prepare(tmp_path / "file" / "out")
+    folder = tmp_path / "file" / "out"
+    with pytest.raises(UsageError, match="Cannot write the report"), bench.reporting.reserved(folder):
+        pass
 
 
 def test_a_read_only_folder_is_refused(tmp_path: Path) -> None:
@@ -45,8 +46,23 @@ def test_a_read_only_folder_is_refused(tmp_path: Path) -> None:
     else:
         folder = tmp_path
         folder.chmod(0o500)
-    with pytest.raises(UsageError, match="Cannot write the report"):
-        bench.reporting.prepare(folder)
+    with pytest.raises(UsageError, match="Cannot write the report"), bench.reporting.reserved(folder):
+        pass
+
+
+def test_folders_that_nothing_was_written_to_are_taken_away(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), bench.reporting.reserved(tmp_path / "new" / "out"):
+        raise KeyboardInterrupt
+    assert not list(tmp_path.iterdir())
+
+
+def test_folders_that_hold_something_or_were_there_before_stay(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    with bench.reporting.reserved(tmp_path / "there"):
+        pass
+    with bench.reporting.reserved(tmp_path / "new" / "out"):
+        (tmp_path / "new" / "page").touch()
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["new", "page", "there"]
 
 
 def test_a_full_disk_leaves_what_was_there(
