@@ -119,6 +119,11 @@ class Row:
         """Return where the images are from: "test", or a pool of training images."""
         return str(self.dataset.get("pool", "test"))
 
+    @property
+    def refuses(self) -> bool:
+        """Whether the deployment may refuse to answer."""
+        return any("rejected" in (part.clean or {}).get("evidence", {}) for part in self.replicates)
+
     def tried(self, knowledge: str = "") -> list[Tried]:
         """Return of each triple of seeds that was attacked the clean images and what each attack found.
 

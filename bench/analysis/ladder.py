@@ -20,12 +20,14 @@ CORE: Final[Mapping[str, tuple[str, ...]]] = {
     "l1": (),  # what follows gradients or squares there is weak by construction; see what the ART plugin withholds
     "l0": (),
 }
+AWARE: Final = "detector-aware"  # one rung more where a deployment may refuse: the others only get themselves refused
 LADDER: Final = "ladder"  # the gate whose failure has words of its own
 LEVELS: Final[Mapping[str, tuple[str, ...]]] = {
     "fgsm": ("white-box", "adaptive"),
     "pgd-ce": ("adaptive",),
     "apgd-dlr": ("adaptive",),
     "square": ("black-box", "white-box", "adaptive"),
+    AWARE: ("adaptive",),
 }
 
 
@@ -102,8 +104,10 @@ def holes(row: Row) -> tuple[str, ...]:
     A cell of the core that failed or timed out is a hole even where another level of the same mark ended well: its
     number could only have been lower. Skipped cells are holes where the rung is not there without them.
     """
-    missing = [hole for part in row.replicates for hole in _holes(row.setting.norm, part.attacks)]
-    if not CORE.get(row.setting.norm):
+    core = CORE.get(row.setting.norm, ())
+    rungs = (*core, AWARE) if core and row.refuses else core
+    missing = [hole for part in row.replicates for hole in _holes(rungs, part.attacks)]
+    if not core:
         missing.append("no ladder is fixed for this norm")
     if any(part.clean_candidate() is None for part in row.replicates):
         missing.append("no clean accuracy")
@@ -127,9 +131,9 @@ def failed_gates(records: Iterable[Record]) -> list[tuple[str, str]]:
     return found
 
 
-def _holes(norm: str, attacks: list[Record]) -> list[str]:
+def _holes(marks: Iterable[str], attacks: list[Record]) -> list[str]:
     holes = []
-    for mark in CORE.get(norm, ()):
+    for mark in marks:
         rungs = [r for r in attacks if r["attack"].get("core") == mark and r["knowledge"] != "oblivious"]
         broken = [r for r in rungs if r["status"] in ("failed", "timed-out")]
         there = any(counts(r) and r["knowledge"] in LEVELS[mark] for r in rungs)

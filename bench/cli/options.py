@@ -155,6 +155,9 @@ TERMS: Options[Any] = [
         "--samples", type=click.IntRange(min=1), default=None, help="Images.  [default: 64 quick, 1000 standard]"
     ),
     click.option(
+        "--uncapped", is_flag=True, help="Slow attacks too get all images, not as many at most as they declare."
+    ),
+    click.option(
         "--seeds",
         default="0",
         show_default=True,

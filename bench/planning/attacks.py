@@ -25,6 +25,9 @@ LEVELS: Mapping[str, tuple[Knowledge, ...]] = {
     "decision": ("black-box",),
     "none": ("oblivious",),
 }
+# Whoever may ask for answers asks the whole deployment. One who asks the undefended network alone, as some authors of
+# detectors did, is run where oblivious attackers are asked for by name.
+_ON_REQUEST: Mapping[str, tuple[Knowledge, ...]] = {"score": ("oblivious",), "decision": ("oblivious",)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,12 +128,13 @@ def reached(point: ThreatPoint, reach: float, shape: Sequence[int]) -> ThreatPoi
 
 def levels(attack: Attack, subject: Subject, spec: RunSpecification) -> Iterator[Knowledge]:
     """Yield the knowledge levels under which the attack meets the subject, among those asked for."""
+    possible = (*LEVELS[attack.access], *(_ON_REQUEST.get(attack.access, ()) if spec.knowledge else ()))
     for level in KNOWLEDGE:
         wanted = not spec.knowledge or level in spec.knowledge or attack.control
         # Where nothing is defended, the twin is the deployment itself.
-        doubled = level == "oblivious" and subject.entry.baseline and attack.access == "gradient"
+        doubled = level == "oblivious" and subject.entry.baseline and attack.access != "none"
         blind = bool(attack.wants) and not attack.control and level != "adaptive"
-        if level in LEVELS[attack.access] and wanted and not doubled and not blind:
+        if level in possible and wanted and not doubled and not blind:
             yield level
 
 

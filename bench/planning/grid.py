@@ -137,8 +137,9 @@ class Grid:
                     entry = chosen.found.entry
                     assert isinstance(entry, Attack)
                     which = (gate, probe.core, probe.level, aim)
-                    wanted = entry.core == probe.core and probe.level in levels(entry, judged.subject, self.spec)
-                    if wanted and which not in tried and not excuse(chosen, len(self.meta["class_names"])):
+                    met = probe.level in levels(entry, judged.subject, self.spec) and offers(judged.traits, entry)
+                    wanted = entry.core == probe.core and met and not excuse(chosen, len(self.meta["class_names"]))
+                    if wanted and which not in tried:
                         tried.add(which)
                         self._attack(work, judged, Assault(chosen, probe.level, aim, seed, gate), probe.samples)
 
@@ -175,7 +176,8 @@ class Grid:
 
     def _attack(self, work: Work, judged: Inspected, assault: Assault, most: int = 0) -> None:
         settings = assault.entry.settings(self.spec.budget)
-        count = min(self.count, settings.samples or self.count, most or self.count)
+        cap = 0 if self.spec.uncapped else settings.samples
+        count = min(self.count, cap or self.count, most or self.count)
         clean = self._added(work.clean(judged, assault.seed, count))
         pairs = work.attack(judged, assault, settings, count, self._sources.get(assault.made_on))
         mimic = [work.mimic(judged)] if assault.way == LEARNED else []

@@ -31,6 +31,7 @@ class RunSpecification:
     epsilons : radii in [0, 1]; empty takes the headline radius of each threat, ("all",) every one it lists
     pool : which images are attacked, one of ``POOLS``: parameters are chosen on "development", never on "test"
     samples : images; 0 takes 64 under ``quick``, 1000 under ``standard``
+    uncapped : slow attacks are tried on all of them too, not on as many at most as their settings say
     seeds : attack seeds
     eot : draws that an adaptive attacker averages a query, where something is random; "auto" takes for each deployment
         what ``bench.attack.noise`` finds, 0 takes 2 under ``quick``, 16 under ``standard``
@@ -50,6 +51,7 @@ class RunSpecification:
     budget: BudgetName = "quick"
     pool: str = "test"
     samples: int = 0
+    uncapped: bool = False
     seeds: tuple[int, ...] = (0,)
     eot: Averaged = 0
     precision: str = "auto"

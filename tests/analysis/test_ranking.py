@@ -132,6 +132,16 @@ def test_a_hole_in_the_ladder_makes_a_row_incomplete_and_unranked(made: Any, sta
     assert status.replace("-", " ") in found["reasons"]
 
 
+def test_what_may_refuse_is_asked_for_an_attack_on_its_detector_too(made: Any) -> None:
+    records = ladder(made, "none", first(150))
+    (clean,) = (record for record in records if record["kind"] == "clean")
+    clean["evidence"] = {"rejected": 0.04}
+    assert row(records)["reasons"] == "detector-aware not run (adaptive)"
+    aware = made.attack_record("none", "pgd", first(150), knowledge="adaptive")
+    aware |= {"run_key": "e" * 32, "cell_id": "e" * 32, "attack": aware["attack"] | {"core": "detector-aware"}}
+    assert row([*records, aware])["status"] == "ranked"
+
+
 def test_a_rung_that_was_never_run_is_a_hole_too(made: Any) -> None:
     records = [r for r in ladder(made, "none", first(150)) if (r.get("attack") or {}).get("label") != "square"]
     assert row(records)["reasons"] == "square not run (black-box or white-box or adaptive)"

@@ -81,6 +81,14 @@ def test_a_refused_command_leaves_no_folder(command_line, call):
     assert not [path.name for path in command_line.folder.iterdir() if path.name in ("new", "reports")]
 
 
+def test_slow_attacks_get_all_images_where_that_is_asked_for(command_line):
+    call = ("plan", "--datasets", "digits", "--defenses", "none", "--attacks", "deepfool", "--norm", "l2", "--json")
+    few, many = (json.loads(command_line(*call, *more).stdout) for more in ((), ("--uncapped",)))
+    assert [cell["what"] for cell in few["cells"]] == [cell["what"] for cell in many["cells"]]
+    assert few["tasks"] < many["tasks"]
+    assert few["cells"][1]["run_key"] != many["cells"][1]["run_key"]
+
+
 def test_reports_of_two_stores_merge_into_one_comparison(command_line):
     command_line("run", *BASE, "--defenses", "none", "--attacks", "toy-step", "--out", "one", "--store", "one-store")
     command_line(

@@ -60,6 +60,13 @@ def test_to_refuse_an_attacked_image_is_right_and_to_refuse_a_clean_one_is_not(r
     assert not outcomes(attacked[ALL], "scored").any()
 
 
+def test_whoever_detects_is_probed_by_who_looks_at_the_detector(ran) -> None:
+    probes = [r for r in ran.records("out") if r.get("probe") == "unbounded"]
+    met = {(r["defense"]["label"], r["attack"]["name"]) for r in probes}
+    assert met == {(label, "evade") for label in (SILENT, REFUSING, ALL)}
+    assert {r["threat"]["epsilon"] for r in probes} == {1.0}
+
+
 def test_one_fit_serves_what_matters_only_where_it_is_deployed(ran) -> None:
     clean = [r for r in ran.records("out") if r["kind"] == "clean" and r["defense"]["name"] == "toy-rejects"]
     fits = {next(key for key in r["provenance"]["objects"][2:3]) for r in clean}

@@ -128,6 +128,15 @@ def test_an_attack_meets_only_deployments_that_have_what_it_wants_and_looks_insi
     assert knowing == ("adaptive" if wants else "white-box")
 
 
+@pytest.mark.parametrize("access", ["score", "decision"])
+def test_who_asks_for_answers_asks_the_undefended_network_only_where_that_is_named(access):
+    defended, undefended = (SimpleNamespace(entry=SimpleNamespace(baseline=base)) for base in (False, True))
+    assert "oblivious" not in levels(attack(access), defended, specification())
+    named = specification(knowledge="oblivious,black-box")
+    assert list(levels(attack(access), defended, named)) == ["oblivious", "black-box"]
+    assert list(levels(attack(access), undefended, named)) == ["black-box"]
+
+
 def test_only_gradients_are_computed_in_the_precision_asked_for():
     spec = specification(precision="bf16")
     assert surface(attack("gradient"), "white-box", SMOOTH, spec)["precision"] == "bf16"

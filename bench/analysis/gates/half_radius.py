@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from bench.analysis.gates.evidence import RowEvidence
 from bench.analysis.gates.verdict import Verdict
-from bench.analysis.groups import Row
 from bench.analysis.statistics import fewer
 
 
@@ -31,12 +30,12 @@ def half_radius(evidence: RowEvidence) -> Verdict:
     Tramer 2022, "Detecting Adversarial Examples Is (Nearly) As Hard As Classifying Them", arXiv 2107.11630.
     """
     claim, radius = evidence.row.worst_shares, evidence.row.setting.epsilon / 2
-    if not refuses(evidence.row) or claim is None:
+    if not evidence.row.refuses or claim is None:
         return Verdict("half-radius", "n/a", "The deployment answers every image, or was not attacked.")
     known = [
         (float(left.mean()), row, left)
         for row in evidence.others
-        if not refuses(row) and row.setting.epsilon >= radius and (left := row.worst_shares) is not None
+        if not row.refuses and row.setting.epsilon >= radius and (left := row.worst_shares) is not None
     ]
     if not known:
         return Verdict("half-radius", "n/a", f"Nothing that answers all was attacked at {radius:.4g} or further.")
@@ -49,8 +48,3 @@ def half_radius(evidence: RowEvidence) -> Verdict:
     if fewer(left, claim):
         return Verdict("half-radius", "warn", f"The claim implies more than the state of the art: {text}.")
     return Verdict("half-radius", "pass", text + ".")
-
-
-def refuses(row: Row) -> bool:
-    """Return whether a deployment may refuse to answer."""
-    return any("rejected" in (part.clean or {}).get("evidence", {}) for part in row.replicates)

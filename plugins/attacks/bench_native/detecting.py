@@ -15,7 +15,7 @@ _WEIGHTS = Parameter(
 _NORMS: tuple[Norm, ...] = ("linf", "l2")
 
 
-def _aware(name: str, norm: Norm, summary: str, source: str, *, weighted: bool = False) -> Attack:
+def _aware(name: str, norm: Norm, summary: str, source: str, *, core: str = "", weighted: bool = False) -> Attack:
     return Attack(
         name=suffixed(name, norm),
         family="detector-aware",
@@ -30,6 +30,7 @@ def _aware(name: str, norm: Norm, summary: str, source: str, *, weighted: bool =
             *((_WEIGHTS,) if weighted else ()),
         ),
         norm=norm,
+        core=core,
         access="gradient",
         explores=True,
         wants="views" if name == "joint-margin" else "detector",
@@ -62,6 +63,7 @@ ENTRIES: tuple[Attack, ...] = tuple(
                 "Carlini and Wagner, Adversarial Examples Are Not Easily Detected: Bypassing Ten Detection Methods, "
                 "AISec 2017, arXiv 1705.07263"
             ),
+            core="detector-aware",
             weighted=True,
         ),
         _aware(
