@@ -24,13 +24,12 @@ PAGES = (
 )
 PLACE = re.compile(r"(<!-- (\w+) of reports/(\w+), by docs/published\.py -->\n).*?(<!-- End -->)", re.S)
 _DASH = wording.NOTHING
-_VARIANT = r" (via|from|made on) .*$"  # of one attack: through another way, from another start, on another network
 
 
 def leaderboard(report: str) -> str:
     """Return the rows under a report's headline threat, as a table."""
     frame = pd.read_csv(TOP / "reports" / report / "leaderboard.csv")
-    rows = [row for row in wording.rows_of(frame) if row["headline"] and "(development)" not in row["dataset"]]
+    rows = [row for row in wording.rows_of(frame) if row["headline"] and row["pool"] == "test"]
     most = max(int(row["samples"]) for row in rows)
     rows = [{**row, "most_samples": most} for row in rows]
     columns: dict[str, Callable[[Mapping[str, Any]], str]] = {
@@ -79,7 +78,7 @@ def detection(report: str) -> str:
     """Return what a detector found under each attack, and what was answered, by what the attacker knows."""
     frame = pd.read_csv(TOP / "reports" / report / "detection.csv", keep_default_na=False, na_values=[""])
     frame = frame[~frame["dataset"].str.contains("(development)", regex=False)]
-    frame["attack"] = frame["attack"].str.replace(_VARIANT, "", regex=True)
+    frame["attack"] = frame["attack"].map(wording.without_variant)
     rows: dict[tuple[str, str, str, float, str], Mapping[str, Any]] = {}
     for row in wording.rows_of(frame):
         key = (row["defense"], row["attack"], row["norm"], row["epsilon"], row["knowledge"])
@@ -125,7 +124,7 @@ def budgets(report: str) -> str:
     frame = pd.read_csv(TOP / "reports" / report / "cells.csv", keep_default_na=False, na_values=[""])
     frame = frame[(frame["kind"] == "attack") & (frame["status"] == "ok") & ~frame["control"] & frame["probe"].isna()]
     frame = frame[~frame["dataset"].str.contains("(development)", regex=False)]
-    frame["asked"] = frame["attack"].str.replace(_VARIANT, "", regex=True)
+    frame["asked"] = frame["attack"].map(wording.without_variant)
     known = discover().of("attack")
     lines = [
         f"`reports/{report}`",

@@ -32,7 +32,7 @@ def detector_ranks(records: Iterable[Record]) -> pd.DataFrame:
     Returns
     -------
     DataFrame : ``held`` is the share of images that are answered rightly and not detected when clean, and answered
-        rightly or detected under every attack that counts: robust accuracy if all that is detected were refused;
+        rightly or detected under every attack that counts, of deployments that refuse what they detect;
         ``held_images`` are those that every attacker who knows the defense was tried on.
         ``rank_at_5`` and ``rank_at_1`` are rank intervals by it, as text, among the deployments whose own threshold
         detects 5 and 1 % of clean images at most, chance allowed for; empty where it detects more, or where ``reason``
@@ -43,8 +43,9 @@ def detector_ranks(records: Iterable[Record]) -> pd.DataFrame:
     A detector that detects everything holds nothing, as it should. The threshold is the one that calibration gave: no
     test image moves it. What cannot be ranked on the leaderboard cannot be ranked here. What a detector holds against
     attackers who do not look at it is no figure: there is none where no attack on the detector, or on the answers that
-    it compares, was run (an entry's ``wants``). Nor is there of deployments that draw: which draws are both wrong and
-    detected is not in the records. Minimum-norm attacks at other radii say nothing of the score at this one and are
+    it compares, was run (an entry's ``wants``), nor of a deployment that answers what it detects: a wrong answer was
+    enough there, and nobody had to pass the detector. Nor is there of deployments that draw: which draws are both wrong
+    and detected is not in the records. Minimum-norm attacks at other radii say nothing of the score at this one and are
     left out.
     """
     lines: list[dict[str, Any]] = []
@@ -66,6 +67,9 @@ def _of_setting(group: list[RowEvidence]) -> list[dict[str, Any]]:
         alarms[row.label] = estimate(detected)
         if part.randomised:
             reasons[row.label] = "it draws"
+            continue
+        if not row.refuses:
+            reasons[row.label] = "it answers what it detects"
             continue
         if not any(counts(record) and record["attack"]["name"] in aware for record in part.attacks):
             reasons[row.label] = "no attack on the detector"

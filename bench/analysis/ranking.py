@@ -33,9 +33,9 @@ _COSTS = (
 )  # fmt: skip
 TWIN_COLUMNS = ("twin_difference", "twin_low", "twin_high")
 COLUMNS = (
-    "dataset", "model", "norm", "epsilon", "domain", "targeted", "budget", "headline", "rank", "rank_low", "rank_high",
-    "defense", "family", "status", "reasons", "samples", "detectable_difference", "seeds",
-    "robust_accuracy", "robust_low", "robust_high",
+    "dataset", "pool", "model", "norm", "epsilon", "domain", "targeted", "budget", "headline",
+    "rank", "rank_low", "rank_high", "defense", "family", "status", "reasons", "samples", "detectable_difference",
+    "seeds", "robust_accuracy", "robust_low", "robust_high",
     "seed_spread", *TWIN_COLUMNS, *CERTIFIED_COLUMNS, "clean_accuracy", "clean_low", "clean_high",
     "oblivious", "black_box", "white_box", "adaptive",
     "oblivious_samples", "black_box_samples", "white_box_samples", "adaptive_samples",
@@ -138,7 +138,7 @@ def leaderboard(records: Iterable[Record]) -> pd.DataFrame:
         ranks = rank_intervals(ranked)
         found = [_line(j, setting, ranks.get(j.row.label), costs, proven, number) for j in judged]
         smallest = _resolution(list(ranked.values()) or [j.shares for j in judged if len(j.shares)])
-        held = controls(found, ranked)
+        held = controls(found, ranked, {j.row.label: str(j.row.defense["name"]) for j in judged})
         found = [{**line, "detectable_difference": smallest, **held.get(line["defense"], NOTHING)} for line in found]
         found.sort(key=lambda line: (line["status"] != "ranked", -_or(line["robust_accuracy"], -1.0), line["defense"]))
         lines += found
@@ -172,6 +172,7 @@ def _line(
     worst_gate, warnings = badge(row, judged.verdicts)
     line: dict[str, Any] = {
         "dataset": setting.dataset,
+        "pool": row.pool,
         "model": setting.model,
         "norm": setting.norm,
         "epsilon": setting.epsilon,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache as memoised
 from importlib.resources import files as resources
@@ -68,7 +68,7 @@ def page(
     sections = []
     curved: set[tuple[str, ...]] = set()
     for number, group in enumerate(settings):
-        leading = group[0]["headline"] or any(row["headline"] for row in group) or number == 0
+        leading = number == 0 or (any(row["headline"] for row in group) and group[0]["pool"] == "test")
         family = tuple(group[0][name] for name in ("dataset", "model", "norm", "domain", "budget"))
         swept = Markup("")
         if family not in curved:
@@ -89,7 +89,7 @@ def page(
                 "trades": [t for name, title in _COSTS if leading and (t := _trade(painter, group, name, title))],
                 "sweep": swept,
                 "heat": heat.maps(group, all_cells),
-                "detectors": [row for row in all_detectors if all(row[name] == group[0][name] for name in _THREAT)],
+                "detectors": _worst(row for row in all_detectors if all(row[n] == group[0][n] for n in _THREAT)),
                 "rocs": _rocs(painter, [row for row in points if all(row[name] == group[0][name] for name in _THREAT)]),
                 "detector_ranks": [row for row in all_ranks if all(row[name] == group[0][name] for name in _THREAT)],
                 "has": _present(group),
@@ -252,6 +252,17 @@ def _beats(first: Row, second: Row) -> bool:
     """Return whether the first is at least as good in both and better in one."""
     as_good = first["accuracy"] >= second["accuracy"] and first["cost"] <= second["cost"]
     return bool(as_good and (first["accuracy"] > second["accuracy"] or first["cost"] < second["cost"]))
+
+
+def _worst(detectors: Iterable[Row]) -> list[Row]:
+    """Return the lines of detectors, of several variants of one attack the one that leaves the fewest right."""
+    found: dict[tuple[str, str, str], Row] = {}
+    for row in detectors:
+        attack = wording.without_variant(row["attack"])
+        key = (row["defense"], attack, row["knowledge"])
+        if key not in found or row["accuracy"] < found[key]["accuracy"]:
+            found[key] = {**row, "asked": attack}
+    return sorted(found.values(), key=lambda row: (row["defense"], row["control"], row["accuracy"]))
 
 
 def _rocs(painter: charts.Painter, points: Sequence[Row]) -> list[Markup]:

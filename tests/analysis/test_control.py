@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from bench.analysis.control import controls
+from bench.analysis import control
 
 IMAGES = 200
 
@@ -16,6 +16,10 @@ def kept(share: float, *, last: bool = False) -> np.ndarray:
     shares = np.zeros(IMAGES)
     shares[: round(share * IMAGES)] = 1.0
     return shares[::-1] if last else shares
+
+
+def controls(asked: list[dict[str, object]], ranked: dict[str, np.ndarray]) -> dict[str, dict[str, object]]:
+    return control.controls(asked, ranked, {str(line["defense"]): str(line["defense"]).split("[")[0] for line in asked})
 
 
 def lines(**macs: float) -> list[dict[str, object]]:
@@ -54,3 +58,12 @@ def test_what_is_not_ranked_or_whose_compute_is_unknown_is_neither_held_nor_a_co
     found = controls(asked, ranked)
     assert set(found) == {"defed"}
     assert found["defed"]["control"] == "none"
+
+
+def test_another_setting_of_the_same_defense_is_no_control() -> None:
+    asked = lines(**{"none": 1.0, "defed[a=1]": 4.0, "defed[a=2]": 4.0})
+    ranked = {"none": kept(0.1), "defed[a=1]": kept(0.2), "defed[a=2]": kept(0.9)}
+    assert {label: line["control"] for label, line in controls(asked, ranked).items()} == {
+        "defed[a=1]": "none",
+        "defed[a=2]": "none",
+    }

@@ -38,6 +38,7 @@ def ladder(made: Any) -> Any:
             return made.with_outcomes(record, **arrays, detector=np.where(detected > 0, 1.0, -1.0).astype(np.float32))
 
         found = [with_detector(made.clean_record(name, images((0, N))), alarms, images((0, N)))]
+        found[0]["evidence"] = {"rejected": float(alarms.mean())}
         for attack in CORE:
             record = made.attack_record(name, attack, right, knowledge=level)
             found.append(with_detector(record, seen, right))
@@ -121,3 +122,11 @@ def test_what_a_detector_holds_against_who_does_not_look_at_it_is_no_figure(ladd
     assert math.isnan(found["held"])
     assert (found["held_images"], found["reason"], found["rank_at_5"]) == (0, "no attack on the detector", "")
     assert found["false_positives"] == pytest.approx(10 / N)
+
+
+def test_where_what_is_detected_is_answered_nobody_had_to_pass_the_detector(ladder: Any) -> None:
+    records = ladder("one", alarms=images((0, 10)), right=images((0, 100)), seen=images((100, 300)))
+    del records[0]["evidence"]["rejected"]
+    found = lines(records)["one"]
+    assert math.isnan(found["held"])
+    assert (found["reason"], found["rank_at_5"]) == ("it answers what it detects", "")

@@ -137,8 +137,7 @@ def test_what_may_refuse_is_asked_for_an_attack_on_its_detector_too(made: Any) -
     (clean,) = (record for record in records if record["kind"] == "clean")
     clean["evidence"] = {"rejected": 0.04}
     assert row(records)["reasons"] == "detector-aware not run (adaptive)"
-    aware = made.attack_record("none", "pgd", first(150), knowledge="adaptive")
-    aware |= {"run_key": "e" * 32, "cell_id": "e" * 32, "attack": aware["attack"] | {"core": "detector-aware"}}
+    aware = made.attack_record("none", "evade", first(150), knowledge="adaptive")
     assert row([*records, aware])["status"] == "ranked"
 
 

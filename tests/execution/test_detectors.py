@@ -100,7 +100,7 @@ def test_rates_and_the_area_under_the_curve_are_written(ran) -> None:
         ranks = {line["defense"]: line for line in csv.DictReader(file)}
     assert set(ranks) == {SILENT, REFUSING, ALL}
     assert float(ranks[ALL]["held"]) == 0.0
-    # The same detector: who must not be refused finds more of what it lets through.
-    assert 0 < float(ranks[REFUSING]["held"]) <= float(ranks[SILENT]["held"]) < 1
+    assert 0 < float(ranks[REFUSING]["held"]) < 1
+    assert (ranks[SILENT]["held"], ranks[SILENT]["reason"]) == ("", "it answers what it detects")
     assert "Rank at 5 %" in (ran.folder / "out" / "index.html").read_text()
     assert "Detectors</h3>" in (ran.folder / "out" / "index.html").read_text()

@@ -27,6 +27,7 @@ ATTACKS: dict[str, dict[str, Any]] = {
     "deepfool": {"norm": "l2", "access": "gradient", "minimum_norm": True},
     "cw-l2": {"norm": "l2", "access": "gradient", "minimum_norm": True},
 }
+DETECTING = {"evade": {"norm": "linf", "access": "gradient", "core": "detector-aware"}}  # no sample has one
 STRENGTH = {"fgsm": 1.6, "bim": 1.12, "mim": 1.1, "pgd": 1.03, "apgd-dlr": 1.0, "square": 1.25, "hopskipjump": 1.3}
 STRENGTH |= {"deepfool": 1.25, "cw-l2": 1.0, "null": 1e9, "noise": 6.0}
 
@@ -145,7 +146,7 @@ def attack_record(
     scored = np.asarray(scored, dtype=np.uint8)
     n = len(scored)
     record = base("attack", defense, n=n, **kwargs)
-    told = ATTACKS.get(attack, {"norm": norm, "access": "gradient"})
+    told = (ATTACKS | DETECTING).get(attack, {"norm": norm, "access": "gradient"})
     record |= {
         "attack": {
             "name": attack,
