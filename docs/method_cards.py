@@ -93,7 +93,7 @@ def _published(defense: str) -> list[str]:
     for name in comparisons():
         rows = wording.rows_of(pd.read_csv(REPORTS / name / "leaderboard.csv"))
         for row in rows:
-            if row["defense"].split("[")[0] == defense and row["headline"] and "(development)" not in row["dataset"]:
+            if row["defense"].split("[")[0] == defense and row["headline"] and row["pool"] == "test":
                 told.append(f"| [`{name}`](../../decisions/{SAID.name}) | {_figures(row)} |")
     if not told:
         return ["", "No published comparison has it yet."]
