@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.analysis.detectors import without_variant, worst_variants
 from bench.plugins.registry import discover
 from bench.reporting import wording
 from bench.reporting.charts import LEVELS
@@ -78,23 +79,22 @@ def detection(report: str) -> str:
     """Return what a detector found under each attack, and what was answered, by what the attacker knows."""
     frame = pd.read_csv(TOP / "reports" / report / "detection.csv", keep_default_na=False, na_values=[""])
     frame = frame[~frame["dataset"].str.contains("(development)", regex=False)]
-    frame["attack"] = frame["attack"].map(wording.without_variant)
-    rows: dict[tuple[str, str, str, float, str], Mapping[str, Any]] = {}
-    for row in wording.rows_of(frame):
-        key = (row["defense"], row["attack"], row["norm"], row["epsilon"], row["knowledge"])
-        if key not in rows or row["accuracy"] < rows[key]["accuracy"]:
-            rows[key] = row
+    rows = {
+        (row["defense"], row["asked"], row["norm"], row["epsilon"], row["knowledge"]): row
+        for row in worst_variants(wording.rows_of(frame))
+    }
     names = list(dict.fromkeys(frame["defense"]))
     known = [level for level in LEVELS[1:] if level in set(frame["knowledge"])]
     first = next(iter(rows.values()))
-    false = wording.interval(first["false_positives_low"], first["false_positives_high"])
     clean = wording.count(int(first["clean_images"]), "clean image")
+    alarms = {row["defense"]: _share(row, "false_positives") for row in rows.values()}
+    told = ", ".join(f"`{name}` {share}" for name, share in alarms.items())
     lines = [
         f"`reports/{report}`: {first['dataset']}, `{first['model']}`, "
-        f"{wording.count(int(frame['images'].max()), 'image')}; of {clean} "
-        f"{wording.percent(first['false_positives'])} ({false}) detected. By what the attacker knows: attacked images "
-        "detected, with 95 % intervals (where oblivious, of those that fool the classifier) "
-        "· **right in the end**, of all images. Of several ways to a gradient, and of several starts, the worst",
+        f"{wording.count(int(frame['images'].max()), 'image')}. Of {clean}, detected: {told}. By what the "
+        "attacker knows: attacked images detected, with 95 % intervals (where oblivious, of those that fool the "
+        "classifier) · **right in the end**, of all images. Of several ways to a gradient, and of several starts, the "
+        "worst",
         "",
         f"| attack | defense | {' | '.join(known)} |",
         f"| {' | '.join('---' for _ in ('', '', *known))} |",
@@ -106,6 +106,10 @@ def detection(report: str) -> str:
                 ball = wording.ball({"norm": norm, "epsilon": epsilon}) if norm else ""
                 lines.append(f"| `{attack}` {ball} | `{name}` | {' | '.join(map(_detected, found))} |")
     return "\n".join([*lines, ""])
+
+
+def _share(row: Mapping[str, Any], name: str) -> str:
+    return f"{wording.percent(row[name])} ({wording.interval(row[f'{name}_low'], row[f'{name}_high'])})"
 
 
 def _detected(row: Mapping[str, Any] | None) -> str:
@@ -124,7 +128,7 @@ def budgets(report: str) -> str:
     frame = pd.read_csv(TOP / "reports" / report / "cells.csv", keep_default_na=False, na_values=[""])
     frame = frame[(frame["kind"] == "attack") & (frame["status"] == "ok") & ~frame["control"] & frame["probe"].isna()]
     frame = frame[~frame["dataset"].str.contains("(development)", regex=False)]
-    frame["asked"] = frame["attack"].map(wording.without_variant)
+    frame["asked"] = frame["attack"].map(without_variant).str.replace(r" made on .*$", "", regex=True)
     known = discover().of("attack")
     lines = [
         f"`reports/{report}`",

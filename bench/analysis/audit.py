@@ -13,7 +13,7 @@ from bench.analysis.detectors import detection
 from bench.analysis.gates.evidence import RowEvidence, clean_shares
 from bench.analysis.gates.verdict import SEVERITY
 from bench.analysis.groups import Row, Setting, place_of, rows
-from bench.analysis.ladder import LADDER
+from bench.analysis.ladder import LADDER, on_ladder
 from bench.analysis.paired import Difference, paired_difference
 from bench.analysis.ranking import leaderboard
 from bench.analysis.records import KNOWLEDGE, Record, current
@@ -223,7 +223,7 @@ def _findings(evidence: RowEvidence) -> tuple[Finding, ...]:
     said += [(where, dict(gate), True) for where, gate in decisive(row)]
     for record in row.records:
         attack = record.get("attack") or {}
-        if attack and not attack.get("core"):
+        if attack and not on_ladder(row, record):
             where = f"{attack['label']} ({record['knowledge']})"
             complaints = [gate for gate in record.get("gates") or [] if gate["outcome"] in ("fail", "warn")]
             said += [(where, gate, False) for gate in complaints]

@@ -5,7 +5,8 @@ Shown beside a row, never ranked: what counts is whether an image is answered ri
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,37 @@ def _curves(row: Row) -> Iterator[dict[str, Any]]:
                 "false_positives": float((clean > threshold).mean()),
                 "detected": float((scores > threshold).mean()),
             }
+
+
+def without_variant(label: str) -> str:
+    """Return an attack without its way to a gradient and its start; what it was made on stays."""
+    return re.sub(r" (via|from) \S+", "", label)
+
+
+def worst_variants(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return of several variants of an attack at one knowledge the one that leaves the fewest right.
+
+    Parameters
+    ----------
+    rows : of ``bench.analysis.detection``; of two runs of one attack that on more images counts
+
+    Returns
+    -------
+    list : the rows left, each with ``asked``, the attack without its variant
+    """
+    longest: dict[tuple[Any, ...], Mapping[str, Any]] = {}
+    for row in rows:
+        place = (row["defense"], row["norm"], row["epsilon"], row["knowledge"])
+        run = (*place, row["attack"])
+        if run not in longest or row["images"] > longest[run]["images"]:
+            longest[run] = row
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for (*at, attack), row in longest.items():
+        asked = without_variant(attack)
+        key = (*at, asked)
+        if key not in found or row["accuracy"] < found[key]["accuracy"]:
+            found[key] = {**row, "asked": asked}
+    return list(found.values())
 
 
 def auroc(clean: Values, attacked: Values) -> float:

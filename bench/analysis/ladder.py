@@ -75,7 +75,7 @@ def standing(row: Row, verdicts: Sequence[Verdict] = ()) -> Standing:
     """
     if absent := next((r for r in row.records if r["kind"] == "clean" and r["status"] != "ok"), None):
         return Standing("incomplete", (), "", (f"{absent['status']}: {absent['reason']}",), adaptive=False)
-    failed = failed_gates(row.records)
+    failed = failed_gates(row)
     failed += [(v.name, v.evidence.rstrip(".")) for v in verdicts if v.outcome == "fail" and v.name != LADDER]
     gates = sorted({name.upper() for name, _ in failed})
     evidence = min(failed)[1] + (f" (and {len(failed) - 1} more)" if len(failed) > 1 else "") if failed else ""
@@ -104,43 +104,58 @@ def holes(row: Row) -> tuple[str, ...]:
     A cell of the core that failed or timed out is a hole even where another level of the same mark ended well: its
     number could only have been lower. Skipped cells are holes where the rung is not there without them.
     """
-    core = CORE.get(row.setting.norm, ())
-    rungs = (*core, AWARE) if core and row.refuses else core
-    missing = [hole for part in row.replicates for hole in _holes(rungs, part.attacks)]
-    if not core:
+    asked = marks(row)
+    missing = [hole for part in row.replicates for hole in _holes(asked, part.attacks)]
+    if not asked:
         missing.append("no ladder is fixed for this norm")
     if any(part.clean_candidate() is None for part in row.replicates):
         missing.append("no clean accuracy")
     return tuple(dict.fromkeys(missing))
 
 
-def failed_gates(records: Iterable[Record]) -> list[tuple[str, str]]:
-    """Return the name of each gate that failed where it bars a ranking, and what it found.
+def marks(row: Row) -> tuple[str, ...]:
+    """Return the marks of the ladder that a row is asked for; none where its norm has no ladder."""
+    core = CORE.get(row.setting.norm, ())
+    return (*core, AWARE) if core and row.refuses else core
 
-    That is in clean cells and in the ladder's. Another attack can only lower a number: that it could not move (a ratio
-    loss is flat where the true class stands third, say) makes no number too high, and is shown beside its own cell.
+
+def on_ladder(row: Row, record: Record) -> bool:
+    """Return whether a record is of an attack on a rung; what was made on the undefended network never is."""
+    attack = record.get("attack") or {}
+    return bool(attack) and attack.get("core", "") in marks(row) and record["knowledge"] != "oblivious"
+
+
+def deciding(row: Row) -> list[Record]:
+    """Return the records whose gates may bar a row: clean ones and those of the ladder.
+
+    Another attack can only lower a number: that it could not move (a ratio loss is flat where the true class stands
+    third, say) makes no number too high, and is shown beside its own cell.
     """
+    return [record for record in row.records if record["kind"] != "attack" or on_ladder(row, record)]
+
+
+def failed_gates(row: Row) -> list[tuple[str, str]]:
+    """Return the name of each gate that failed where it bars a ranking, and what it found."""
     found = []
-    for record in records:
+    for record in deciding(row):
         attack = record.get("attack") or {}
         where = f"{attack['label']}, {record['knowledge']}" if attack else str(record["kind"])
-        if not attack or attack.get("core"):
-            for gate in record.get("gates") or []:
-                if gate["outcome"] == "fail":
-                    found.append((str(gate["name"]), f"{where}: {str(gate['evidence']).rstrip('.')}"))
+        for gate in record.get("gates") or []:
+            if gate["outcome"] == "fail":
+                found.append((str(gate["name"]), f"{where}: {str(gate['evidence']).rstrip('.')}"))
     return found
 
 
-def _holes(marks: Iterable[str], attacks: list[Record]) -> list[str]:
+def _holes(asked: Iterable[str], attacks: list[Record]) -> list[str]:
     holes = []
-    for mark in marks:
-        rungs = [r for r in attacks if r["attack"].get("core") == mark and r["knowledge"] != "oblivious"]
-        broken = [r for r in rungs if r["status"] in ("failed", "timed-out")]
-        there = any(counts(r) and r["knowledge"] in LEVELS[mark] for r in rungs)
+    for mark in asked:
+        marked = [r for r in attacks if r["attack"].get("core") == mark and r["knowledge"] != "oblivious"]
+        broken = [r for r in marked if r["status"] in ("failed", "timed-out")]
+        there = any(counts(r) and r["knowledge"] in LEVELS[mark] for r in marked)
         holes += [f"{mark} {r['status'].replace('-', ' ')} ({r['knowledge']})" for r in broken]
         if there or broken:
             continue
-        skipped = [r for r in rungs if r["status"] == "skipped" and r["knowledge"] in LEVELS[mark]]
+        skipped = [r for r in marked if r["status"] == "skipped" and r["knowledge"] in LEVELS[mark]]
         wanted = " or ".join(LEVELS[mark])
         holes.append(f"{mark} skipped ({skipped[0]['knowledge']})" if skipped else f"{mark} not run ({wanted})")
     return holes

@@ -15,6 +15,7 @@ from bench.analysis.gates.asking import Judge
 from bench.analysis.gates.evidence import RowEvidence
 from bench.analysis.gates.verdict import SEVERITY, GateOutcome, Verdict, worst
 from bench.analysis.groups import Row, Setting, rows
+from bench.analysis.ladder import deciding
 from bench.analysis.records import Record
 from bench.plugins.registry import ONLY_VARIABLE, discover
 
@@ -56,11 +57,10 @@ def asked_rows(every: Sequence[Row]) -> list[RowEvidence]:
 def decisive(row: Row) -> list[tuple[str, Mapping[str, Any]]]:
     """Return (where, verdict) of the gates of a row's records that may bar it: clean ones and those of the ladder."""
     found = []
-    for record in row.records:
+    for record in deciding(row):
         attack = record.get("attack") or {}
-        if not attack or attack.get("core"):
-            where = f"{attack['label']} ({record['knowledge']})" if attack else str(record["kind"])
-            found += [(where, gate) for gate in record.get("gates") or []]
+        where = f"{attack['label']} ({record['knowledge']})" if attack else str(record["kind"])
+        found += [(where, gate) for gate in record.get("gates") or []]
     return found
 
 

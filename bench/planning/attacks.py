@@ -128,7 +128,8 @@ def reached(point: ThreatPoint, reach: float, shape: Sequence[int]) -> ThreatPoi
 
 def levels(attack: Attack, subject: Subject, spec: RunSpecification) -> Iterator[Knowledge]:
     """Yield the knowledge levels under which the attack meets the subject, among those asked for."""
-    possible = (*LEVELS[attack.access], *(_ON_REQUEST.get(attack.access, ()) if spec.knowledge else ()))
+    named = _ON_REQUEST.get(attack.access, ()) if "oblivious" in spec.knowledge else ()
+    possible = (*LEVELS[attack.access], *named)
     for level in KNOWLEDGE:
         wanted = not spec.knowledge or level in spec.knowledge or attack.control
         # Where nothing is defended, the twin is the deployment itself.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from bench.hardware.processor import multiplies_in_bfloat16
+
 _CPUINFO = Path("/proc/cpuinfo")
 
 
@@ -30,23 +32,7 @@ def machine() -> dict[str, Any]:
 
 
 def gradient_precision(asked: str) -> str:
-    """Return "fp32" or "bf16": what "auto" means on this machine, anything else as it was asked for.
-
-    Notes
-    -----
-    bfloat16 gains where the processor has instructions that multiply in it: tiles (AMX), or AVX-512's (BF16).
-    Elsewhere it is computed in float32 and rounded: slower.
-    """
+    """Return "fp32" or "bf16": what "auto" means on this machine, anything else as it was asked for."""
     if asked != "auto":
         return asked
-    flags = processor_flags()
-    return "bf16" if {"amx_tile", "amx_bf16"} <= flags or "avx512_bf16" in flags else "fp32"
-
-
-def processor_flags() -> frozenset[str]:
-    """Return what the processor says that it can do, nothing where it does not say."""
-    try:
-        lines = _CPUINFO.read_text().splitlines()
-    except OSError:
-        return frozenset()
-    return frozenset(next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), ()))
+    return "bf16" if multiplies_in_bfloat16() else "fp32"

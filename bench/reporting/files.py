@@ -42,13 +42,13 @@ def prepare(out: Path) -> None:
 @contextmanager
 def reserved(out: Path) -> Iterator[None]:
     """Hold the output folder; see ``bench.reporting.reserved``."""
-    made = [folder for folder in (out, *out.parents) if not folder.exists()]
-    prepare(out)
+    made = [folder for folder in (out, *out.parents) if not os.path.lexists(folder)]
     try:
+        prepare(out)
         yield
     finally:
-        with suppress(OSError):  # what holds something stays, and what it lies in
-            for folder in made:
+        for folder in made:
+            with suppress(OSError):  # what holds something stays, and what it lies in
                 folder.rmdir()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache as memoised
@@ -15,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from bench.analysis import curve, measurements
-from bench.analysis.detectors import roc
+from bench.analysis.detectors import roc, worst_variants
 from bench.analysis.records import KNOWLEDGE, Record
 from bench.reporting import charts, claims, details, heat, pictures, summary, wording
 from bench.reporting.sections import Section
@@ -255,14 +256,16 @@ def _beats(first: Row, second: Row) -> bool:
 
 
 def _worst(detectors: Iterable[Row]) -> list[Row]:
-    """Return the lines of detectors, of several variants of one attack the one that leaves the fewest right."""
-    found: dict[tuple[str, str, str], Row] = {}
-    for row in detectors:
-        attack = wording.without_variant(row["attack"])
-        key = (row["defense"], attack, row["knowledge"])
-        if key not in found or row["accuracy"] < found[key]["accuracy"]:
-            found[key] = {**row, "asked": attack}
-    return sorted(found.values(), key=lambda row: (row["defense"], row["control"], row["accuracy"]))
+    """Return the lines of detectors, of the variants of one attack the worst, named without what it was given.
+
+    Where two settings of one attack would be called the same, what they were given stays.
+    """
+    found = worst_variants(detectors)
+    short = Counter((row["defense"], row["knowledge"], wording.without_parameters(row["asked"])) for row in found)
+    for row in found:
+        name = wording.without_parameters(row["asked"])
+        row["asked"] = name if short[row["defense"], row["knowledge"], name] == 1 else row["asked"]
+    return sorted(found, key=lambda row: (row["defense"], row["control"], row["accuracy"]))
 
 
 def _rocs(painter: charts.Painter, points: Sequence[Row]) -> list[Markup]:

@@ -42,11 +42,6 @@ def without_parameters(label: str) -> str:
     return re.sub(r"\[[^\]]*\]", "", label)
 
 
-def without_variant(label: str) -> str:
-    """Return an attack without its way to a gradient, its start, and the network that it was made on."""
-    return re.sub(r" (via|from|made on) .*$", "", label)
-
-
 def level(row: Mapping[str, Any], name: str) -> str:
     """Return a leaderboard's figure of one kind of attacker, and of how many images where they are fewer."""
     images = int(row[f"{name}_samples"])

@@ -1,4 +1,4 @@
-"""Detectors as if they refused: who holds what, at which price, and who may be ranked."""
+"""Detectors that refuse: who holds what, at which price, and who may be ranked."""
 
 from __future__ import annotations
 

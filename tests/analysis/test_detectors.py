@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import mannwhitneyu
 from sklearn.metrics import roc_curve
 
-from bench.analysis.detectors import auroc, detected_at, detection, roc
+from bench.analysis.detectors import auroc, detected_at, detection, roc, worst_variants
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -81,3 +81,28 @@ def test_a_control_that_gives_the_clean_image_back_is_no_shift(made: Any) -> Non
         control = made.attack_record("one", name, ones, knowledge="white-box")
         records.append(made.with_outcomes(control, **told, distance=moved, attacked=ones, inside=ones))
     assert list(detection(records).attack) == ["noise"]
+
+
+def test_of_the_variants_of_an_attack_the_worst_stands_for_all_and_of_its_runs_the_longest() -> None:
+    def line(attack: str, accuracy: float, images: int = 500) -> dict[str, Any]:
+        return {"defense": "d", "norm": "linf", "epsilon": 0.3, "knowledge": "adaptive"} | {
+            "attack": attack,
+            "accuracy": accuracy,
+            "images": images,
+        }
+
+    found = worst_variants(
+        [
+            line("pgd[steps=20]", 0.5),
+            line("pgd[steps=20] via identity", 0.3),
+            line("pgd[steps=20] via identity", 0.0, images=64),
+            line("pgd[steps=20] from transfer", 0.4),
+            line("pgd[steps=20] made on robust[a=1]", 0.1),
+            line("pgd[steps=40]", 0.2),
+        ]
+    )
+    assert {row["asked"]: row["accuracy"] for row in found} == {
+        "pgd[steps=20]": 0.3,
+        "pgd[steps=20] made on robust[a=1]": 0.1,  # no way of the same attacker
+        "pgd[steps=40]": 0.2,
+    }

@@ -141,6 +141,22 @@ def test_what_may_refuse_is_asked_for_an_attack_on_its_detector_too(made: Any) -
     assert row([*records, aware])["status"] == "ranked"
 
 
+@pytest.mark.parametrize(("refuses", "status"), [(True, "not ranked: REPEATABLE"), (False, "ranked")])
+def test_gates_of_an_attack_bar_a_row_where_it_is_a_rung(made: Any, refuses: bool, status: str) -> None:
+    records = ladder(made, "none", first(150))
+    (clean,) = (record for record in records if record["kind"] == "clean")
+    clean["evidence"] = {"rejected": 0.04} if refuses else {}
+    failed = [{"name": "repeatable", "outcome": "fail", "evidence": "It found others."}]
+    aware = made.attack_record("none", "evade", first(150), knowledge="adaptive") | {"gates": failed}
+    assert row([*records, aware])["status"] == status
+
+
+def test_gates_of_an_attack_on_the_undefended_network_bar_nothing(made: Any) -> None:
+    failed = [{"name": "repeatable", "outcome": "fail", "evidence": "It found others."}]
+    made_elsewhere = made.attack_record("none", "square", first(150), knowledge="oblivious") | {"gates": failed}
+    assert row([*ladder(made, "none", first(150)), made_elsewhere])["status"] == "ranked"
+
+
 def test_a_rung_that_was_never_run_is_a_hole_too(made: Any) -> None:
     records = [r for r in ladder(made, "none", first(150)) if (r.get("attack") or {}).get("label") != "square"]
     assert row(records)["reasons"] == "square not run (black-box or white-box or adaptive)"

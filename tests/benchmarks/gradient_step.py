@@ -20,7 +20,8 @@ from bench.attack.fast import Precision
 from bench.attack.surrogate import as_it_is
 from bench.data.weights import load_into, load_weights
 from bench.deployment import Classify, Deployment
-from bench.planning.machine import gradient_precision, processor_flags
+from bench.hardware.processor import processor_flags
+from bench.planning.machine import gradient_precision
 from bench_models.architectures import ResNet
 
 SHAPE, CLASSES, BATCH, ROUNDS = (3, 32, 32), 10, 128, 9

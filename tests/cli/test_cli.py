@@ -75,9 +75,9 @@ def test_plan_run_status_explain_and_report_tell_one_story(command_line):
     assert first == again
 
 
-@pytest.mark.parametrize("call", [("run", "--out", "new/out", *BASE, "--defenses"), ("audit", "--datasets", "toy")])
+@pytest.mark.parametrize("call", [("run", "--out", "new/out", "--defenses", "none"), ("audit", "toy-round")])
 def test_a_refused_command_leaves_no_folder(command_line, call):
-    assert "Did you mean 'toy-round'" in command_line(*call, "toy-rond", code=2).stderr
+    assert "Did you mean 'toy-net'" in command_line(*call, *BASE, "--models", "toy-nett", code=2).stderr
     assert not [path.name for path in command_line.folder.iterdir() if path.name in ("new", "reports")]
 
 

@@ -56,6 +56,13 @@ def test_folders_that_nothing_was_written_to_are_taken_away(tmp_path: Path) -> N
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_that_cannot_be_made_takes_its_parents_with_it(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / ("x" * 300)  # longer than a name may be
+    with pytest.raises(UsageError, match="Cannot write the report"), bench.reporting.reserved(folder):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
 def test_folders_that_hold_something_or_were_there_before_stay(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     with bench.reporting.reserved(tmp_path / "there"):

@@ -106,6 +106,19 @@ def test_names_that_close_an_attribute_or_a_style_stay_inside(tmp_path: Path, ma
     assert "49" not in re.findall(r"--x:([^<]*)", page)
 
 
+def test_development_images_have_no_summary(tmp_path: Path, made: Any, cache: Path) -> None:
+    def page(pool: str) -> str:
+        records = [made.clean_record("none", np.ones(20)), made.attack_record("none", "pgd", np.zeros(20))]
+        chosen = [made.clean_record("none", np.ones(20)), made.attack_record("none", "pgd", np.zeros(20))]
+        for record in chosen:
+            record["dataset"] = {**record["dataset"], "label": f"mnist ({pool})", "pool": pool}
+        written = bench.reporting.write([*records, *chosen], tmp_path / pool, cache=cache)
+        return written["html"].read_text()
+
+    assert page("development").count("In short") == 1
+    assert "mnist (development)" in page("development")
+
+
 def test_charts_are_drawn_once(tmp_path: Path, sample: list[dict[str, Any]], cache: Path, page: str) -> None:
     drawn = {path: path.stat().st_mtime_ns for path in cache.glob("*.svg")}
     assert drawn

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from bench.analysis.gates.evidence import RowEvidence, told
 from bench.analysis.gates.verdict import Verdict
+from bench.analysis.ladder import on_ladder
 from bench.analysis.statistics import fewer
 
 
@@ -26,7 +27,11 @@ def noise(evidence: RowEvidence) -> Verdict:
     clean = evidence.clean
     if control is None or clean is None:
         return Verdict("noise", "n/a", "Noise was not run.")
-    ladder = [attack for attack in evidence.raw if attack.core and attack.knowledge in ("white-box", "adaptive")]
+    ladder = [
+        attack
+        for attack in evidence.raw
+        if on_ladder(evidence.row, attack.record) and attack.knowledge in ("white-box", "adaptive")
+    ]
     beaten = [attack for attack in ladder if fewer(control.left, attack.left, pairs=len(ladder))]
     n = min(len(clean), len(control.left))
     text = f"Noise leaves {control.accuracy:.1%} of {n} images, {clean[:n].mean():.1%} are right without"

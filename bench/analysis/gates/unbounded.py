@@ -21,20 +21,21 @@ def unbounded(evidence: RowEvidence) -> Verdict:
     Notes
     -----
     With no bound an image of another class is always within reach; an attack that does not find one would not find a
-    near one either. A probe that failed or was stopped fails too: else a deployment could crash its way past.
+    near one either. Where none gets there, a probe that failed or was stopped is named: a deployment does not crash its
+    way past.
 
     References
     ----------
     Carlini et al. 2019, "On Evaluating Adversarial Robustness", arXiv 1902.06705, section 5.2; the 1 % are ours.
     """
     probes = [record for part in evidence.row.replicates for record in part.probes if record["probe"] == "unbounded"]
-    broken = next((record for record in probes if record["status"] in ("failed", "timed-out")), None)
-    if broken is not None:
-        return Verdict("unbounded", "fail", f"The probe {broken['status'].replace('-', ' ')}: {broken['reason']}")
     found = raw(record for record in probes if record["status"] == "ok")
-    if not found:
+    probe = min(found, key=lambda attack: attack.accuracy, default=None)
+    broken = next((record for record in probes if record["status"] in ("failed", "timed-out")), None)
+    if broken is not None and (probe is None or probe.accuracy > LEFT):
+        return Verdict("unbounded", "fail", f"The probe {broken['status'].replace('-', ' ')}: {broken['reason']}")
+    if probe is None:
         return Verdict("unbounded", "n/a", "No probe was run.")
-    probe = min(found, key=lambda attack: attack.accuracy)
     images = f"{len(probe.left)} images" if len(probe.left) != 1 else "1 image"
     text = f"{probe.name} in the whole box leaves {probe.accuracy:.1%} of {images} right"
     return Verdict("unbounded", "pass" if probe.accuracy <= LEFT else "fail", text + ".")

@@ -41,6 +41,18 @@ def test_a_probe_that_crashed_is_no_pass(made: Any, row_of: Any) -> None:
     assert unbounded(row_of(records, "none")).outcome == "fail"
 
 
+@pytest.mark.parametrize(("right", "outcome"), [(0, "pass"), (N, "fail")])
+def test_of_two_probes_the_better_counts_and_a_crash_is_no_excuse(
+    made: Any, row_of: Any, right: int, outcome: str
+) -> None:
+    crashed = probe(made, 0) | {"status": "failed", "reason": "it broke", "run_key": "f" * 32, "cell_id": "f" * 32}
+    del crashed["outcomes"]
+    records = [made.clean_record("none", np.ones(N)), made.attack_record("none", "pgd", np.ones(N))]
+    verdict = unbounded(row_of([*records, crashed, probe(made, right)], "none"))
+    assert verdict.outcome == outcome
+    assert ("it broke" in verdict.evidence) == (outcome == "fail")
+
+
 def test_a_probe_is_no_part_of_a_worst_case_and_has_no_row_of_its_own(made: Any) -> None:
     from bench.analysis import cells, leaderboard
 

@@ -8,7 +8,9 @@ from torch import nn
 
 from bench.deployment import Draws, FitContext, FitResult, Pool, Signal
 from bench.deployment.macs import count_macs
+from bench.hardware.processor import multiplies_in_bfloat16
 from bench.training import Recipe
+from bench_baselines import equal_compute
 from bench_baselines.equal_compute import EqualCompute, macs_of, widest
 from bench_models.networks import ResNet20
 
@@ -51,12 +53,22 @@ def test_it_learns_by_its_own_recipe_and_is_deployed_as_it_was_trained() -> None
     defense = EqualCompute(macs=0.5, epochs=12)
     result = defense.fit(learning)
     assert said[-1].startswith("epoch 12 of 12")
-    assert result.notes == {"radius": 0.05, "width": 6, "macs": macs_of(6, shape, 3)}
+    told = {"radius": 0.05, "width": 6, "macs": macs_of(6, shape, 3)}
+    assert result.notes == told | {"precision": "bf16" if multiplies_in_bfloat16() else "fp32"}
     deployment = defense.deploy(nn.Identity(), result, shape).eval()
     pool = learning.pools["train"]
     x = pool.x.float() / 255
     answers = deployment(Signal(x, Draws.of("score", 0, [b"%d" % i for i in range(len(x))]))).x.argmax(1)
     assert float((answers == pool.y).float().mean()) > 0.95
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_it_is_trained_in_bfloat16_where_the_processor_multiplies_in_it(monkeypatch, fast: bool) -> None:
+    monkeypatch.setattr(equal_compute, "multiplies_in_bfloat16", lambda: fast)
+    result = EqualCompute(macs=0.1, epochs=1).fit(context((1, 8, 8), radius=0.1))
+    assert result.notes["precision"] == ("bf16" if fast else "fp32")
+    assert {value.dtype for value in result.public.values()} == {torch.float32, torch.int64}
+    assert "stem.0.weight" in result.public
 
 
 def test_same_seed_same_weights_another_seed_others() -> None:
