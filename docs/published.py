@@ -117,10 +117,12 @@ def _detected(row: Mapping[str, Any] | None) -> str:
         return _DASH
     counts = row["control"] or wording.is_missing(row["fooling_detected"])  # of a control hardly any image fools
     part, images = ("detected", "images") if counts else ("fooling_detected", "fooling_images")
+    ends = wording.interval(row["accuracy_low"], row["accuracy_high"])
+    right = f"**{wording.percent(row['accuracy'])}** ({ends})"
     if not row[images]:
-        return f"none was moved · **{wording.percent(row['accuracy'])}**"
+        return f"none was moved · {right}"
     ends = wording.interval(row[f"{part}_low"], row[f"{part}_high"])
-    return f"{wording.percent(row[part])} of {int(row[images]):,} ({ends}) · **{wording.percent(row['accuracy'])}**"
+    return f"{wording.percent(row[part])} of {int(row[images]):,} ({ends}) · {right}"
 
 
 def budgets(report: str) -> str:

@@ -22,7 +22,7 @@ DETECTION_COLUMNS = (
     "clean_images", "false_positives", "false_positives_low", "false_positives_high",
     "images", "detected", "detected_low", "detected_high",
     "fooling_images", "fooling_detected", "fooling_detected_low", "fooling_detected_high",
-    "auroc", "detected_at_5", "detected_at_1", "accuracy",
+    "auroc", "detected_at_5", "detected_at_1", "accuracy", "accuracy_low", "accuracy_high",
 )  # fmt: skip
 ROC_COLUMNS = (
     *DETECTION_COLUMNS[:6], "defense", "attack", "knowledge", "images", "auroc", "false_positives", "detected",
@@ -167,7 +167,7 @@ def of_row(row: Row) -> list[dict[str, Any]]:
     setting = row.setting
     names = ("dataset", "model", "norm", "epsilon", "domain", "budget")
     common = {name: getattr(setting, name) for name in names} | {"defense": row.label}
-    flagged = _share(clean, np.ones(int(clean["samples"]), dtype=bool))
+    flagged = _share(clean, "detected", np.ones(int(clean["samples"]), dtype=bool))
     common |= {"clean_images": flagged["n"], **_named("false_positives", flagged)}
     scores = outcome(clean, "detector").astype(np.float64)
     return [
@@ -188,7 +188,7 @@ def _shifts(record: Record) -> bool:
 
 def _of_attack(record: Record, clean: Values) -> dict[str, Any]:
     tried = _tried(record)
-    detected = _share(record, tried)
+    detected = _share(record, "detected", tried)
     scores = outcome(record, "detector").astype(np.float64)[tried]
     line = {
         "attack": record["attack"]["label"],
@@ -199,10 +199,10 @@ def _of_attack(record: Record, clean: Values) -> dict[str, Any]:
         "auroc": auroc(clean, scores),
         "detected_at_5": detected_at(0.05, clean, scores),
         "detected_at_1": detected_at(0.01, clean, scores),
-        "accuracy": float((record.get("aggregates") or {}).get("accuracy", np.nan)),
+        **_named("accuracy", _share(record, "scored", np.ones(len(tried), dtype=bool))),
     }
     if "fooling" in record["outcomes"]:
-        fooling = _share(record, tried & (outcome(record, "fooling") > 0))
+        fooling = _share(record, "detected", tried & (outcome(record, "fooling") > 0))
         line |= {"fooling_images": fooling["n"], **_named("fooling_detected", fooling)}
     return line
 
@@ -213,10 +213,10 @@ def _tried(record: Record) -> NDArray[np.bool_]:
     return tried
 
 
-def _share(record: Record, chosen: NDArray[np.bool_]) -> dict[str, float]:
-    """Return the share of the chosen images that are detected, each counted by its share of draws."""
+def _share(record: Record, name: str, chosen: NDArray[np.bool_]) -> dict[str, float]:
+    """Return the share of the chosen images of which an outcome holds, each counted by its share of draws."""
     draws = int((record.get("draws") or {}).get("score", 1))
-    share = estimate(outcome(record, "detected").astype(np.float64)[chosen] / draws)
+    share = estimate(outcome(record, name).astype(np.float64)[chosen] / draws)
     return {"n": share.n, "": share.value, "_low": share.low, "_high": share.high}
 
 

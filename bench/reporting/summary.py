@@ -110,7 +110,7 @@ def _control(rows: Sequence[Row]) -> Markup:
     leanest = min((row["macs"] for row in rows if row["macs"] > 0), default=0.0)
     told = []
     for row in rows:
-        if not row["control"]:
+        if row["control"] in ("", BASELINE):  # what a row has over the undefended model stands beside it
             continue
         apart = "as much, as far as can be told"
         if row["control_low"] > 0 or row["control_high"] < 0:
