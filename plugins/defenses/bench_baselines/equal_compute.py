@@ -15,6 +15,9 @@ from bench_models.networks import ResNet20
 _BLOCKS = 3  # in each of the network's three groups
 _LAST = "classifier.weight"
 _RATE = 0.1  # peak of the one cycle (Wong et al., section 4.1)
+# Steps and their size on one channel; ours. With the one step of three channels it overfits to that step: at .3 on
+# MNIST 98 % of images stood one step after three epochs, 23 % stood twenty.
+_GREY = (4, 0.5)
 
 
 class EqualCompute:
@@ -24,16 +27,18 @@ class EqualCompute:
     ----------
     macs : millions of multiply-accumulates of one inference; the widest network that stays below is taken
     epochs : of training; Wong et al. take 15
+
+    Notes
+    -----
+    The attack inside the training is FGSM from a random start, of 1.25 epsilon (Wong et al. 2020), on three channels;
+    on one, where that fails, four steps of half of epsilon.
     """
 
     def __init__(self, *, macs: float = 40.0, epochs: int = 10) -> None:
         self.macs, self.epochs = macs, epochs
 
     def fit(self, context: FitContext) -> FitResult:
-        """Return the trained network: one step of FGSM from a random start, of 1.25 epsilon (Wong et al. 2020).
-
-        In bfloat16 where that is faster, as the notes say.
-        """
+        """Return the trained network; in bfloat16 where that is faster, as the notes say."""
         width = widest(self.macs * 1e6, context.shape, context.classes)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(context.seed)
@@ -41,7 +46,7 @@ class EqualCompute:
         device = context.pools["train"].x.device
         network.to(device)
         reduced = device.type != "cpu" or multiplies_in_bfloat16()
-        inner = Inner(context.radius, *COLOUR)
+        inner = Inner(context.radius, *(COLOUR if context.shape[0] == 3 else _GREY))
         recipe = replace(
             context.recipe,  # flips and shifts are the data set's
             optimiser="sgd",
@@ -58,6 +63,7 @@ class EqualCompute:
             public=dict(network.state_dict()),
             notes={
                 "radius": inner.epsilon,
+                "inner_steps": inner.steps,
                 "width": width,
                 "macs": macs_of(width, context.shape, context.classes),
                 "precision": "bf16" if reduced else "fp32",

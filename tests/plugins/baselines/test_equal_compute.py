@@ -53,7 +53,7 @@ def test_it_learns_by_its_own_recipe_and_is_deployed_as_it_was_trained() -> None
     defense = EqualCompute(macs=0.5, epochs=12)
     result = defense.fit(learning)
     assert said[-1].startswith("epoch 12 of 12")
-    told = {"radius": 0.05, "width": 6, "macs": macs_of(6, shape, 3)}
+    told = {"radius": 0.05, "inner_steps": 4, "width": 6, "macs": macs_of(6, shape, 3)}
     assert result.notes == told | {"precision": "bf16" if multiplies_in_bfloat16() else "fp32"}
     deployment = defense.deploy(nn.Identity(), result, shape).eval()
     pool = learning.pools["train"]
@@ -69,6 +69,12 @@ def test_it_is_trained_in_bfloat16_where_the_processor_multiplies_in_it(monkeypa
     assert result.notes["precision"] == ("bf16" if fast else "fp32")
     assert {value.dtype for value in result.public.values()} == {torch.float32, torch.int64}
     assert "stem.0.weight" in result.public
+
+
+@pytest.mark.parametrize(("channels", "steps"), [(1, 4), (3, 1)])
+def test_one_step_suffices_for_colour_alone(channels: int, steps: int) -> None:
+    result = EqualCompute(macs=0.3, epochs=1).fit(context((channels, 8, 8), radius=0.1))
+    assert result.notes["inner_steps"] == steps
 
 
 def test_same_seed_same_weights_another_seed_others() -> None:
