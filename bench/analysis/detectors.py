@@ -27,7 +27,7 @@ DETECTION_COLUMNS = (
 ROC_COLUMNS = (
     *DETECTION_COLUMNS[:6], "defense", "attack", "knowledge", "images", "auroc", "false_positives", "detected",
 )  # fmt: skip
-FEWEST = 32  # images of a curve
+FEWEST = 32  # images of a curve, or of a rate that is held against a claim
 POINTS = 64  # thresholds of a curve
 
 
@@ -38,11 +38,11 @@ def detection(records: Iterable[Record]) -> pd.DataFrame:
     -----
     ``false_positives`` is the share of all clean images that are detected, ``detected`` that of the x' that were tried
     and count at this epsilon. ``fooling_detected`` is the share among those x' of an oblivious attacker that the
-    undefended network, which they were made for, answers wrongly: what papers call the detection rate, and no measure
-    of robustness. ``auroc`` is the chance that x' has a higher score than a clean image, ties counted half.
-    ``detected_at_5`` and ``detected_at_1`` are the share detected if the threshold were moved to where 5 and 1 % of
-    these clean images are: points of the ROC curve, which compare detectors of different thresholds. The calibrated
-    threshold, which no test image has moved, gives the other columns.
+    undefended network, which they were made for, answers wrongly, and their clean images rightly: what papers call the
+    detection rate, and no measure of robustness. ``auroc`` is the chance that x' has a higher score than a clean image,
+    ties counted half. ``detected_at_5`` and ``detected_at_1`` are the share detected if the threshold were moved to
+    where 5 and 1 % of these clean images are: points of the ROC curve, which compare detectors of different thresholds.
+    The calibrated threshold, which no test image has moved, gives the other columns.
     ``accuracy`` is that of the final answer under this attack, as in ``cells``.
     Controls that move images (noise, JPEG) are rows too, ``control`` true: nobody means harm there, so what is
     ``detected`` are false alarms under a shift that cameras and codecs make.

@@ -199,6 +199,11 @@ class Surface:
             raise PermissionError(f"{self.knowledge} attackers do not see the deployment's parts")
         return self._deployment
 
+    def begin(self) -> None:
+        """Say that another search begins, from another start or for another class: gates judge each by its own way."""
+        if self._path is not None:
+            self._path.begin()
+
     def logits(self, x: Tensor) -> Tensor:
         """Return logits, float32, (B, K), averaged over ``expectation`` draws; differentiable where the surface is.
 
@@ -252,7 +257,7 @@ class Surface:
         if self.knowledge != "adaptive":
             raise PermissionError(f"{self.knowledge} attackers see answers only; use logits")
         watched = Watched(self.fast.deployment)
-        last = self._signal(x, watched)
+        last = self._signal(x, watched, looks=True)
         views = [given.x for given in watched.seen.values() if given.x.shape == last.x.shape]
         logits = reachable(torch.stack(views), x)
         k, score = self.expectation, last.side.get("score")
@@ -300,8 +305,13 @@ class Surface:
         """Return the mean over the draws of each image."""
         return each.reshape(len(x), self.expectation, *each.shape[1:]).mean(1) if self.expectation > 1 else each
 
-    def _signal(self, x: Tensor, deployment: Deployment) -> Signal:
-        """Return what the deployment gives for ``expectation`` draws of each image, in this surface's way."""
+    def _signal(self, x: Tensor, deployment: Deployment, *, looks: bool = False) -> Signal:
+        """Return what the deployment gives for ``expectation`` draws of each image, in this surface's way.
+
+        Parameters
+        ----------
+        looks : the attacker is shown what a detector says
+        """
         x = x.float()
         wanted = torch.is_grad_enabled() and x.requires_grad
         if wanted and self._backward is None:
@@ -319,13 +329,14 @@ class Surface:
             with torch.no_grad():
                 answer = deployment(signal)
         if self._path is not None:
-            refused = answer.side.get("rejected")
+            refused, score = answer.side.get("rejected"), answer.side.get("score") if looks else None
             self._path.add(
                 x.detach(),
                 answer.x.detach().reshape(len(x), k, -1).mean(1),
                 step=wanted,
                 about=self.about,
                 refused=None if refused is None else refused.reshape(len(x), k).any(1),
+                score=None if score is None else score.reshape(len(x), k).mean(1),
             )
         return answer
 

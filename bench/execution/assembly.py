@@ -203,8 +203,7 @@ class Assembler:
             "inside": inside.astype(np.uint8),
         }
         if oblivious:
-            answered_there = np.concatenate([c.tensors["answered"] for c in crafted])[:count]
-            arrays["fooling"] = ((answered_there != y) & (attacked == 1)).astype(np.uint8)
+            arrays["fooling"] = np.concatenate([c.tensors["fooling"] for c in crafted])[:count]
         return arrays
 
     def _clean_counts(self, cell: Cell, y: Array) -> tuple[Array, Array]:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from bench.attack import Attack, Batch, Surface, Threat, mimic, ways
-from bench.attack.path import Path
+from bench.attack.path import Path, margins
 from bench.deployment import Draws, Signal
 from bench.errors import ContractViolation
 from bench.store import Store
@@ -35,9 +35,10 @@ def craft(spec: Mapping[str, Any], store: Store) -> Outcome:
     """Return x' for each image of a block, (B, C, H, W), checked: finite, in the box, in the ball.
 
     With it goes what is answered to x' in this process, on the draws that will judge it. ``under_attack``, (B, K), by
-    what the attack has met: evaluation must get the same where neither labels nor an attack are about. ``answered``,
-    int16, (B,), by the deployment itself, in float32. What the attack met on its way is evidence for gates (``Path``),
-    and so is whether it finds the same again: the first ``repeat`` images are attacked twice more.
+    what the attack has met: evaluation must get the same where neither labels nor an attack are about. ``fooling``,
+    uint8, (B,), of an oblivious attacker alone: where the undefended network, in float32, answers the clean image
+    rightly and x' wrongly. What the attack met on its way is evidence for gates (``Path``), and so is whether it finds
+    the same again: the first ``repeat`` images are attacked twice more.
 
     Raises
     ------
@@ -78,7 +79,7 @@ def craft(spec: Mapping[str, Any], store: Store) -> Outcome:
     surface = seen(len(rows), path)
     seed = int.from_bytes(blake2b(f"{name}/{spec['seed']}".encode() + block, digest_size=4).digest(), "little")
     x_adv, under_attack = x.clone(), torch.zeros(len(x), surface.classes)
-    answered = torch.zeros(len(x), dtype=torch.int16)
+    fooling = torch.zeros(len(x), dtype=torch.uint8)
     notes: Mapping[str, object] = {}
     returned: torch.Tensor | None = None
     repeated = {"images": 0, "differ": 0}
@@ -99,9 +100,14 @@ def craft(spec: Mapping[str, Any], store: Store) -> Outcome:
         signal = Signal(judged, streams("score", spec["answers"], own, judged, 0))
         with torch.no_grad():
             if not (deployment.randomised or spec["minimum_norm"]):
-                returned = deployment(Signal(x_adv[rows], streams("score", spec["answers"], own, x_adv[rows], 0))).x
+                found = deployment(Signal(x_adv[rows], streams("score", spec["answers"], own, x_adv[rows], 0)))
+                returned = margins(found.x, y[rows]) >= 0
+                returned |= found.side.get("rejected", torch.zeros_like(returned))
             under_attack[rows] = surface.fast.deployment(signal).x
-            answered[rows] = deployment(signal).x.argmax(1).to(torch.int16)
+            if described["knowledge"] == "oblivious":
+                clean = deployment(Signal(x[rows], streams("score", spec["answers"], own, x[rows], 0)))
+                right, wrong = clean.x.argmax(1) == y[rows], deployment(signal).x.argmax(1) != y[rows]
+                fooling[rows] = (right & wrong).to(torch.uint8)
         few = batch.first(spec["repeat"])
         if len(few.x):
             twice = [
@@ -119,7 +125,7 @@ def craft(spec: Mapping[str, Any], store: Store) -> Outcome:
             "x_adv": x_adv.numpy(),
             "attacked": tried.numpy().astype(np.uint8),
             "under_attack": under_attack.numpy(),
-            "answered": answered.numpy(),
+            "fooling": fooling.numpy(),
         },
         meta={
             "forward": surface.queries.forward,

@@ -16,7 +16,7 @@ def gate() -> Callable[[Mapping[str, Any]], Verdict]:
 
 
 def best_seen(path: Mapping[str, float], knowledge: str) -> Verdict:
-    """Judge whether images were returned rightly answered although a query inside the ball was not.
+    """Judge whether images were returned rightly answered, or refused, although a query inside the ball was neither.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def best_seen(path: Mapping[str, float], knowledge: str) -> Verdict:
     compared, lost = path.get("compared", 0), path.get("lost", 0)
     if not compared:
         return Verdict("best-seen", "n/a", "Not compared: the deployment draws, or the attack minimises the distance.")
-    text = f"{lost:,.0f} of {compared:,.0f} images were answered wrongly on the way, and rightly when returned."
+    text = f"{lost:,.0f} of {compared:,.0f} images were answered wrongly on the way, and withstood when returned."
     share = lost / compared
     if share > MANY and knowledge == "adaptive":
         return Verdict("best-seen", "fail", text)

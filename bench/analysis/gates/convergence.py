@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bench.analysis.gates.verdict import Verdict
+from bench.analysis.gates.verdict import GateOutcome, Verdict, worst
 
 FEWEST = 4  # steps: of fewer there is no last quarter
 SETTLED = 0.02  # ours: so few images still standing are not worth more steps
@@ -30,8 +30,9 @@ def convergence(path: Mapping[str, float], knowledge: str) -> Verdict:
     Notes
     -----
     The best margin so far of each image (the true class's logit less the best other) is compared after the first
-    gradient, after three quarters of them and after all. Where 15 % of the way was made in the last quarter it warns;
-    where a fifth was, an adaptive attack was stopped in the middle: fail.
+    gradient of each search, after three quarters of them and after all; where every wrong answer was refused and the
+    attacker looks at the detector, the lowest score of a wrong answer. Where 15 % of the way was made in the last
+    quarter it warns; where a fifth was, an adaptive attack was stopped in the middle: fail.
 
     References
     ----------
@@ -45,15 +46,23 @@ def convergence(path: Mapping[str, float], knowledge: str) -> Verdict:
         return Verdict("convergence", "n/a", f"Only {followed:,.0f} of {steps:,.0f} steps could be followed.")
     if each < FEWEST:
         return Verdict("convergence", "n/a", f"Too few steps to tell: {each:.3g}.")
-    standing, images = path["standing"], path["images"]
-    text = f"After {each:.0f} steps {standing:,.0f} of {images:,.0f} images stand"
-    if standing <= SETTLED * images:
-        return Verdict("convergence", "pass", text + ".")
-    whole, late = path["first"] - path["last"], path["late"] - path["last"]
-    if whole <= 0:
-        return Verdict("convergence", "warn", text + "; their margins never fell.")
-    share = late / whole
-    text += f"; {share:.1%} of the fall of their margins came in the last quarter"
+    text = f"After {each:.0f} steps a search {path['standing']:,.0f} of {path['images']:,.0f} images stand"
+    text += f" and {path['withheld']:,.0f} are refused" if path["withheld"] else ""
+    found = [
+        _fall(path[f"{name}first"], path[f"{name}late"], path[f"{name}last"], measure, knowledge)
+        for count, name, measure in (("standing", "", "margins"), ("scored", "score_", "scores"))
+        if path[count] > SETTLED * path["images"]
+    ]
+    outcome = worst(outcome for outcome, _ in found) if found else "pass"
+    return Verdict("convergence", outcome, text + "".join(told for _, told in found) + ".")
+
+
+def _fall(first: float, late: float, last: float, measure: str, knowledge: str) -> tuple[GateOutcome, str]:
+    """Return what is to be said of how sums of a measure fell."""
+    if first <= last:
+        return "warn", f"; their {measure} never fell"
+    share = (late - last) / (first - last)
+    text = f"; {share:.1%} of the fall of their {measure} came in the last quarter"
     if share > STEEP and knowledge == "adaptive":
-        return Verdict("convergence", "fail", text + ".")
-    return Verdict("convergence", "warn" if share > SLOW else "pass", text + ".")
+        return "fail", text
+    return "warn" if share > SLOW else "pass", text

@@ -61,6 +61,7 @@ class CarliniL2(Search):
 
     def _descend(self, case: Case, constants: Tensor) -> tuple[Tensor, Tensor]:
         """Return the nearest broken image of one search, and how far it lies: infinity where there is none."""
+        case.panel.surface.begin()
         x, threat = case.x, case.threat
         w = torch.atanh(_INSIDE * (2 * x - 1))
         origin = (1 + torch.tanh(w)) / 2

@@ -61,7 +61,8 @@ class Case:
         return len(self.x)
 
     def part(self, rows: Tensor, label: str) -> Case:
-        """Return the case of some of the images, with draws of its own."""
+        """Return the case of some of the images, for a search of its own, with draws of its own."""
+        self.panel.surface.begin()
         draws = self.draws[rows.tolist()].spawn(label)
         start = None if self.start is None else self.start[rows]
         x, y, index, steady = self.x[rows], self.y[rows], self.index[rows], self.steady[rows]

@@ -14,7 +14,13 @@ LEVEL = {
     "first": 50.0,
     "late": 11.0,
     "last": 10.0,
+    "withheld": 0,
+    "scored": 0,
+    "score_first": 0.0,
+    "score_late": 0.0,
+    "score_last": 0.0,
 }
+REFUSED = {"standing": 0, "withheld": 60, "scored": 60, "score_first": 6.0, "score_late": 3.0, "score_last": 2.0}
 
 
 @pytest.mark.parametrize(
@@ -26,6 +32,12 @@ LEVEL = {
         ({"late": 20.0}, "white-box", "warn"),
         ({"first": 10.0, "late": 10.0}, "adaptive", "warn"),  # it never moved
         ({"standing": 2, "late": 20.0}, "adaptive", "pass"),  # next to nothing is left to break
+        (REFUSED, "adaptive", "fail"),  # the score still falls: a quarter of its way
+        (REFUSED, "white-box", "warn"),
+        ({**REFUSED, "score_late": 2.1}, "adaptive", "pass"),
+        ({**REFUSED, "standing": 50, "score_late": 2.7}, "adaptive", "warn"),  # the worse of both counts
+        ({**REFUSED, "score_first": 2.0, "score_late": 2.0}, "adaptive", "warn"),
+        ({**REFUSED, "scored": 0}, "adaptive", "pass"),  # it does not look at the detector
         ({"longest": 3}, "adaptive", "n/a"),
         ({"followed": 900}, "adaptive", "n/a"),
         ({"steps": 0, "followed": 0}, "black-box", "n/a"),
@@ -35,3 +47,7 @@ def test_an_attack_that_still_moves_at_its_end_has_not_converged(
     change: dict[str, float], knowledge: str, outcome: str
 ) -> None:
     assert convergence({**LEVEL, **change}, knowledge).outcome == outcome
+
+
+def test_refusals_are_told() -> None:
+    assert "0 of 100 images stand and 60 are refused" in convergence({**LEVEL, **REFUSED}, "adaptive").evidence
