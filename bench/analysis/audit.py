@@ -252,8 +252,7 @@ def _provenance(records: Sequence[Record], row: Row, line: Line) -> dict[str, st
 
 
 def _clean_change(evidence: RowEvidence) -> Difference | None:
-    own = clean_shares(evidence.row)
-    twin = clean_shares(evidence.twin) if evidence.twin is not None and evidence.twin is not evidence.row else None
+    own, twin = (clean_shares(row) for row in evidence.beside_twin) if evidence.beside_twin else (None, None)
     if own is None or twin is None:
         return None
     n = min(len(own), len(twin))

@@ -11,7 +11,7 @@ from typing import Any, Final, get_args
 
 import pandas as pd
 
-from bench.analysis.detectors import of_row
+from bench.analysis.detectors import FEWEST, of_row
 from bench.analysis.gates.evidence import RowEvidence, clean_shares
 from bench.analysis.groups import rows
 from bench.analysis.paired import paired_difference
@@ -212,24 +212,30 @@ def _attacked(claim: Claim, evidence: RowEvidence, level: str, attack: str) -> F
 
     if claim.quantity == "detection rate":
         return _detected(evidence, level, attack)
-    shares, used = left(evidence.row, lambda record: record["knowledge"] == level and meant(record))
+    row, twin = evidence.row, None
+    if claim.quantity == "gain":
+        row, twin = evidence.beside_twin or (row, evidence.twin)
+    shares, used = left(row, lambda record: record["knowledge"] == level and meant(record))
     if shares is None:
         return None
     if claim.quantity != "gain":
         return _found(evidence, shares, used, level)
-    bare, _ = left(evidence.twin, meant) if evidence.twin is not None else (None, ())
+    bare, _ = left(twin, meant) if twin is not None else (None, ())
     return None if bare is None else _found(evidence, shares, used, level, bare)
 
 
 def _detected(evidence: RowEvidence, level: str, attack: str) -> Found | None:
-    """Return the rate of the attack that is detected least; of an oblivious one, among what fools the twin."""
+    """Return the rate of the attack that is detected least; of an oblivious one, among what fools the twin.
+
+    Of attacks with so few such images that their rate says nothing, none is taken.
+    """
     name = "fooling_detected" if level == "oblivious" else "detected"
     images = "fooling_images" if level == "oblivious" else "images"
     lines = [
         line
         for line in of_row(evidence.row)
         if line["knowledge"] == level
-        and line.get(images)
+        and line.get(images, 0) >= FEWEST
         and not line["control"]
         and (not attack or is_called({"name": str(line["attack"]).split("[")[0]}, attack))
     ]

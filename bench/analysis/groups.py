@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -167,6 +167,20 @@ class Row:
     def records(self) -> list[Record]:
         """Return every record behind the row."""
         return [r for part in self.replicates for r in (part.clean, *part.attacks) if r is not None]
+
+
+def alike(row: Row, other: Row) -> tuple[Row, Row]:
+    """Return two rows under the seeds that both were run under; as they are where they share none.
+
+    Another seed may be another network, which is no twin of this one.
+    """
+    common = {part.seeds for part in row.replicates} & {part.seeds for part in other.replicates}
+    if not common:
+        return row, other
+    first, second = (
+        replace(one, replicates=[part for part in one.replicates if part.seeds in common]) for one in (row, other)
+    )
+    return first, second
 
 
 def counts(record: Record) -> bool:

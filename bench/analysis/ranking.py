@@ -52,6 +52,7 @@ class Judged:
     Attributes
     ----------
     verdicts : of the gates of rows
+    cases, cleans : of each triple of seeds, correct under the worst case and without attack of each image
     shares : of each image that the worst case is known of, correct under it, mean over seeds, float64, (n,)
     levels : knowledge -> the same for its attacks alone, mean over images, and how many they are
     spread : standard deviation of the robust accuracy over triples of seeds; NaN for one
@@ -61,6 +62,8 @@ class Judged:
     row: Row
     standing: Standing
     verdicts: list[Verdict]
+    cases: list[Values]
+    cleans: list[Values]
     shares: Values
     clean: Values
     levels: dict[str, tuple[float, int]]
@@ -83,7 +86,7 @@ def judge(evidence: RowEvidence) -> Judged:
     parts = [(part, clean) for part in row.replicates if (clean := part.clean_candidate()) is not None]
     if not parts:
         nothing: Values = np.zeros(0)
-        return Judged(row, standing(row, given), given, nothing, nothing, {}, math.nan, ("", "", math.nan), 0)
+        return Judged(row, standing(row, given), given, [], [], nothing, nothing, {}, math.nan, ("", "", math.nan), 0)
     tried, cases = row.tried(), row.worst_cases()
     names = [
         (attacks[case.strongest].attack, attacks[case.strongest].knowledge, case.harmed / len(case.shares))
@@ -97,6 +100,8 @@ def judge(evidence: RowEvidence) -> Judged:
         row=row,
         standing=standing(row, given),
         verdicts=given,
+        cases=[case.shares for case in cases],
+        cleans=[clean.scored for _, clean in parts],
         shares=unharmed if row.worst_shares is None else row.worst_shares,
         clean=unharmed,
         levels={knowledge: (float(left.mean()), len(left)) for knowledge, left in levels.items()},
@@ -109,9 +114,7 @@ def judge(evidence: RowEvidence) -> Judged:
 
 def _over_twin(evidence: RowEvidence) -> Difference | None:
     """Return what a row keeps more than the same network undefended, of the images that both were attacked on."""
-    if evidence.twin is None or evidence.twin is evidence.row:
-        return None
-    own, other = evidence.row.worst_shares, evidence.twin.worst_shares
+    own, other = (row.worst_shares for row in evidence.beside_twin) if evidence.beside_twin else (None, None)
     if own is None or other is None:
         return None
     n = min(len(own), len(other))
@@ -212,8 +215,8 @@ def _line(
         "setting": number,
     }
     for k in QUERIES:
-        line[f"wrong_in_{k}"] = wrong_within(judged.shares, k) if attacked else math.nan
-        line[f"clean_wrong_in_{k}"] = wrong_within(judged.clean, k) if len(judged.clean) else math.nan
+        line[f"wrong_in_{k}"] = _mean(wrong_within(case, k) for case in judged.cases)
+        line[f"clean_wrong_in_{k}"] = _mean(wrong_within(clean, k) for clean in judged.cleans)
     empty = {name: "" if name in ("uplink_format", "energy_provenance", "hardware") else math.nan for name in _COSTS}
     return line | {**empty, **costs.get((setting.place, row.label), {})}
 
@@ -230,6 +233,11 @@ def _rank(rank: tuple[int, int] | None) -> str:
     if rank is None:
         return ""
     return str(rank[0]) if rank[0] == rank[1] else f"{rank[0]}–{rank[1]}"
+
+
+def _mean(values: Iterable[float]) -> float:
+    known = list(values)
+    return sum(known) / len(known) if known else math.nan
 
 
 def _or(value: float, instead: float) -> float:

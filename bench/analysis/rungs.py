@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bench.analysis.groups import Replicate, Row
 from bench.analysis.records import Record
 from bench.analysis.statistics import Estimate, Values, estimate
-from bench.analysis.worst_case import Candidate, worst_case
+from bench.analysis.worst_case import Candidate, uneven, worst_case
 
 USUAL: Final = "adaptive, the usual way"
 _HALF: Final = 0.5
@@ -154,12 +154,18 @@ def left(row: Row, belongs: Callable[[Record], bool]) -> tuple[Values | None, tu
     Returns
     -------
     share of right answers of each image under the worst of them, as ``Row.left`` has it; None where no number came of
-    them under some triple of seeds
+    them under some triple of seeds. Where attacks that not all seeds met tell, those that met the most count.
     """
     narrowed = replace(row, replicates=[_narrowed(part, belongs) for part in row.replicates])
     tried = narrowed.tried()
-    used = dict.fromkeys(candidate.attack for _, attacks in tried for candidate in attacks)
-    return (narrowed.left() if tried and len(tried) == len(row.replicates) else None), tuple(used)
+    used = tuple(dict.fromkeys(candidate.attack for _, attacks in tried for candidate in attacks))
+    if not tried or len(tried) < len(row.replicates):
+        return None, used
+    if uneven(tried):
+        most = max(len(attacks) for _, attacks in tried)
+        parts = zip(narrowed.replicates, tried, strict=True)
+        narrowed = replace(narrowed, replicates=[part for part, (_, attacks) in parts if len(attacks) == most])
+    return narrowed.left(), used
 
 
 def _rung(row: Row, name: str, own_rungs: Mapping[str, str]) -> Rung:

@@ -13,7 +13,7 @@ from bench.analysis.groups import Row, counts, rows
 from bench.analysis.ranking import leaderboard
 from bench.analysis.records import Record
 from bench.analysis.statistics import Values, estimate, pooled
-from bench.analysis.worst_case import found_distances
+from bench.analysis.worst_case import Candidate, at_epsilon, first, found_distances, known, worst_case
 
 CURVE_COLUMNS = (
     "dataset", "model", "norm", "domain", "budget", "defense", "source", "epsilon", "accuracy", "low", "high",
@@ -58,27 +58,27 @@ def curve(
 
 
 def _minimum_norm(row: Row) -> list[dict[str, Any]]:
-    nearest: list[Values] = []
+    parts: list[tuple[Candidate, list[Record]]] = []
     for part in row.replicates:
         clean = part.clean_candidate()
         found = [r for r in (*part.attacks, *part.elsewhere) if counts(r) and r["attack"].get("minimum_norm", False)]
         if clean is None or not found or part.randomised:
             return []
-        distance = np.where(clean.scored > 0, np.inf, 0.0)
-        for record in found:
-            one = found_distances(record, clean.scored)
-            m = min(len(distance), len(one))
-            distance[:m] = np.minimum(distance[:m], one[:m])
-        nearest.append(distance[: max(len(found_distances(r, clean.scored)) for r in found)])
-    n = min(len(distance) for distance in nearest)
-    finite = np.concatenate([distance[:n] for distance in nearest])
-    finite = finite[np.isfinite(finite) & (finite > 0)]
+        parts.append((clean, found))
+    distances = np.concatenate([found_distances(r, clean.scored) for clean, found in parts for r in found])
+    finite = distances[np.isfinite(distances) & (distances > 0)]
     if not len(finite):
         return []
     farthest = max(float(np.quantile(finite, 0.98)), row.setting.epsilon)
-    radii = np.linspace(0.0, farthest * 1.05, POINTS)
+    radii = [float(radius) for radius in np.linspace(0.0, farthest * 1.05, POINTS)]
+    tried = {
+        radius: [(clean, [at_epsilon(r, clean.scored, radius) for r in found]) for clean, found in parts]
+        for radius in radii
+    }
+    n = min(known(one) for one in tried.values())  # a curve is of the same images everywhere
     return [
-        _point(row, float(radius), pooled([(d[:n] > radius).astype(np.float64) for d in nearest])) for radius in radii
+        _point(row, radius, pooled([worst_case(first(clean, n), attacks).shares for clean, attacks in one]))
+        for radius, one in tried.items()
     ]
 
 

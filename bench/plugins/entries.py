@@ -149,7 +149,8 @@ class Attack(Entry):
     norm : of the threat under which it counts; "" for controls, which run under every threat
     access : what it asks of the surface
     minimum_norm : it looks for the smallest perturbation; success at epsilon means distance <= epsilon
-    core : its place on the fixed ladder of a threat ("fgsm", "pgd-ce", "apgd-dlr", "square"), else ""
+    core : its place on the fixed ladder of a threat ("fgsm", "pgd-ce", "apgd-dlr", "square"), or that of deployments
+        that may refuse ("detector-aware"); else ""
     control : checks the harness or a detector ("null", "noise", "jpeg-shift"), never part of the worst case
     classes : fewest classes it works with
     explores : an adaptive attacker runs it in every way to a gradient that there is, see ``bench.attack.ways``

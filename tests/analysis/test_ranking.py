@@ -164,6 +164,31 @@ def test_seeds_are_averaged_and_their_spread_is_given_apart(made: Any) -> None:
     assert found["seed_spread"] == pytest.approx(np.std([0.5, 0.7], ddof=1))
 
 
+def test_what_is_wrong_within_queries_is_a_mean_over_seeds_of_what_each_loses(made: Any) -> None:
+    """Networks that draw nothing are wrong at the first query or never; a mean of their answers would say otherwise."""
+    records = ladder(made, "none", first(100)) + ladder(made, "none", first(140), seed=1)
+    found = row(records)
+    assert [found[f"wrong_in_{k}"] for k in (1, 10, 100)] == pytest.approx([0.4, 0.4, 0.4])
+
+
+def test_a_twin_is_the_network_of_the_same_seed(made: Any) -> None:
+    records = [r for seed in (0, 1) for r in ladder(made, "none", first(20 + 60 * seed), seed=seed)]
+    records += ladder(made, "median[size=3]", first(20))
+    assert row(records, "median[size=3]")["twin_difference"] == 0.0
+
+
+def test_a_curve_of_minimum_norm_attacks_stands_on_images_that_the_telling_ones_met(made: Any) -> None:
+    """One of 32 images finds all of them near; the other, of all images, nothing: the rest is unknown, not unbroken."""
+    records = ladder(made, "none", first(200))
+    for name, n, near in (("deepfool", N, np.inf), ("hopskipjump", 32, 0.05)):
+        found = made.attack_record("none", name, np.ones(n), norm="l2", epsilon=2.0, distance=np.full(n, near))
+        found["attack"]["minimum_norm"] = True
+        records.append(found)
+    fine = curve(records, norm="l2").query("source == 'minimum-norm'")
+    assert set(fine.samples) == {32}
+    assert fine.accuracy.iloc[-1] == 0.0
+
+
 def test_a_hole_under_one_seed_is_a_hole(made: Any) -> None:
     records = ladder(made, "none", first(100)) + ladder(made, "none", first(100), seed=1)
     assert row(records[:-1])["status"] == "incomplete"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bench.analysis.gates.evidence import RowEvidence, best_beside, side_by_side, told
+from bench.analysis.gates.evidence import RowEvidence, beside, best_beside, side_by_side, told
 from bench.analysis.gates.verdict import Verdict
 from bench.analysis.statistics import fewer
 
@@ -30,7 +30,7 @@ def adaptive(evidence: RowEvidence) -> Verdict:
     pairs = [(attack, best) for attack in plain if (best := best_beside(informed, attack)) is not None]
     if not pairs:
         return Verdict("adaptive", "n/a", "White-box and adaptive attacks were not both run.")
-    astray = [pair for pair in pairs if fewer(pair[0].left, pair[1].left, pairs=len(pairs), margin=GAP)]
+    astray = [pair for pair in pairs if fewer(*beside(*pair), pairs=len(pairs), margin=GAP)]
     if astray:
         return Verdict("adaptive", "fail", told(side_by_side(*pair) for pair in astray) + ".")
     return Verdict("adaptive", "pass", side_by_side(*min(pairs, key=lambda pair: pair[0].accuracy)) + ".")

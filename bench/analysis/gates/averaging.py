@@ -33,7 +33,7 @@ def averaging(evidence: RowEvidence) -> Verdict:
     agreement = min((float(noise["agreement"]) for noise in noisy if noise), default=1.0)
     draws = [
         int(attack.record["notes"]["surface"]["expectation"])
-        for attack in evidence.raw
+        for attack in evidence.raw  # every run of it, be it on fewer images
         if attack.knowledge == "adaptive" and attack.follows_gradients and _told(attack.record)
     ]
     left = evidence.row.worst_shares

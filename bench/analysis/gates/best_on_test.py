@@ -23,10 +23,12 @@ def best_on_test(evidence: RowEvidence) -> Verdict:
     -----
     The maximum of several estimates lies above the truth: the more settings are tried on the test images, the farther.
     The others are not chosen, so nothing is wrong with their numbers. Where all settings leave the same, nothing was
-    gained. On development images, of settings that leave the same the one of higher clean accuracy is chosen.
+    gained. Where one setting may refuse and another not, their numbers count different things, and are not compared.
+    On development images, of settings that leave the same the one of higher clean accuracy is chosen.
     """
     row = evidence.row
-    tried = _left(other for other in evidence.variants if other.setting == row.setting)
+    alike = [other for other in evidence.variants if other.refuses == row.refuses]
+    tried = _left(other for other in alike if other.setting == row.setting)
     if row.pool != "test" or row.label not in tried:
         return _told("n/a", "Nothing is chosen by these figures." if row.pool == "test" else "This is where to choose.")
     if len(tried) == 1:
@@ -36,7 +38,7 @@ def best_on_test(evidence: RowEvidence) -> Verdict:
         return _told("pass", f"It is not the best {of}.")
     if all(left == tried[row.label][0] for left, _ in tried.values()):
         return _told("pass", f"All {of} leave the same.")
-    seen = _left(other for other in evidence.variants if other.pool == "development")
+    seen = _left(other for other in alike if other.pool == "development")
     if not tried.keys() <= seen.keys():
         return _told("fail", f"It is the best {of}, and may be so by chance: {_CHOOSE}.")
     chosen = max(sorted(seen), key=lambda label: seen[label])

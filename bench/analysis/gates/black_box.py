@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bench.analysis.gates.evidence import RowEvidence, best_beside, side_by_side, told
+from bench.analysis.gates.evidence import RowEvidence, beside, best_beside, side_by_side, told
 from bench.analysis.gates.verdict import GateOutcome, Verdict
 from bench.analysis.statistics import fewer
 
@@ -36,6 +36,6 @@ def black_box(evidence: RowEvidence) -> Verdict:
     for level, outcome in _OUTCOMES:
         rivals = [attack for attack in strong if attack.knowledge == level]
         pairs = [(attack, best) for attack in weak if (best := best_beside(rivals, attack)) is not None]
-        if astray := [pair for pair in pairs if fewer(pair[0].left, pair[1].left, pairs=len(weak))]:
+        if astray := [pair for pair in pairs if fewer(*beside(*pair), pairs=len(weak))]:
             return Verdict("black-box", outcome, told(side_by_side(*pair) for pair in astray) + ".")
     return Verdict("black-box", "pass", f"None of {len(weak)} attacks without gradients beats those with them.")

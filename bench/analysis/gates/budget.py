@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from bench.analysis.gates.evidence import Raw, RowEvidence, raw, told
+from bench.analysis.gates.evidence import Raw, RowEvidence, beside, raw, told
 from bench.analysis.gates.verdict import Verdict
 from bench.analysis.groups import counts
 from bench.analysis.statistics import fewer
@@ -40,7 +40,7 @@ def budget(evidence: RowEvidence) -> Verdict:
     ]
     if not pairs:
         return Verdict("budget", "n/a", "No attack of the ladder was run under two budgets.")
-    falling = [(less, more) for less, more in pairs if fewer(more.left, less.left, pairs=len(pairs), margin=FALL)]
+    falling = [(less, more) for less, more in pairs if fewer(*beside(more, less), pairs=len(pairs), margin=FALL)]
     if not falling:
         return Verdict("budget", "pass", f"{len(pairs)} attacks leave as many under the larger of two budgets.")
     found = told(

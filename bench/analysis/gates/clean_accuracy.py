@@ -25,9 +25,8 @@ def clean_accuracy(evidence: RowEvidence) -> Verdict:
     More than 5 points below warns: the defense has paid before any attack came. More than 3 standard errors of the
     paired difference above warns too: a step before the same network adds no information, so labels may have leaked.
     """
-    own = evidence.clean
-    other = clean_shares(evidence.twin) if evidence.twin is not None else None
-    if own is None or other is None or evidence.row is evidence.twin:
+    own, other = (clean_shares(row) for row in evidence.beside_twin) if evidence.beside_twin else (None, None)
+    if own is None or other is None:
         return Verdict("clean-accuracy", "n/a", "There is no undefended twin to compare with.")
     n = min(len(own), len(other))
     difference = own[:n] - other[:n]

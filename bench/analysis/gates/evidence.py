@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from bench.analysis.groups import Row, Seeds, counts, seeds_of
+from bench.analysis.groups import Row, Seeds, alike, counts, seeds_of
 from bench.analysis.records import Record, decode_array
 from bench.analysis.statistics import Values, pooled
 from bench.analysis.worst_case import attack_candidate
@@ -22,11 +23,16 @@ class Raw:
     Attributes
     ----------
     record : of its first triple of seeds
-    left : of each image, share of right answers to this attack's x', mean over seeds, float64, (m,)
+    found : of each triple of seeds, share of right answers to this attack's x' of each image, float64, (m,)
     """
 
     record: Record
-    left: Values
+    found: Mapping[Seeds, Values]
+
+    @cached_property
+    def left(self) -> Values:
+        """Return the share of right answers of each image, mean over seeds, float64, (m,)."""
+        return pooled(list(self.found.values()))
 
     @property
     def accuracy(self) -> float:
@@ -96,6 +102,11 @@ class RowEvidence:
         return clean_shares(self.row)
 
     @property
+    def beside_twin(self) -> tuple[Row, Row] | None:
+        """Return the row and its undefended twin under the seeds of both, None where it has none or is one."""
+        return None if self.twin is None or self.twin is self.row else alike(self.row, self.twin)
+
+    @property
     def views(self) -> dict[str, Values]:
         """Return of each node before the last that gives logits what it answers rightly, as ``clean`` has it."""
         told: dict[str, list[Values]] = {}
@@ -111,23 +122,42 @@ class RowEvidence:
 
 
 def raw(records: Iterable[Record]) -> list[Raw]:
-    """Return attacks by themselves, equal ones of several seeds as one; of two runs of one, that on more images."""
-    groups: dict[tuple[str, str], dict[Seeds, Record]] = {}
+    """Return attacks by themselves, equal ones of several seeds as one; of several runs of one, that on most first."""
+    runs: dict[tuple[str, str], dict[Seeds, list[Record]]] = {}
     for record in records:
-        same = groups.setdefault((str(record["attack"]["label"]), str(record["knowledge"])), {})
-        seeds = seeds_of(record)
-        if seeds not in same or int(record["samples"]) > int(same[seeds]["samples"]):
-            same[seeds] = record
-    return [
-        Raw(next(iter(same.values())), pooled([attack_candidate(one).scored for one in same.values()]))
-        for same in groups.values()
-    ]
+        name = (str(record["attack"]["label"]), str(record["knowledge"]))
+        runs.setdefault(name, {}).setdefault(seeds_of(record), []).append(record)
+    found = []
+    for parts in runs.values():
+        for same in parts.values():
+            same.sort(key=lambda record: -int(record["samples"]))
+        for place in range(max(len(same) for same in parts.values())):
+            here = {seeds: same[place] for seeds, same in parts.items() if place < len(same)}
+            left = {seeds: attack_candidate(record).scored for seeds, record in here.items()}
+            found.append(Raw(next(iter(here.values())), left))
+    return found
 
 
 def clean_shares(row: Row) -> Values | None:
     """Return the share of right clean answers of each image, None where there are none."""
     found = [candidate.scored for part in row.replicates if (candidate := part.clean_candidate()) is not None]
     return pooled(found) if found else None
+
+
+def beside(first: Raw, second: Raw) -> tuple[Values, Values]:
+    """Return what two attacks leave of the images that both were tried on, under the seeds that both were run under.
+
+    Returns
+    -------
+    float64, (m,), twice: means over these seeds; over all of each where it has none in common with the other
+    """
+    common = first.found.keys() & second.found.keys()
+    left = [
+        pooled([shares for seeds, shares in attack.found.items() if not common or seeds in common])
+        for attack in (first, second)
+    ]
+    n = min(len(shares) for shares in left)
+    return left[0][:n], left[1][:n]
 
 
 def best_beside(attacks: Iterable[Raw], other: Raw) -> Raw | None:
@@ -138,17 +168,17 @@ def best_beside(attacks: Iterable[Raw], other: Raw) -> Raw | None:
     One of those that were tried on all of these images; where none was, of those that were tried on the most. Of
     attacks on different numbers of images, the few images of one may be easier than the many of another.
     """
-    known = list(attacks)
-    seen = min(len(other.left), max((len(attack.left) for attack in known), default=0))
-    enough = (attack for attack in known if len(attack.left) >= seen)
-    return min(enough, key=lambda attack: float(attack.left[:seen].mean()), default=None)
+    known = [(attack, beside(attack, other)[0]) for attack in attacks]
+    seen = max((len(left) for _, left in known), default=0)
+    enough = ((attack, left) for attack, left in known if len(left) >= seen)
+    return min(enough, key=lambda pair: float(pair[1].mean()), default=(None, None))[0]
 
 
 def side_by_side(first: Raw, second: Raw) -> str:
     """Return what two attacks leave of the images that both were tried on, in words."""
-    n = min(len(first.left), len(second.left))
-    on = f" of {n:,} images" if len(first.left) != len(second.left) else ""
-    return f"{first.name} leaves {first.left[:n].mean():.1%}{on}, {second.name} {second.left[:n].mean():.1%}"
+    left, other = beside(first, second)
+    on = f" of {len(left):,} images" if len(first.left) != len(second.left) else ""
+    return f"{first.name} leaves {left.mean():.1%}{on}, {second.name} {other.mean():.1%}"
 
 
 def told(pairs: Iterable[str], limit: int = 3) -> str:

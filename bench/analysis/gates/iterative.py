@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bench.analysis.gates.evidence import Raw, RowEvidence, best_beside, side_by_side, told
+from bench.analysis.gates.evidence import Raw, RowEvidence, beside, best_beside, side_by_side, told
 from bench.analysis.gates.verdict import Verdict
 from bench.analysis.statistics import fewer
 
@@ -33,7 +33,7 @@ def iterative(evidence: RowEvidence) -> Verdict:
     ]
     if not pairs:
         return Verdict("iterative", "n/a", "One step and many were not both run at one knowledge.")
-    astray = [pair for pair in pairs if fewer(pair[0].left, pair[1].left, pairs=len(pairs))]
+    astray = [pair for pair in pairs if fewer(*beside(*pair), pairs=len(pairs))]
     if not astray:
         levels = ", ".join(sorted({one.knowledge for one, _ in pairs}))
         return Verdict("iterative", "pass", f"Many steps leave no more than one ({levels}).")

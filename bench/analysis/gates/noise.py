@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bench.analysis.gates.evidence import RowEvidence, told
+from bench.analysis.gates.evidence import RowEvidence, beside, told
 from bench.analysis.gates.verdict import Verdict
 from bench.analysis.ladder import on_ladder
 from bench.analysis.statistics import fewer
@@ -32,7 +32,7 @@ def noise(evidence: RowEvidence) -> Verdict:
         for attack in evidence.raw
         if on_ladder(evidence.row, attack.record) and attack.knowledge in ("white-box", "adaptive")
     ]
-    beaten = [attack for attack in ladder if fewer(control.left, attack.left, pairs=len(ladder))]
+    beaten = [attack for attack in ladder if fewer(*beside(control, attack), pairs=len(ladder))]
     n = min(len(clean), len(control.left))
     text = f"Noise leaves {control.accuracy:.1%} of {n} images, {clean[:n].mean():.1%} are right without"
     if beaten:

@@ -22,10 +22,11 @@ def sample_size(evidence: RowEvidence) -> Verdict:
     Notes
     -----
     Of one pair of deployments that disagree on a tenth of the images, with power .8 at level .05; more pairs need more.
+    Counted are the images that the number stands on, which may be fewer than the longest attack was tried on.
     """
-    images = max((len(attack.left) for attack in evidence.raw), default=0)
-    if not images:
+    left = evidence.row.worst_shares
+    if left is None:
         return Verdict("sample-size", "n/a", "No attack was run.")
-    smallest = detectable_difference(images)
-    text = f"With {images:,} images two rows that differ by under {100 * smallest:.1f} points may not be told apart."
+    smallest = detectable_difference(len(left))
+    text = f"With {len(left):,} images two rows that differ by under {100 * smallest:.1f} points may not be told apart."
     return Verdict("sample-size", "pass" if smallest <= POINTS else "warn", text)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import sqrt
 
 from bench.analysis.gates import Verdict
 from bench.analysis.gates.evidence import RowEvidence
-from bench.analysis.statistics import MARGIN, fewer
+from bench.analysis.statistics import MARGIN, Values, fewer
 
 NAME = "defed"
+ERRORS = 3.0  # standard errors above the classifier that are no luck: specification section 3
 
 
 def denoised() -> Callable[[RowEvidence], Verdict]:
@@ -23,7 +25,8 @@ def judge(evidence: RowEvidence) -> Verdict:
     -----
     Specification section 3: accuracy on denoised clean images at least the classifier's less one point, else the
     cell's gate fails. Beyond chance that is (McNemar, divided by the number of denoisers); within it, it warns. A
-    denoiser that loses more was trained too little: what an attacker leaves of it says nothing of the method.
+    denoiser that loses more was trained too little: what an attacker leaves of it says nothing of the method. One that
+    gains more than 3 standard errors of the paired difference warns too: it may have learned labels.
     """
     views = {name: left for name, left in evidence.views.items() if name.startswith("view")}
     alone = evidence.views.get("answer")
@@ -34,4 +37,14 @@ def judge(evidence: RowEvidence) -> Verdict:
     lost = {name: left for name, left in views.items() if left.mean() < alone.mean() - MARGIN}
     if any(fewer(left, alone, pairs=len(views)) for left in lost.values()):
         return Verdict("denoised", "fail", text)
+    if any(_gains(left, alone) for left in views.values()):
+        return Verdict("denoised", "warn", f"Suspicious, labels may have leaked: {text}")
     return Verdict("denoised", "warn" if lost else "pass", text)
+
+
+def _gains(left: Values, alone: Values) -> bool:
+    """Return whether a denoiser's answers are right more often than the classifier's, by more than chance."""
+    difference = left - alone
+    if len(difference) < 2:
+        return False
+    return float(difference.mean()) > ERRORS * float(difference.std(ddof=1)) / sqrt(len(difference))

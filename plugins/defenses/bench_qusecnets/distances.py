@@ -46,8 +46,8 @@ def distances(truths: Sequence[ImageTruth], records: Iterable[Record], asked: Ma
     Parameters
     ----------
     truths : of the first images, in order
-    asked : "dataset", "defense" and "model" (labels), "fingerprint" (of the data set) and "epsilon", which a record
-        must be of
+    asked : "dataset", "defense" and "model" (labels), "fingerprint" (of the data set), "training_seed" and "epsilon",
+        which a record must be of
     """
     found: dict[tuple[str, str], Flags] = {}
     for record in records:
@@ -74,6 +74,7 @@ def _fits(record: Record, asked: Mapping[str, object]) -> bool:
         "fingerprint": record["dataset"].get("fingerprint"),
         "model": record["model"]["label"],
         "defense": record["defense"]["label"],
+        "training_seed": record["seeds"]["training"],
         "epsilon": threat["epsilon"],
     }
     return told == dict(asked) and (threat["norm"], threat["domain"]) == ("linf", "uint8")

@@ -93,6 +93,7 @@ def command(
         "fingerprint": cell.asked["dataset"]["fingerprint"],
         "model": cell.asked["model"]["label"],
         "defense": cell.asked["defense"]["label"],
+        "training_seed": cell.asked["seeds"]["training"],
         "epsilon": epsilon,
     }
     compared = distances(truths, api.load(records) if records else [], asked)

@@ -90,3 +90,14 @@ def test_the_best_on_test_has_no_rank_and_the_rest_have(made: Any) -> None:
     assert board["rank"].to_dict() == {"median[size=5]": "1", "none": "2", "median[size=3]": ""}
     chosen = leaderboard(records + tried(made, TWO, pool="development")).query("dataset == 'mnist'")
     assert chosen.set_index("defense")["rank"].to_dict() == {"median[size=3]": "1", "median[size=5]": "2", "none": "3"}
+
+
+def test_a_setting_that_may_refuse_is_no_cover_for_one_that_answers(made: Any) -> None:
+    """Its refusals count as right: it would always be the best."""
+    left = {**TWO, "median[size=7]": 0.9}
+    records = tried(made, left)
+    for record in records:
+        if record["kind"] == "clean" and record["defense"]["label"] == "median[size=7]":
+            record["evidence"] = {"rejected": 0.05}
+    assert outcomes(records) == {"median[size=3]": "fail", "median[size=5]": "pass"}
+    assert best_on_test(evidence(records, "median[size=7]")).outcome == "n/a"

@@ -41,3 +41,19 @@ def test_attacks_on_other_numbers_of_images_are_compared_on_those_that_both_saw(
     brief = made.attack_record("median[size=3]", "square", np.ones(100, np.uint8), knowledge="black-box")
     verdict = black_box(attacked([("pgd", "adaptive", 0.5)], records=[brief]))
     assert verdict.outcome == "pass"
+
+
+def test_attacks_are_compared_under_the_seeds_that_both_met(made: Any, row_of: Any) -> None:
+    """One seed's network is weaker: its own gradient attack leaves 80 %, transfer 82 %, the mean of three 90 %."""
+    records = []
+    for seed, left in ((0, 0.80), (1, 0.95), (2, 0.95)):
+        right = (np.arange(400) < left * 400).astype(np.uint8)
+        records += [made.clean_record("median[size=3]", np.ones(400), seed=seed)]
+        records += [made.attack_record("median[size=3]", "pgd", right, seed=seed)]
+    weak = (np.arange(400) < 0.82 * 400).astype(np.uint8)
+    records.append(made.attack_record("median[size=3]", "square", weak, knowledge="black-box"))
+    assert black_box(row_of(records)).outcome == "pass"
+    records[-1] = made.attack_record("median[size=3]", "square", np.zeros(400), knowledge="black-box")
+    verdict = black_box(row_of(records))
+    assert verdict.outcome == "fail"
+    assert verdict.evidence.endswith("pgd (adaptive) 80.0%."), "what it is beaten by, under the same seed"

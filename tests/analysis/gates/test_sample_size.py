@@ -18,3 +18,12 @@ def test_the_smallest_difference_that_shows_is_printed(
     verdict = sample_size(row_of(records, "none"))
     assert verdict.outcome == outcome
     assert f"under {points} points" in verdict.evidence
+
+
+def test_the_images_that_the_number_stands_on_are_counted(made: Any, row_of: Any) -> None:
+    """An attack on 128 images that breaks what others leave takes the number down to them."""
+    few = made.attack_record("none", "mim", np.zeros(128))
+    records = [made.clean_record("none", np.ones(1000)), made.attack_record("none", "pgd", np.ones(1000)), few]
+    verdict = sample_size(row_of(records, "none"))
+    assert verdict.outcome == "warn"
+    assert verdict.evidence.startswith("With 128 images")

@@ -42,7 +42,14 @@ def test_a_denoiser_that_was_hardly_trained_fails(judged: Judged) -> None:
 
 
 def test_denoisers_that_cost_a_point_at_most_pass(judged: Judged) -> None:
-    assert judged(0.97, 0.999).outcome == "pass"
+    assert judged(0.97, 0.985).outcome == "pass"
+
+
+def test_one_that_recognises_more_than_there_is_to_see_is_suspicious(judged: Judged) -> None:
+    verdict = judged(0.98, 0.999)
+    assert verdict.outcome == "warn"
+    assert verdict.evidence.startswith("Suspicious, labels may have leaked: Of 1,000 clean images")
+    assert judged(0.98, 1.0, n=50).outcome == "pass", "one image of fifty is chance"
 
 
 def test_what_may_be_chance_warns(judged: Judged) -> None:

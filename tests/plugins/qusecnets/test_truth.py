@@ -20,7 +20,7 @@ from bench_qusecnets.distances import distances
 from bench_qusecnets.exact import ImageTruth
 from bench_qusecnets.truth import Progress, report
 
-ASKED = {"dataset": "d", "fingerprint": "f", "model": "m", "defense": "q", "epsilon": 0.1}
+ASKED = {"dataset": "d", "fingerprint": "f", "model": "m", "defense": "q", "training_seed": 0, "epsilon": 0.1}
 
 
 def truth(image: int, verdict: str, by: str = "search", budget: int = 3) -> ImageTruth:
@@ -37,6 +37,7 @@ def record(scored: list[int], label: str, knowledge: str = "adaptive", **more: A
         "dataset": {"label": "d", "fingerprint": "f"},
         "model": {"label": "m"},
         "defense": {"label": "q"},
+        "seeds": {"training": 0},
         "outcomes": {"scored": encode_array(np.array(scored, dtype=np.uint8))},
         **more,
     }
@@ -52,6 +53,7 @@ def test_each_attack_and_the_worst_case_are_measured_on_the_solved_images() -> N
         record([1, 0], "short", "white-box"),
         record([0, 0, 0, 0, 0], "noise"),
         record([0, 0, 0, 0, 0], "elsewhere", model={"label": "other"}),
+        record([0, 0, 0, 0, 0], "another seed", seeds={"training": 1}),
         record([0, 0, 0, 0, 0], "unfinished", status="failed"),
     ]
     found = {(d.attack, d.knowledge): d for d in distances(TRUTHS, records, ASKED)}
