@@ -137,7 +137,7 @@ def _has_gradient(lowered: Deployment, probe: Signal, backward: Backward) -> boo
     try:
         with torch.enable_grad():
             logits = backward(lowered, probe.replace(x), 1.0).x
-        (gradient,) = torch.autograd.grad(logits.sum(), x)
+            (gradient,) = torch.autograd.grad(logits.sum(), x)
     except Exception:  # as above
         return False
     return bool(torch.isfinite(logits).all() and torch.isfinite(gradient).all())

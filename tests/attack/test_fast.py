@@ -164,6 +164,11 @@ def test_bfloat16_changes_the_gradient_a_little_and_no_answer() -> None:
     assert float(F.cosine_similarity(fine, coarse).min()) > 0.95
 
 
+def test_a_copy_that_is_first_asked_without_a_gradient_is_as_fast_as_any() -> None:
+    with torch.no_grad():
+        assert fast_copy(plain(), SHAPE, backward=as_it_is, precision="bf16").precision == "bf16"
+
+
 def test_what_a_stage_computes_itself_stays_in_float32() -> None:
     class Product(Stage):
         def __init__(self) -> None:

@@ -5,18 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bench.analysis.gates.verdict import Verdict
+from bench.analysis.gates.evidence import RowEvidence
+from bench.analysis.gates.verdict import SEVERITY, Verdict
 
 FOUND = 0.95  # evaluation.md of this project, section 4, as are the next two
 BY_CHANCE = 0.5
 IMAGES = 64
 
 
-def gate() -> Callable[[Mapping[str, Any]], Verdict]:
-    """Return the judge of an attack record."""
-    return lambda record: binarisation(
-        record["evidence"].get("binarisation"), left=float((record.get("aggregates") or {}).get("accuracy", 1.0))
-    )
+def gate() -> Callable[[RowEvidence], Verdict]:
+    """Return the judge of a row."""
+    return of_row
+
+
+def of_row(evidence: RowEvidence) -> Verdict:
+    """Judge the tests of a row's attacks, one under each training seed; the worst counts."""
+    records = [record for part in evidence.row.replicates for record in part.attacks]
+    tests = [record["evidence"].get("binarisation") for record in records if "evidence" in record]
+    left = evidence.row.worst_shares
+    verdicts = [binarisation(test, 1.0 if left is None else float(left.mean())) for test in tests if test]
+    return min(verdicts, key=lambda verdict: SEVERITY.index(verdict.outcome), default=binarisation(None))
 
 
 def binarisation(test: Mapping[str, Any] | None, left: float = 1.0) -> Verdict:
@@ -26,7 +34,7 @@ def binarisation(test: Mapping[str, Any] | None, left: float = 1.0) -> Verdict:
     ----------
     test : reason (why there is none, "" where there is one), broken (whether it should have been made), looked_at,
         testable, found, random, queries
-    left : share of the images that the attack leaves right
+    left : share of the images that all attacks together leave right
 
     Notes
     -----
@@ -34,8 +42,8 @@ def binarisation(test: Mapping[str, Any] | None, left: float = 1.0) -> Verdict:
     class, so there is an adversarial example; an attack that misses it would have missed others. Where random search
     finds over half of them too, the test was too easy to vouch for anything: a warning. Some last layers do not tell a
     border point from inner ones: with fewer than 64 images the test vouches for nothing, and a number that claims more
-    than a twentieth of the images has no rank. One that claims less needs no voucher, since the attack has found that
-    many examples among the images themselves: a warning.
+    than a twentieth of the images has no rank. One that claims less needs no voucher, since that many examples were
+    found among the images themselves: a warning.
 
     References
     ----------
@@ -55,9 +63,11 @@ def binarisation(test: Mapping[str, Any] | None, left: float = 1.0) -> Verdict:
     if found + lacking < FOUND * (testable + lacking):
         return Verdict("binarisation", "fail", f"{text}: it would miss others.")
     if lacking and left > 1 - FOUND:
-        return Verdict("binarisation", "fail", f"{text}; {IMAGES} are needed to vouch for the {left:.1%} it leaves.")
+        return Verdict(
+            "binarisation", "fail", f"{text}; {IMAGES} are needed to vouch for the {left:.1%} that are left."
+        )
     if lacking:
-        return Verdict("binarisation", "warn", f"{text}; {IMAGES} are needed, but the attack leaves {left:.1%}.")
+        return Verdict("binarisation", "warn", f"{text}; {IMAGES} are needed, but {left:.1%} are left.")
     if random > BY_CHANCE * testable:
         return Verdict("binarisation", "warn", f"{text}: they were too easy to find.")
     return Verdict("binarisation", "pass", f"{text}.")

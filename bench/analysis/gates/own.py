@@ -29,7 +29,7 @@ def bench_gates() -> Sequence[Gate]:
         _gate("convergence", "attack", "The attack had done what it could when it stopped."),
         _gate("best-seen", "attack", "The attack returns the successes that it passed through."),
         _gate("repeatable", "attack", "The attack finds the same again under the same seed."),
-        _gate("binarisation", "attack", "Adversarial examples that are known to be there are found."),
+        _gate("binarisation", "row", "Adversarial examples that are known to be there are found."),
         _gate("monotone", "row", "No attack leaves more images right at a larger radius."),
         _gate(
             "unbounded",

@@ -7,8 +7,7 @@ parameter's help names its source: CH is CleverHans (v2.1.0), AA is AutoAttack (
 from __future__ import annotations
 
 from bench.plugins.entries import Attack, Norm
-from bench.plugins.parameters import Parameter
-from bench_native.declared import EARLY, integer, loss, number, quick, random_start, standard, suffixed
+from bench_native.declared import EARLY, integer, loss, number, quick, random_start, schedule, standard, suffixed
 
 _MADRY = "Madry et al., Towards Deep Learning Models Resistant to Adversarial Attacks, ICLR 2018, arXiv 1706.06083"
 _TRAMER = (
@@ -23,13 +22,6 @@ _CROCE = (
     "ICML 2020, arXiv 2003.01690"
 )
 _LOSSES = ("ce", "margin", "dlr")
-_SCHEDULE = Parameter(
-    name="schedule",
-    type=str,
-    default="constant",
-    choices=("constant", "cosine"),
-    help="equal steps (Madry et al.), or steps that fall to a sixteenth of the first along half a cosine (ours)",
-)
 
 
 def _fgsm(norm: Norm) -> Attack:
@@ -62,7 +54,7 @@ def _pgd(norm: Norm) -> Attack:
         parameters=(
             integer("steps", 40, "steps (40: CH MadryEtAl nb_iter)"),
             number("step", share, f"size of the first step as a share of epsilon ({said})", minimum=1e-4),
-            _SCHEDULE,
+            schedule("constant", "Madry et al."),
             integer("restarts", 1, "searches, the best image kept (1: CH)"),
             random_start(norm != "l1", "CH rand_init" if norm != "l1" else "none: Tramer and Boneh"),
             loss(*_LOSSES, source="ce: Madry et al."),

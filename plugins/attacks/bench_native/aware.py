@@ -18,7 +18,8 @@ from torch import Tensor
 
 from bench.attack import Surface
 from bench_native.balls import per_image, steepest, uniform, within
-from bench_native.case import Case, Kept
+from bench_native.case import LEAD, Case, Kept
+from bench_native.iterated import shares
 from bench_native.losses import Objective, margin
 from bench_native.panel import Panel
 from bench_native.search import Search
@@ -77,13 +78,15 @@ class Aware(Search):
 
     Parameters
     ----------
-    steps, step : how many, and their size as a share of epsilon
+    steps, step : how many, and the size of the first as a share of epsilon
+    schedule : of their sizes, one of ``bench_native.iterated.SCHEDULES``
     restarts : random starts for each class
     targets : wrong classes tried, those with the largest logits of the clean image first
     """
 
-    def __init__(self, *, steps: int, step: float, restarts: int, targets: int) -> None:
-        self.steps, self.step, self.restarts, self.targets = steps, step, restarts, targets
+    def __init__(self, *, steps: int, step: float, schedule: str, restarts: int, targets: int) -> None:
+        self.steps, self.step, self.schedule = steps, step, schedule
+        self.restarts, self.targets = restarts, targets
 
     @abstractmethod
     def ascent(self, case: Case, rows: Tensor, x_adv: Tensor, labels: Tensor, weight: float) -> tuple[Tensor, Tensor]:
@@ -101,6 +104,12 @@ class Aware(Search):
         seen = Columns(answers, self.classes)
         wrong = margin(seen.logits, y)
         return torch.where(seen.refuses, torch.minimum(wrong, -seen.score), wrong)
+
+    def sure(self, answers: Tensor, y: Tensor) -> Tensor:
+        """Return which answers are wrong, and not refused, each by more than its own rounding, bool, (B,)."""
+        seen = Columns(answers, self.classes)
+        wrong = margin(seen.logits, y) > LEAD * seen.logits.abs().amax(1)
+        return wrong & (~seen.refuses | (seen.score < -LEAD * SCALE))
 
     def search(self, case: Case, notes: dict[str, object]) -> Tensor:
         kept = Kept(case)
@@ -122,7 +131,7 @@ class Aware(Search):
         part = case.part(rows, label)
         x_adv = (part.x + uniform(part.draws, tuple(part.x.shape[1:]), epsilon, norm)).clamp(0.0, 1.0)
         standing = torch.arange(len(rows))
-        for index in range(self.steps):
+        for index, share in enumerate(shares(self.steps, self.schedule)):
             case.panel.surface.progress = index / self.steps
             if not len(standing):
                 return
@@ -131,7 +140,7 @@ class Aware(Search):
             won = case.worth(answers, case.y[rows[standing]]) > 0
             if won.any():
                 kept.offer(rows[standing[won]], here[won])
-            moved = here + self.step * epsilon * steepest(towards, norm)
+            moved = here + share * self.step * epsilon * steepest(towards, norm)
             x_adv[standing] = within(part.x[standing], moved, epsilon, norm)
             standing = standing[~kept.broken[rows[standing]]]
         if len(standing):

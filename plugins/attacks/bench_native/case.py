@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -30,6 +31,7 @@ class Case:
     steady : bool, (B,), images that were answered twice the same, so that a wrong answer can be relied on; False where
         nobody looked
     worth : how far an answer is what the attacker wants: above zero where it is
+    sure : whether it is by more than rounding, bool, (B,)
     start : where to set out; None for starts of the attack's own
     """
 
@@ -41,21 +43,32 @@ class Case:
     threat: Threat
     steady: Tensor
     worth: Objective
+    sure: Callable[[Tensor, Tensor], Tensor]
     start: Tensor | None = None
 
     @classmethod
-    def of(cls, panel: Panel, batch: Batch, threat: Threat, worth: Objective, *, look: bool) -> Case:
+    def of(
+        cls,
+        panel: Panel,
+        batch: Batch,
+        threat: Threat,
+        worth: Objective,
+        sure: Callable[[Tensor, Tensor], Tensor],
+        *,
+        look: bool,
+    ) -> Case:
         """Return the case of a whole batch; ``look`` asks about an image in each ball twice, unless that is settled.
 
-        A deployment may draw only for what looks attacked, so it is not the clean image that is asked about.
+        Of a deployment that says that it draws, two equal answers are luck. One may draw only for what looks attacked,
+        so it is not the clean image that is asked about.
         """
         index = torch.arange(len(batch.x))
         steady = torch.full((len(batch.x),), look and panel.surface.settled)
-        if look and not panel.surface.settled:
+        if look and not panel.surface.settled and not panel.surface.fast.deployment.randomised:
             moved = uniform(batch.draws.spawn("look"), tuple(batch.x.shape[1:]), float(threat.epsilon), threat.norm)
             near = threat.realise(batch.x, (batch.x + moved).clamp(0.0, 1.0))
             steady = (panel.answers(near, index) == panel.answers(near, index)).all(1)
-        return cls(panel, batch.x, batch.y, batch.draws, index, threat, steady, worth, batch.start)
+        return cls(panel, batch.x, batch.y, batch.draws, index, threat, steady, worth, sure, batch.start)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -92,16 +105,11 @@ class Case:
     def fallen(self, rows: Tensor, x_adv: Tensor, answers: Tensor) -> Tensor:
         """Return which candidates are answered wrongly for good, bool, (B,), so that their images may leave.
 
-        None is where the surface is not settled, such as where another deployment judges: what has just broken a
-        stand-in lies at its boundary, and moves to another deployment badly.
-
         Parameters
         ----------
         answers : what the surface said of the candidates
         """
-        if not self.panel.surface.settled:
-            return torch.zeros(len(rows), dtype=torch.bool)
-        wrong = self.steady[rows] & self.convincing(rows, answers)
+        wrong = self.settles(rows, answers)
         suspects = torch.nonzero(wrong).flatten()
         if len(suspects) and self.panel.surface.fast.precision == "fp32":
             # Where the candidate is what would be delivered, the answers to it are there.
@@ -111,9 +119,19 @@ class Case:
             wrong[suspects] = self.convincing(rows[suspects], self.delivered(rows[suspects], x_adv[suspects]))
         return wrong
 
+    def settles(self, rows: Tensor, answers: Tensor) -> Tensor:
+        """Return which answers to images as they would be delivered end the search for them, bool, (B,).
+
+        None does where the surface is not settled, such as where another deployment judges: what has just broken a
+        stand-in lies at its boundary, and moves to another deployment badly.
+        """
+        if not self.panel.surface.settled:
+            return torch.zeros(len(rows), dtype=torch.bool)
+        return self.steady[rows] & self.convincing(rows, answers)
+
     def convincing(self, rows: Tensor, answers: Tensor) -> Tensor:
-        """Return which answers are wrong by more than rounding, bool, (B,)."""
-        return self.worth(answers, self.y[rows]) > LEAD * self.logits(answers).abs().amax(1)
+        """Return which answers are what the attacker wants by more than rounding, bool, (B,)."""
+        return self.sure(answers, self.y[rows])
 
 
 class Kept:
@@ -146,5 +164,5 @@ class Kept:
         better = worth > self.worth[rows]
         chosen = rows[better]
         self.x_adv[chosen], self.worth[chosen] = x_adv[better], worth[better]
-        self.broken[rows] |= case.steady[rows] & case.convincing(rows, said)
+        self.broken[rows] |= case.settles(rows, said)
         return better

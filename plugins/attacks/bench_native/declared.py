@@ -25,6 +25,17 @@ def loss(*choices: str, source: str) -> Parameter:
     return Parameter(name="loss", type=str, default=choices[0], choices=choices, help=f"what is raised ({source})")
 
 
+def schedule(default: str, source: str) -> Parameter:
+    """Return how the sizes of steps fall."""
+    return Parameter(
+        name="schedule",
+        type=str,
+        default=default,
+        choices=("constant", "cosine"),
+        help=f"equal steps, or such as fall to a sixteenth of the first along half a cosine ({source}; cosine: ours)",
+    )
+
+
 def integer(name: str, default: int, text: str, *, minimum: int = 1) -> Parameter:
     """Return an integer parameter."""
     return Parameter(name=name, type=int, default=default, minimum=minimum, help=text)

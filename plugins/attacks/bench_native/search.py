@@ -11,7 +11,7 @@ from torch import Tensor
 from bench.attack import AttackResult, Batch, Surface, Threat
 from bench.errors import Unavailable
 from bench_native.balls import settle
-from bench_native.case import Case
+from bench_native.case import LEAD, Case
 from bench_native.losses import FEWEST_CLASSES, margin
 from bench_native.panel import Panel
 
@@ -39,7 +39,7 @@ class Search(ABC):
         return 2
 
     def panel(self, surface: Surface) -> Panel:
-        """Return how the surface is asked; an attack that looks at more than answers overrides this, and ``worth``."""
+        """Return how the surface is asked; overridden, like ``worth`` and ``sure``, where more than answers counts."""
         return Panel(surface)
 
     def worth(self, answers: Tensor, y: Tensor) -> Tensor:
@@ -49,6 +49,10 @@ class Search(ABC):
         """
         wrong = margin(answers[:, : self.classes], y)
         return wrong if answers.shape[1] == self.classes else torch.where(answers[:, -1] < 0.5, wrong, -torch.inf)
+
+    def sure(self, answers: Tensor, y: Tensor) -> Tensor:
+        """Return which answers are what the attacker wants by more than rounding, bool, (B,)."""
+        return self.worth(answers, y) > LEAD * answers[:, : self.classes].abs().amax(1)
 
     def run(self, surface: Surface, batch: Batch, threat: Threat) -> AttackResult:
         """Return what the search found, inside the ball (but for a minimum-norm attack) and the box exactly.
@@ -65,7 +69,7 @@ class Search(ABC):
         if threat.epsilon == 0 and not self.minimum_norm:  # the ball holds nothing but the image
             return AttackResult(batch.x.clone(), {"epsilon": 0.0})
         panel, notes = self.panel(surface), dict[str, object]()
-        found = self.search(Case.of(panel, batch, threat, self.worth, look=self.looks), notes)
+        found = self.search(Case.of(panel, batch, threat, self.worth, self.sure, look=self.looks), notes)
         if not self.minimum_norm:
             found = settle(batch.x, found, float(threat.epsilon), threat.norm)
         told: Mapping[str, object] = {**notes, "padding": panel.padding}

@@ -45,7 +45,7 @@ class Square(Search):
         rows = torch.arange(len(case))
         answers = case.delivered(rows, best)
         loss = objective(case.logits(answers), case.y)
-        rows = rows[~(case.steady & case.convincing(rows, answers))]
+        rows = rows[~case.settles(rows, answers)]
         numbers = torch.empty(len(case), AHEAD, moves.numbers)
         for step in range(1, self.steps):
             if not len(rows):
@@ -61,7 +61,7 @@ class Square(Search):
                 again = rows[doubtful]
                 loss[again] = objective(case.logits(case.delivered(again, best[again])), case.y[again])
             value = objective(case.logits(answers), case.y[rows])
-            done = case.steady[rows] & case.convincing(rows, answers)
+            done = case.settles(rows, answers)
             better = (value > loss[rows]) | done
             best[rows[better]], loss[rows[better]] = proposal[better], value[better]
             rows = rows[~done]

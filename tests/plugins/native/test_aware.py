@@ -81,8 +81,8 @@ THREAT = Threat(norm="linf", epsilon=EPSILON)
 def shares(names: tuple[str, ...], *, refuses: bool = True) -> dict[str, float]:
     given, deployment, found = batch(), defended(refuses=refuses), {}
     for name in names:
-        more = {"weights": "1"} if name == "evade" else {}
-        attack = make(name, **FEW, **more) if name != "native-pgd-linf" else make(name, steps=40, step=0.1)
+        more = {"weights": "1", "step": 0.4} if name == "evade" else {}
+        attack = make(name, **(FEW | more)) if name != "native-pgd-linf" else make(name, steps=40, step=0.1)
         x_adv = attack.run(surface(deployment), given, THREAT).x_adv
         assert bool(THREAT.contains(given.x, x_adv).all())
         found[name] = float(won(deployment, x_adv, given.y).float().mean())
@@ -121,3 +121,31 @@ def test_orthogonal_steps_leave_the_other_loss_alone_to_first_order() -> None:
     torch.testing.assert_close((step * other).flatten(1).sum(1), torch.zeros(3), atol=1e-5, rtol=0)
     assert ((step * wanted).flatten(1).sum(1) > 0).all()
     torch.testing.assert_close(_across(wanted, torch.zeros_like(other)), wanted)
+
+
+@pytest.mark.parametrize(
+    ("wrong_by", "score", "refuses", "sure"),
+    [
+        (0.5, -0.01, True, True),  # a threshold of a hundredth leaves no more room than that
+        (0.5, 0.01, True, False),
+        (0.5, 0.01, False, True),
+        (0.5, -1e-9, True, False),  # of the size of rounding
+        (1e-6, -0.01, True, False),
+    ],
+)
+def test_a_margin_and_a_score_are_each_sure_by_their_own_measure(
+    wrong_by: float, score: float, refuses: bool, sure: bool
+) -> None:
+    """Logits are of the order of ten, scores of a hundredth: what is rounding for one is all there is of the other."""
+    attack = make("evade", **FEW)
+    attack.classes = 2  # type: ignore[attr-defined]
+    answers = torch.tensor([[10.0, 10.0 + wrong_by, 0.0, 0.0, score, float(refuses)]])
+    assert attack.sure(answers, torch.tensor([0])).tolist() == [sure]  # type: ignore[attr-defined]
+
+
+def test_falling_steps_get_past_a_detector_that_equal_small_ones_do_not() -> None:
+    given, found = batch(), {}
+    for schedule, step in (("constant", 0.02), ("cosine", 0.4)):
+        attack = make("evade", **{**FEW, "step": step}, schedule=schedule, weights="1")
+        found[schedule] = int(won(defended(), attack.run(surface(defended()), given, THREAT).x_adv, given.y).sum())
+    assert found["cosine"] > found["constant"], found

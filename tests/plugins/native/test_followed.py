@@ -36,7 +36,7 @@ def followed(attack: object, victim: Victim) -> dict[str, float]:
     path = Near(x, y, THREAT)
     found = attack.run(surface_of(network, SHAPE, path=path), batch_of(x, y), THREAT).x_adv  # type: ignore[attr-defined]
     with torch.no_grad():
-        return {**path.evidence(network(found)), "strays": path.strays}
+        return {**path.evidence(network(found).argmax(1) == y), "strays": path.strays}
 
 
 @pytest.mark.parametrize(

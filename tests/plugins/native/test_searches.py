@@ -14,7 +14,7 @@ from bench.attack.surrogate import as_it_is
 from bench.deployment import Classify, Deployment, Draws, Stage
 from bench_native.apgd import checkpoints, climb
 from bench_native.carlini import CarliniL2
-from bench_native.case import Case
+from bench_native.case import LEAD, Case
 from bench_native.iterated import shares
 from bench_native.losses import margin
 from bench_native.panel import Panel
@@ -25,6 +25,10 @@ from .conftest import Linear, Victim, batch_of, make, surface_of
 
 DIGITS, GREY = (1, 32, 32), (1, 28, 28)
 Plane = tuple[Linear, Tensor, Tensor]
+
+
+def wrong(answers: Tensor, y: Tensor) -> Tensor:
+    return margin(answers, y) > LEAD
 
 
 @pytest.mark.parametrize(("norm", "dual"), [("linf", 1), ("l2", 2)])
@@ -191,7 +195,7 @@ def test_the_step_of_apgd_shrinks_until_it_meets_an_optimum_inside_the_ball(digi
         return answers[:, 0]
 
     panel = Panel(surface_of(digits[0], DIGITS), ask)
-    case = Case.of(panel, batch_of(x, y), Threat(norm="linf", epsilon=0.1), value, look=False)
+    case = Case.of(panel, batch_of(x, y), Threat(norm="linf", epsilon=0.1), value, wrong, look=False)
     found = climb(case, y, x, value, steps=100)
     assert float((aim - x).abs().max()) > 0.029
     assert float((found - aim).abs().max()) < 0.005
@@ -232,13 +236,13 @@ def test_square_asks_again_about_what_it_has_where_answers_are_random(digits: Vi
         surface = surface_of(network, DIGITS, "score", noisy=noisy)
         make("native-square-linf", steps=11).run(surface, batch_of(x[:32], y[:32]), threat)
         spent.append(surface.queries.forward // 32)
-    assert spent == [2 + 11, 2 + 1 + 2 * 10]
+    assert spent == [2 + 11, 1 + 2 * 10], "what says that it draws is not asked twice to see it"
 
 
 def test_the_estimated_gradient_points_along_the_true_one(digits: Victim) -> None:
     network, x, y = digits
     panel = Panel(surface_of(network, DIGITS))
-    case = Case.of(panel, batch_of(x[:2], y[:2]), Threat(norm="linf", epsilon=0.1), margin, look=False)
+    case = Case.of(panel, batch_of(x[:2], y[:2]), Threat(norm="linf", epsilon=0.1), margin, wrong, look=False)
     search = Spsa(steps=1, step=0.1, directions=2048, width=0.001, loss="margin")
     estimate = search._estimate(case, case.x[1], 1, 1)
     true = panel.ascent(case.x, case.index, case.y, margin).gradient[1]
@@ -323,7 +327,7 @@ def test_an_image_that_leaves_apgd_is_returned_as_it_was_when_it_broke() -> None
     threat = Threat(norm="linf", epsilon=4.0 / 255.0)
     network = BetweenTheSteps()
     surface = surface_of(network, (1, 4, 4), classes=2, settled=True)
-    case = Case.of(Panel(surface), batch_of(x, y), threat, margin, look=True)
+    case = Case.of(Panel(surface), batch_of(x, y), threat, margin, wrong, look=True)
     found = climb(case, y, x + 0.5 / 255.0, margin, steps=4, early=True)
     assert (network(threat.realise(x, found)).argmax(1) != y).all()
 
@@ -339,12 +343,46 @@ def test_estimated_gradients_in_l2_lead_nearly_as_far_as_true_ones(linear: Plane
     assert (gained / (0.25 * network.w.norm()) > 0.85).all()
 
 
+def test_where_another_deployment_judges_square_goes_on_past_the_boundary(digits: Victim) -> None:
+    """What has just broken a stand-in moves to another network badly."""
+    network, x, y = (part[:12] if isinstance(part, Tensor) else part for part in digits)
+    leads = []
+    for settled in (True, False):
+        surface = surface_of(network, DIGITS, "score", settled=settled)
+        attack = make("native-square-linf", steps=200)
+        found = attack.run(surface, batch_of(x, y), Threat(norm="linf", epsilon=0.3)).x_adv
+        leads.append(margin(network(found), y))
+    assert (leads[0] > 0).all()
+    assert float(leads[1].median()) > 2 * float(leads[0].median())
+
+
+def test_of_what_says_that_it_draws_two_equal_answers_are_luck(digits: Victim) -> None:
+    class Rarely(Stage):
+        """Draws, and mostly gives the same."""
+
+        placement = "server"
+        randomised = True
+
+        def transform(self, x: Tensor) -> Tensor:
+            return x
+
+    network, x, y = digits
+    surface = Surface(
+        Deployment.chain(Rarely(), Classify(network)).requires_grad_(False),
+        knowledge="adaptive", access="gradient", shape=DIGITS, classes=10, backward=as_it_is, block=b"test",
+    )  # fmt: skip
+    threat, attack = Threat(norm="linf", epsilon=0.1), Spsa(steps=1, directions=1, step=0.1, width=0.01, loss="margin")
+    attack.classes = 10
+    case = Case.of(Panel(surface), batch_of(x, y), threat, attack.worth, attack.sure, look=True)
+    assert not case.steady.any()
+
+
 def test_what_draws_only_for_images_that_look_attacked_is_not_taken_for_steady(digits: Victim) -> None:
     network, x, y = digits
 
     class Suspicious(Stage):
         placement = "server"
-        randomised = True
+        randomised = False  # as it says
 
         def forward(self, signal: Any) -> Any:
             noise = torch.from_numpy(signal.draws.normal("noise", *signal.x.shape[1:])).float()
@@ -355,7 +393,7 @@ def test_what_draws_only_for_images_that_look_attacked_is_not_taken_for_steady(d
         Deployment.chain(Suspicious(), Classify(network)), knowledge="adaptive", access="gradient", shape=(1, 32, 32),
         classes=10, backward=as_it_is,
     )  # fmt: skip
-    case = Case.of(Panel(surface), batch_of(x, y), Threat(norm="linf", epsilon=0.1), margin, look=True)
+    case = Case.of(Panel(surface), batch_of(x, y), Threat(norm="linf", epsilon=0.1), margin, wrong, look=True)
     assert not case.steady.any()
 
 

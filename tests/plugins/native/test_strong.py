@@ -25,7 +25,7 @@ def _count(result: AttackResult, word: str) -> list[int]:
 
 def test_broken_images_leave_the_later_members_and_each_has_one_winner(digits: Victim) -> None:
     network, x, y = digits
-    result, _ = _run(digits)
+    result, _ = _run(digits, settled=True)
     tried, broken, kept = (_count(result, word) for word in ("tried", "broken", "kept"))
     assert tried[0] == len(x) == sum(kept)
     for member in range(3):
@@ -33,6 +33,12 @@ def test_broken_images_leave_the_later_members_and_each_has_one_winner(digits: V
     wrong = network(THREAT.realise(x, result.x_adv)).argmax(1) != y
     assert int(wrong.sum()) == sum(broken) > 10
     assert "square 20" in str(result.notes["budget"])
+
+
+def test_where_another_deployment_judges_every_member_sees_every_image(digits: Victim) -> None:
+    """What one member has just broken moves to another network badly."""
+    result, _ = _run(digits)
+    assert _count(result, "tried") == [len(digits[1])] * 4
 
 
 def test_it_breaks_every_image_that_a_member_breaks_alone(digits: Victim) -> None:
