@@ -126,7 +126,7 @@ def test_orthogonal_steps_leave_the_other_loss_alone_to_first_order() -> None:
 @pytest.mark.parametrize(
     ("wrong_by", "score", "refuses", "sure"),
     [
-        (0.5, -0.01, True, True),  # a threshold of a hundredth leaves no more room than that
+        (0.5, -0.0005, True, True),  # all the room that a threshold of so much leaves
         (0.5, 0.01, True, False),
         (0.5, 0.01, False, True),
         (0.5, -1e-9, True, False),  # of the size of rounding
