@@ -36,9 +36,9 @@ def craft(spec: Mapping[str, Any], store: Store) -> Outcome:
 
     With it goes what is answered to x' in this process, on the draws that will judge it. ``under_attack``, (B, K), by
     what the attack has met: evaluation must get the same where neither labels nor an attack are about. ``fooling``,
-    uint8, (B,), of an oblivious attacker alone: where the undefended network, in float32, answers the clean image
-    rightly and x' wrongly. What the attack met on its way is evidence for gates (``Path``), and so is whether it finds
-    the same again: the first ``repeat`` images are attacked twice more.
+    uint8, (B,): where what is attacked, in float32, answers the clean image rightly and x' wrongly; 0 of all where only
+    images that are known to be answered rightly were tried. What the attack met on its way is evidence for gates
+    (``Path``), and so is whether it finds the same again: the first ``repeat`` images are attacked twice more.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def craft(spec: Mapping[str, Any], store: Store) -> Outcome:
                 returned = margins(found.x, y[rows]) >= 0
                 returned |= found.side.get("rejected", torch.zeros_like(returned))
             under_attack[rows] = surface.fast.deployment(signal).x
-            if described["knowledge"] == "oblivious":
+            if spec["standing"] is None:  # as of an oblivious attacker, on the undefended network
                 clean = deployment(Signal(x[rows], streams("score", spec["answers"], own, x[rows], 0)))
                 right, wrong = clean.x.argmax(1) == y[rows], deployment(signal).x.argmax(1) != y[rows]
                 fooling[rows] = (right & wrong).to(torch.uint8)
