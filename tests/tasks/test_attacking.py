@@ -24,3 +24,9 @@ def test_all_images_where_the_attacker_cannot_know_which_stand_else_those_right_
     assert attacked["none", "white-box"] == attacked["toy-round", "adaptive"] == 0.25
     assert attacked["toy-noise", "white-box"] == 1.0  # what one draw gets wrong, another may get right
     assert attacked["toy-round", "oblivious"] == attacked["toy-noise", "oblivious"] == 1.0
+    fooling = {
+        decode_array(r["outcomes"]["fooling"]).sum()
+        for r in command_line.records("out")
+        if r["kind"] == "attack" and r["knowledge"] == "oblivious"
+    }
+    assert fooling == {0}, "what it gets wrong without any attack is nobody's success"
