@@ -67,7 +67,7 @@ def binarisation(test: Mapping[str, Any] | None, left: float = 1.0) -> Verdict:
             "binarisation", "fail", f"{text}; {IMAGES} are needed to vouch for the {left:.1%} that are left."
         )
     if lacking:
-        return Verdict("binarisation", "warn", f"{text}; {IMAGES} are needed, but {left:.1%} are left.")
+        return Verdict("binarisation", "warn", f"{text}; {IMAGES} are needed, but no more than {left:.1%} are left.")
     if random > BY_CHANCE * testable:
         return Verdict("binarisation", "warn", f"{text}: they were too easy to find.")
     return Verdict("binarisation", "pass", f"{text}.")
