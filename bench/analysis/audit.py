@@ -252,8 +252,5 @@ def _provenance(records: Sequence[Record], row: Row, line: Line) -> dict[str, st
 
 
 def _clean_change(evidence: RowEvidence) -> Difference | None:
-    own, twin = (clean_shares(row) for row in evidence.beside_twin) if evidence.beside_twin else (None, None)
-    if own is None or twin is None:
-        return None
-    n = min(len(own), len(twin))
-    return paired_difference(twin[:n], own[:n])
+    pair = evidence.over_twin(clean_shares)
+    return None if pair is None else paired_difference(pair[1], pair[0])

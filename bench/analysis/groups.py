@@ -16,10 +16,8 @@ from bench.analysis.worst_case import (
     at_epsilon,
     attack_candidate,
     clean_candidate,
-    first,
-    known,
-    uneven,
-    worst_case,
+    evened,
+    worst_cases,
 )
 
 Seeds = tuple[int, int, int]
@@ -137,16 +135,11 @@ class Row:
             if (clean := part.clean_candidate()) is not None
             and (attacks := part.candidates(self.setting, clean.scored, knowledge))
         ]
-        if not knowledge or not uneven(found):
-            return found
-        most = max(len(attacks) for _, attacks in found)
-        return [(clean, attacks) for clean, attacks in found if len(attacks) == most]
+        return evened(found) if knowledge else found
 
     def worst_cases(self, knowledge: str = "") -> list[WorstCase]:
         """Return of each of ``tried`` the worst case, on the images that it is known of under all seeds."""
-        tried = self.tried(knowledge)
-        n = known(tried) if tried else 0
-        return [worst_case(first(clean, n), attacks) for clean, attacks in tried]
+        return worst_cases(self.tried(knowledge))
 
     def left(self, knowledge: str = "") -> Values | None:
         """Return what attackers of one knowledge, or all, leave right of each image that this is known of.

@@ -114,11 +114,8 @@ def judge(evidence: RowEvidence) -> Judged:
 
 def _over_twin(evidence: RowEvidence) -> Difference | None:
     """Return what a row keeps more than the same network undefended, of the images that both were attacked on."""
-    own, other = (row.worst_shares for row in evidence.beside_twin) if evidence.beside_twin else (None, None)
-    if own is None or other is None:
-        return None
-    n = min(len(own), len(other))
-    return paired_difference(other[:n], own[:n])
+    pair = evidence.over_twin(lambda row: row.worst_shares)
+    return None if pair is None else paired_difference(pair[1], pair[0])
 
 
 def leaderboard(records: Iterable[Record]) -> pd.DataFrame:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from bench.analysis.groups import Replicate, Row
 from bench.analysis.records import Record
-from bench.analysis.statistics import Estimate, Values, estimate
-from bench.analysis.worst_case import Candidate, uneven, worst_case
+from bench.analysis.statistics import Estimate, Values, estimate, pooled
+from bench.analysis.worst_case import Candidate, evened, worst_case, worst_cases
 
 USUAL: Final = "adaptive, the usual way"
 _HALF: Final = 0.5
@@ -156,16 +156,11 @@ def left(row: Row, belongs: Callable[[Record], bool]) -> tuple[Values | None, tu
     share of right answers of each image under the worst of them, as ``Row.left`` has it; None where no number came of
     them under some triple of seeds. Where attacks that not all seeds met tell, those that met the most count.
     """
-    narrowed = replace(row, replicates=[_narrowed(part, belongs) for part in row.replicates])
-    tried = narrowed.tried()
+    tried = replace(row, replicates=[_narrowed(part, belongs) for part in row.replicates]).tried()
     used = tuple(dict.fromkeys(candidate.attack for _, attacks in tried for candidate in attacks))
     if not tried or len(tried) < len(row.replicates):
         return None, used
-    if uneven(tried):
-        most = max(len(attacks) for _, attacks in tried)
-        parts = zip(narrowed.replicates, tried, strict=True)
-        narrowed = replace(narrowed, replicates=[part for part, (_, attacks) in parts if len(attacks) == most])
-    return narrowed.left(), used
+    return pooled([case.shares for case in worst_cases(evened(tried))]), used
 
 
 def _rung(row: Row, name: str, own_rungs: Mapping[str, str]) -> Rung:

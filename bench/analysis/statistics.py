@@ -154,6 +154,18 @@ def fewer(first: Values, second: Values, *, pairs: int = 1, margin: float = MARG
     return difference > margin and compare(first, second) < ALPHA / max(1, pairs)
 
 
+def gains(first: Values, second: Values, errors: float) -> bool:
+    """Return whether the first keeps more images right than the second, by so many standard errors of the difference.
+
+    Parameters
+    ----------
+    first, second : of the same images, float64, (m,)
+    """
+    difference = first - second
+    m = len(difference)
+    return m > 1 and float(difference.mean()) > errors * float(difference.std(ddof=1)) / math.sqrt(m)
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Return Holm's adjusted p values, in the order given."""
     order = np.argsort(p_values, kind="stable")

@@ -124,6 +124,20 @@ def uneven(tried: Sequence[Tried]) -> Fall | None:
     return None
 
 
+def evened(tried: list[Tried]) -> list[Tried]:
+    """Return those of the seeds that met the most attacks where attacks that not all met tell, else all."""
+    if not uneven(tried):
+        return tried
+    most = max(len(attacks) for _, attacks in tried)
+    return [(clean, attacks) for clean, attacks in tried if len(attacks) == most]
+
+
+def worst_cases(tried: Sequence[Tried]) -> list[WorstCase]:
+    """Return of each triple of seeds the worst case, on the images that it is known of under all."""
+    n = known(tried) if tried else 0
+    return [worst_case(first(clean, n), attacks) for clean, attacks in tried]
+
+
 def longest(tried: Sequence[Tried]) -> int:
     """Return how many images at least one attack was tried on, under all seeds."""
     return min(max(len(attack.scored) for attack in attacks) for _, attacks in tried)

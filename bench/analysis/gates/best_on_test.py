@@ -27,8 +27,8 @@ def best_on_test(evidence: RowEvidence) -> Verdict:
     On development images, of settings that leave the same the one of higher clean accuracy is chosen.
     """
     row = evidence.row
-    alike = [other for other in evidence.variants if other.refuses == row.refuses]
-    tried = _left(other for other in alike if other.setting == row.setting)
+    comparable = [other for other in evidence.variants if other.refuses == row.refuses]
+    tried = _left(other for other in comparable if other.setting == row.setting)
     if row.pool != "test" or row.label not in tried:
         return _told("n/a", "Nothing is chosen by these figures." if row.pool == "test" else "This is where to choose.")
     if len(tried) == 1:
@@ -38,7 +38,7 @@ def best_on_test(evidence: RowEvidence) -> Verdict:
         return _told("pass", f"It is not the best {of}.")
     if all(left == tried[row.label][0] for left, _ in tried.values()):
         return _told("pass", f"All {of} leave the same.")
-    seen = _left(other for other in alike if other.pool == "development")
+    seen = _left(other for other in comparable if other.pool == "development")
     if not tried.keys() <= seen.keys():
         return _told("fail", f"It is the best {of}, and may be so by chance: {_CHOOSE}.")
     chosen = max(sorted(seen), key=lambda label: seen[label])

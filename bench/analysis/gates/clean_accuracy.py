@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 from bench.analysis.gates.evidence import RowEvidence, clean_shares
 from bench.analysis.gates.verdict import Verdict
+from bench.analysis.statistics import gains
 
 COST = 0.05  # this project's list of gates: more than 5 points are a price to be named
 ERRORS = 3.0  # ours: so many standard errors above the undefended network are no luck
@@ -25,15 +25,13 @@ def clean_accuracy(evidence: RowEvidence) -> Verdict:
     More than 5 points below warns: the defense has paid before any attack came. More than 3 standard errors of the
     paired difference above warns too: a step before the same network adds no information, so labels may have leaked.
     """
-    own, other = (clean_shares(row) for row in evidence.beside_twin) if evidence.beside_twin else (None, None)
-    if own is None or other is None:
+    pair = evidence.over_twin(clean_shares)
+    if pair is None:
         return Verdict("clean-accuracy", "n/a", "There is no undefended twin to compare with.")
-    n = min(len(own), len(other))
-    difference = own[:n] - other[:n]
-    mean, error = float(difference.mean()), float(difference.std(ddof=1)) / math.sqrt(n) if n > 1 else math.inf
-    text = f"{own[:n].mean():.1%} of {n} images are right, {other[:n].mean():.1%} without the defense"
-    if mean < -COST:
+    own, other = pair
+    text = f"{own.mean():.1%} of {len(own)} images are right, {other.mean():.1%} without the defense"
+    if own.mean() - other.mean() < -COST:
         return Verdict("clean-accuracy", "warn", text + ".")
-    if mean > ERRORS * error:
+    if gains(own, other, ERRORS):
         return Verdict("clean-accuracy", "warn", f"Suspicious: {text}.")
     return Verdict("clean-accuracy", "pass", text + ".")

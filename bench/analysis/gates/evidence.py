@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -105,6 +105,16 @@ class RowEvidence:
     def beside_twin(self) -> tuple[Row, Row] | None:
         """Return the row and its undefended twin under the seeds of both, None where it has none or is one."""
         return None if self.twin is None or self.twin is self.row else alike(self.row, self.twin)
+
+    def over_twin(self, figure: Callable[[Row], Values | None]) -> tuple[Values, Values] | None:
+        """Return a figure of each image of the row and of its twin, of the images of both; None where one has none."""
+        if self.beside_twin is None:
+            return None
+        own, other = (figure(row) for row in self.beside_twin)
+        if own is None or other is None:
+            return None
+        n = min(len(own), len(other))
+        return own[:n], other[:n]
 
     @property
     def views(self) -> dict[str, Values]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import sqrt
 
 from bench.analysis.gates import Verdict
 from bench.analysis.gates.evidence import RowEvidence
-from bench.analysis.statistics import MARGIN, Values, fewer
+from bench.analysis.statistics import MARGIN, fewer, gains
 
 NAME = "defed"
 ERRORS = 3.0  # standard errors above the classifier that are no luck: specification section 3
@@ -37,14 +36,6 @@ def judge(evidence: RowEvidence) -> Verdict:
     lost = {name: left for name, left in views.items() if left.mean() < alone.mean() - MARGIN}
     if any(fewer(left, alone, pairs=len(views)) for left in lost.values()):
         return Verdict("denoised", "fail", text)
-    if any(_gains(left, alone) for left in views.values()):
+    if any(gains(left, alone, ERRORS) for left in views.values()):
         return Verdict("denoised", "warn", f"Suspicious, labels may have leaked: {text}")
     return Verdict("denoised", "warn" if lost else "pass", text)
-
-
-def _gains(left: Values, alone: Values) -> bool:
-    """Return whether a denoiser's answers are right more often than the classifier's, by more than chance."""
-    difference = left - alone
-    if len(difference) < 2:
-        return False
-    return float(difference.mean()) > ERRORS * float(difference.std(ddof=1)) / sqrt(len(difference))

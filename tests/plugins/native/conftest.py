@@ -17,6 +17,8 @@ from bench.conformance import workbench
 from bench.deployment import Classify, Deployment, Draws, Stage
 from bench.plugins.entries import Access
 from bench.plugins.entries import Attack as Entry
+from bench_native.case import LEAD
+from bench_native.losses import margin
 from bench_native.plugin import bench_attacks
 
 Shape = tuple[int, int, int]
@@ -78,6 +80,11 @@ def surface_of(
         block=b"test",
         path=path,
     )
+
+
+def wrong(answers: Tensor, y: Tensor) -> Tensor:
+    """Return which answers, of no columns but logits of the order of one, are wrong by more than rounding."""
+    return margin(answers, y) > LEAD
 
 
 def batch_of(x: Tensor, y: Tensor) -> Batch:
