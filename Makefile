@@ -27,8 +27,8 @@ docs: setup
 	$(BIN)/mkdocs build --strict
 
 bench: setup  ## speed figures, against what is asked; writes reports/bench.json; needs BENCH_DATA_DIR
-	-tests/crosscheck/setup
-	$(BIN)/python tests/benchmarks/run.py
+	tests/crosscheck/setup
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.run
 
 crosscheck: setup  ## our attacks against Foolbox's and torchattacks'; writes reports/crosscheck; needs BENCH_DATA_DIR
 	tests/crosscheck/setup

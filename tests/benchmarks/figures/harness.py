@@ -35,7 +35,10 @@ from bench.planning.specification import RunSpecification
 from bench.plugins.registry import Registry, discover
 from bench.store import Store
 
-SUPPORT = Path(__file__).parents[1] / "support"
+from ..figure import Figure
+from ..subjects import KEEPING
+
+SUPPORT = Path(__file__).parents[2] / "support"
 FLAGS = {
     "defenses": "qusec-cq[levels=2|4|8,start=pretrained,epochs=1],qusec-tq[start=pretrained,epochs=1],"
     "superiot[pattern=regular]",
@@ -49,11 +52,6 @@ FLAGS = {
 }
 CELLS = 6 * 8
 ROUNDS = 3
-KEEPING = {
-    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
-    "MALLOC_TRIM_THRESHOLD_": str((1 << 31) - 1),
-    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
-}
 MANY = {
     "datasets": "toy",
     "defenses": "toy-round",
@@ -64,12 +62,12 @@ MANY = {
 }
 
 
-def figures() -> list[dict[str, Any]]:
+def figures() -> list[Figure]:
     """Return the time of a run beside that of the bare script, and the time that a large plan takes."""
     return [*_thin(), _plan()]
 
 
-def _thin() -> list[dict[str, Any]]:
+def _thin() -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="bench-harness-") as folder:
         place = Path(folder)
         registry, store, spec = discover(), Store(place / "store"), specification(**FLAGS)
@@ -78,7 +76,7 @@ def _thin() -> list[dict[str, Any]]:
         assert len(crafts) == CELLS, f"{len(crafts)} calls of ART; expected {CELLS}"
         (place / "calls.json").write_text(json.dumps(crafts))
         flags = [word for name, value in FLAGS.items() for word in (f"--{name}", str(value))]
-        bare = [sys.executable, __file__, "bare", str(store.root), str(place / "calls.json")]
+        bare = [sys.executable, "-m", __name__, "bare", str(store.root), str(place / "calls.json")]
         ours, theirs, keeping = [], [], []
         # In turn, because the machine is not equally fast all the time; the script first: what stands in the file
         # cache then stands there for both.
@@ -91,19 +89,25 @@ def _thin() -> list[dict[str, Any]]:
             )
             keeping.append(_timed(place, bare, KEEPING))
             _same(own, place / "calls.json.digests", crafts)
-    name = f"harness: 6 defenses x 8 attacks against the same ART calls in a bare script, median of {ROUNDS}"
+    name = (
+        f"harness: 6 defenses x 8 attacks, one thread, against the same ART calls in a bare script, median of {ROUNDS}"
+    )
+    same = f"{name}, both telling malloc to keep what is freed"
     return [
-        _figure(f"{name}, wall time", ours, theirs, 0, "<= 1.10"),
-        _figure(f"{name}, processor time", ours, theirs, 1, ""),
-        _figure(f"{name} whose malloc is told the same, wall time", ours, keeping, 0, ""),
+        _figure(f"{name}, malloc as it comes, wall time", ours, theirs, 0, "<= 1.10"),
+        _figure(f"{name}, malloc as it comes, processor time", ours, theirs, 1, ""),
+        _figure(f"{same}, wall time", ours, keeping, 0, ""),
+        _figure(f"{same}, processor time", ours, keeping, 1, ""),
     ]
 
 
 def _figure(
     name: str, ours: Sequence[tuple[float, float]], theirs: Sequence[tuple[float, float]], which: int, asked: str
-) -> dict[str, Any]:
-    o, t = (statistics.median(took[which] for took in times) for times in (ours, theirs))
-    return {"name": name, "ours": o, "theirs": t, "ratio": o / t, "unit": "s", "asked": asked}
+) -> Figure:
+    own, other = ([took[which] for took in times] for times in (ours, theirs))
+    turns = [o / t for o, t in zip(own, other, strict=True)]
+    middle = statistics.median(own), statistics.median(other)
+    return Figure(name, "s", *middle, asked=asked, ratio_of="ours / theirs", turns=turns)
 
 
 def _prepared(registry: Registry, store: Store, spec: RunSpecification) -> Plan:
@@ -213,15 +217,14 @@ def _answers(deployment: Any, x: Any, digests: Sequence[bytes]) -> Any:
         return deployment.answer(Signal(x, Draws.of("score", 0, list(digests)))).x.argmax(1)
 
 
-def _plan() -> dict[str, Any]:
+def _plan() -> Figure:
     with tempfile.TemporaryDirectory(prefix="bench-harness-") as folder, _toys() as plugin:
         _prepared(discover([plugin]), Store(Path(folder)), specification(**MANY))
         # In a process of its own, which remembers nothing of the plans before.
-        command = [sys.executable, __file__, "plan", folder]
+        command = [sys.executable, "-m", __name__, "plan", folder]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
     cells, tasks, took = json.loads(done.stdout)
-    name = f"harness: a plan of {cells:,} cells, {tasks:,} tasks"
-    return {"name": name, "ours": took, "theirs": None, "ratio": None, "unit": "s", "asked": "<= 5 s"}
+    return Figure(f"harness: a plan of {cells:,} cells, {tasks:,} tasks, wall time", "s", took, asked="<= 5 s")
 
 
 def plan_many(root: Path) -> None:
