@@ -1,12 +1,12 @@
 """The same attacks with the same budget, by this suite, by Foolbox and by torchattacks.
 
-Whoever attacks gets the images in batches of ``BATCH``. The suite's attacks ask an adaptive attacker's surface; the
-libraries get a network that was written anew.
+Whoever attacks gets the images in batches of ``BATCH``. The suite's attacks ask an adaptive attacker's surface, in the
+precision that a run takes on this machine; the libraries get a network that was written anew, in float32.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from bench.attack import Batch, Surface, Threat, ways
 from bench.deployment import Draws
+from bench.planning.machine import gradient_precision
 from bench.planning.subjects import described, identity
 from bench.plugins.registry import discover
 from bench.plugins.selection import select
@@ -66,6 +67,7 @@ def by_suite(victim: Victim, rows: Tensor, selection: str, threat: Threat, seed:
             shape=tuple(victim.x.shape[1:]),  # type: ignore[arg-type]
             classes=victim.classes,
             backward=ways.backward(ways.OWN if victim.deployment.differentiable else ways.USUAL),
+            precision=gradient_precision("auto"),  # type: ignore[arg-type]
             starts=len(part),
             settled=True,
             seed=seed,
@@ -163,18 +165,18 @@ def right(victim: Victim) -> Tensor:
     return torch.nonzero(victim.answers(victim.x).argmax(1) == victim.y).flatten()
 
 
-def judge(victim: Victim, rows: Tensor, found: Tensor, threat: Threat) -> Iterator[tuple[str, Tensor]]:
-    """Yield of all images whether they stand, bool, and how far x' lies where it is answered wrongly, float64.
+def stands(victim: Victim, rows: Tensor, found: Tensor, threat: Threat) -> Tensor:
+    """Return of all images whether they stand, bool, (n,).
 
     The deployment itself answers, in float32, over its border; what lies outside the ball breaks nothing.
+
+    Parameters
+    ----------
+    rows : images that are right when clean; found : x' of them
     """
     x_adv = victim.x.clone()
     x_adv[rows] = found.clamp(0.0, 1.0)
-    moved = torch.zeros(len(x_adv), dtype=torch.bool)
-    moved[rows] = (x_adv[rows] != victim.x[rows]).flatten(1).any(1)
-    inside = threat.contains(victim.x, x_adv)
-    wrong = victim.answers(x_adv).argmax(1) != victim.y
-    stands = torch.zeros(len(x_adv), dtype=torch.bool)
-    stands[rows] = True
-    yield "stands", stands & ~(wrong & inside)
-    yield "distance", torch.where(wrong & moved, threat.distance(victim.x, x_adv), torch.inf)
+    broken = threat.contains(victim.x, x_adv) & (victim.answers(x_adv).argmax(1) != victim.y)
+    standing = torch.zeros(len(x_adv), dtype=torch.bool)
+    standing[rows] = True
+    return standing & ~broken

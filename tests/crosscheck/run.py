@@ -1,7 +1,8 @@
 """Compare this suite's attacks with Foolbox's and torchattacks' and write reports/crosscheck: ``make crosscheck``.
 
 Run by the interpreter of .venv/crosscheck with tests/ on the path. What each side finds is kept in
-reports/.runs/crosscheck, so an interrupted comparison goes on. Exits with 1 where two sides differ that must agree.
+reports/.runs/crosscheck, so an interrupted comparison goes on. Exits with 1 where two sides differ that must agree, and
+with 3 where they were not shown to.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import multiprocessing
 import os
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
 from importlib.metadata import version
@@ -19,6 +21,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
+from bench.planning.machine import gradient_precision
 
 from . import attacks
 from .agreement import agreement
@@ -31,17 +35,21 @@ WORK, REPORT = ROOT / "reports" / ".runs" / "crosscheck", ROOT / "reports" / "cr
 IMAGES = 1000
 
 
+Name = tuple[str, str]
+"""Subject and defense of a victim."""
+
+
 @cache
-def _victims(images: int) -> dict[str, Victim]:
-    return {victim.name: victim for victim in victims(WORK / "store", images)}
+def _victims(images: int) -> dict[Name, Victim]:
+    return {(victim.subject, victim.defense): victim for victim in victims(WORK / "store", images)}
 
 
-def outcome(name: str, side: Side, norm: str, images: int) -> Path:
+def outcome(name: Name, side: Side, norm: str, images: int) -> Path:
     """Return the file of which images one side leaves standing on one deployment; find out where it is not there."""
     torch.set_num_threads(1)
     victim = _victims(images)[name]
     contest = next(each for each in contests() if side in (each.ours, each.theirs) and each.norm == norm)
-    threat = contest.threat(name)
+    threat = contest.threat(*name)
     path = WORK / "outcomes" / f"{_key(victim, side, threat, images)}.npz"
     if path.is_file():
         return path
@@ -53,16 +61,17 @@ def outcome(name: str, side: Side, norm: str, images: int) -> Path:
         found = attacks.by_peer(victim, rows, attacks.PEERS[side.library, side.attack], threat, side.seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}-{os.getpid()}.npz")
-    np.savez(temporary, **{name: given.numpy() for name, given in attacks.judge(victim, rows, found, threat)})
+    np.savez(temporary, stands=attacks.stands(victim, rows, found, threat).numpy())
     temporary.replace(path)
     return path
 
 
 def _key(victim: Victim, side: Side, threat: object, images: int) -> str:
-    by = attacks.code_of(side.attack) if side.library == "suite" else version(side.library)
+    ours = side.library == "suite"
+    by = [attacks.code_of(side.attack), gradient_precision("auto")] if ours else version(side.library)
     files = [Path(__file__).with_name(name).read_bytes() for name in ("attacks.py", "victims.py")]
     code = hashlib.sha256(b"".join(files)).hexdigest()
-    named = [victim.name, victim.fit, str(side), str(threat), images, by, code, torch.__version__]
+    named = [victim.subject, victim.defense, victim.fit, str(side), str(threat), images, by, code, torch.__version__]
     return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -76,28 +85,37 @@ def main(arguments: list[str]) -> int:
     prepare(WORK / "store")
     chosen = [contest for contest in contests() if given.only in contest.title]
     names = list(_victims(given.images))
-    jobs = {(name, side, c.norm) for c in chosen for side in (c.ours, c.theirs) for name in names}
+    jobs = {
+        (name, side, c.norm) for c in chosen for side in (c.ours, c.theirs) for name in names if name[0] in c.subjects
+    }
     order = sorted(jobs, key=lambda job: ("cw" not in job[1].attack, str(job)))  # the longest first
-    files: dict[tuple[str, Side, str], Path] = {}
+    files: dict[tuple[Name, Side, str], Path] = {}
     fresh = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(len(os.sched_getaffinity(0)), mp_context=fresh) as pool:
         running = {pool.submit(outcome, *job, given.images): job for job in order}
         for done in as_completed(running):
             name, side, norm = running[done]
             files[name, side, norm] = done.result()
-            print(f"{len(files)}/{len(running)} {name} {side.library} {side.attack}", file=sys.stderr, flush=True)
+            said = f"{len(files)}/{len(running)} {', '.join(name)}: {side.library} {side.attack}"
+            print(said, file=sys.stderr, flush=True)
     rows = []
     for name in names:
-        for contest in chosen:
+        for contest in (each for each in chosen if name[0] in each.subjects):
             share = min(contest.ours.share, contest.theirs.share)
             sides = [files[name, side, contest.norm] for side in (contest.ours, contest.theirs)]
             stands = [np.load(file)["stands"][: round(share * given.images)] for file in sides]
-            rows.append(Row(name, contest, agreement(*stands)))
+            rows.append(Row(*name, contest, agreement(*stands)))
     for row in rows:
         print(row.line())
     if not given.only:
         write(rows, given.out, images=given.images)
-    return int(any(row.contest.decides and row.found.verdict == "different" for row in rows))
+    return exit_code(rows)
+
+
+def exit_code(rows: Sequence[Row]) -> int:
+    """Return 1 where two sides differ that must agree, 3 where they were not shown to, else 0."""
+    verdicts = {row.found.verdict for row in rows if row.contest.decides}
+    return 1 if "different" in verdicts else 3 if "undecided" in verdicts else 0
 
 
 if __name__ == "__main__":

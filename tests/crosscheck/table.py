@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import csv
+import math
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+
+from bench.planning.machine import gradient_precision
 
 from .agreement import MARGIN, Agreement, fewest
 from .contests import Contest
 
 COLUMNS = (
-    "model", "attack", "budget", "norm", "epsilon", "ours", "theirs", "images", "ours_percent", "theirs_percent",
-    "difference", "low", "high", "p_equivalence", "p_same", "only_ours_breaks", "only_theirs_breaks", "detectable",
-    "images_for_equivalence", "must_agree", "verdict",
+    "subject", "defense", "attack", "budget", "norm", "epsilon", "ours", "theirs", "images", "ours_percent",
+    "theirs_percent", "difference", "low", "high", "p_equivalence", "p_same", "only_ours_breaks", "only_theirs_breaks",
+    "detectable", "images_for_equivalence", "must_agree", "verdict",
 )  # fmt: skip
 
 
@@ -21,7 +24,8 @@ COLUMNS = (
 class Row:
     """One comparison on one deployment."""
 
-    victim: str
+    subject: str
+    defense: str
     contest: Contest
     found: Agreement
 
@@ -30,10 +34,15 @@ class Row:
         f, c = self.found, self.contest
         points = [round(100 * v, 2) for v in (f.ours, f.theirs, f.ours - f.theirs, f.low, f.high)]
         return (
-            self.victim, c.title, c.budget, c.norm, c.threat(self.victim).epsilon, c.ours.attack, c.theirs.library,
+            self.subject, self.defense, c.title, c.budget, c.norm, self.epsilon, c.ours.attack, c.theirs.library,
             f.n, *points, float(f"{f.p:.3g}"), float(f"{f.p_same:.3g}"), f.only_ours, f.only_theirs,
             round(100 * f.detectable, 2), fewest(max(1, f.only_ours + f.only_theirs) / f.n), c.decides, f.verdict,
         )  # fmt: skip
+
+    @property
+    def epsilon(self) -> float:
+        """Return the radius of the ball."""
+        return self.contest.threat(self.subject, self.defense).epsilon
 
     def cells(self) -> tuple[str, ...]:
         """Return the row of the page."""
@@ -41,7 +50,7 @@ class Row:
         other = "itself" if c.theirs.library == "suite" else c.theirs.library
         verdict = f"**{f.verdict}**" if c.decides else f"({f.verdict})"
         return (
-            self.victim, c.title, f"{c.norm} {c.threat(self.victim).epsilon:g}", other, str(f.n),
+            self.subject, self.defense, c.title, f"{c.norm} {_radius(self.epsilon)}", other, str(f.n),
             f"{100 * f.ours:.1f}", f"{100 * f.theirs:.1f}",
             f"{100 * (f.ours - f.theirs):+.1f} [{100 * f.low:+.1f}, {100 * f.high:+.1f}]", f"{f.p:.2g}",
             f"{f.only_ours}", f"{f.only_theirs}", f"{100 * f.detectable:.1f}", verdict,
@@ -52,16 +61,23 @@ class Row:
         return "  ".join(self.cells())
 
 
+def _radius(epsilon: float) -> str:
+    """Return a radius, in steps of the 8-bit grid where it is some."""
+    steps = 255 * epsilon
+    return f"{steps:.0f}/255" if math.isclose(steps, round(steps)) else f"{epsilon:g}"
+
+
 HEAD = (
-    "model", "attack", "threat", "against", "images", "ours %", "theirs %", "difference [90 %]", "p (TOST)",
-    "only ours breaks", "only theirs breaks", "detectable", "verdict",
+    "subject", "defense", "attack", "threat", "against", "images", "ours %", "theirs %", "difference [90 %]",
+    "p (TOST)", "only ours breaks", "only theirs breaks", "detectable", "verdict",
 )  # fmt: skip
 TEXT = """# Cross-check against Foolbox and torchattacks
 
-By `make crosscheck`, on the first {images} test images of MNIST and `lenet5`: undefended, behind Constant
-Quantization, and adversarially trained. This suite's attacks ask its fast surface; Foolbox {foolbox} and torchattacks
-{torchattacks} get the same network written anew, with the same straight-through gradient of what the device sends.
-All images that come back are judged alike: by the deployment itself, in float32, inside the ball.
+By `make crosscheck`, on the first {images} test images of each data set, by networks that are undefended, behind
+Constant Quantization, and adversarially trained. This suite's attacks ask its fast surface, with gradients in
+{precision}; Foolbox {foolbox} and torchattacks {torchattacks} get the same network written anew, in float32, with the
+same straight-through gradient of what the device sends. All images that come back are judged alike: by the deployment
+itself, in float32, inside the ball.
 
 Shares are of images that stand: answered rightly without and with the attack. *Equivalent*: two one-sided tests show
 that the paired difference is smaller than {margin:g} points (p < .05; the 90 % interval lies inside the margin). Else
@@ -92,6 +108,7 @@ def write(rows: list[Row], folder: Path, *, images: int) -> None:
     budgets = {row.contest.title: row.contest.budget for row in rows}
     page = TEXT.format(
         images=images,
+        precision={"bf16": "bfloat16", "fp32": "float32"}[gradient_precision("auto")],
         margin=100 * MARGIN,
         foolbox=version("foolbox"),
         torchattacks=version("torchattacks"),

@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 
 from .agreement import MARGIN, agreement, fewest, two_one_sided
+from .contests import Contest, Side
+from .run import exit_code
+from .table import Row
 
 
 def _outcomes(both: int, only_first: int, only_second: int, neither: int) -> tuple[np.ndarray, np.ndarray]:
@@ -61,3 +64,18 @@ def test_as_many_images_as_are_said_to_be_needed_show_equivalence_in_four_of_fiv
     drawn = rng.multinomial(n, [0.025, 0.025, 0.95], size=2000)
     power = np.mean([two_one_sided(int(g), int(k), n) < 0.05 for g, k, _ in drawn])
     assert power == pytest.approx(0.8, abs=0.04)
+
+
+@pytest.mark.parametrize(
+    ("counts", "decides", "code"),
+    [
+        ((500, 3, 4, 493), True, 0),
+        ((500, 60, 40, 400), True, 3),  # two points apart in 1,000 images: neither equal nor different
+        ((500, 60, 20, 420), True, 1),
+        ((500, 60, 20, 420), False, 0),
+    ],
+)
+def test_only_agreement_that_was_shown_ends_well(counts: tuple[int, int, int, int], decides: bool, code: int) -> None:
+    contest = Contest("PGD", "", "linf", Side("suite", "a"), Side("foolbox", "b"), decides=decides)
+    agreed = Row("s", "d", contest, agreement(*_outcomes(900, 1, 1, 98)))
+    assert exit_code([agreed, Row("s", "d", contest, agreement(*_outcomes(*counts)))]) == code

@@ -17,15 +17,25 @@ from bench.execution.progress import watcher
 from bench.store import Store
 from bench.tasks.building import deployment_of, images_of, labels_of
 
-FLAGS: dict[str, Any] = {
-    "datasets": "mnist",
-    "models": "lenet5",
-    "defenses": "qusec-cq,adversarial-training",
-    "attacks": "null",
-    "norm": "linf",
-    "hardware": "none",
-    "data_dir": os.environ.get("BENCH_DATA_DIR", "data"),
+DEFENSES = {
+    "mnist, lenet5": "qusec-cq,adversarial-training",
+    "cifar10, resnet20": "qusec-cq[start=pretrained,epochs=2],adversarial-training",
 }
+"""Of each subject, a data set and a model, the defenses beside none."""
+
+
+def _flags(subject: str) -> dict[str, Any]:
+    dataset, model = subject.split(", ")
+    return {
+        "datasets": dataset,
+        "models": model,
+        "defenses": DEFENSES[subject],
+        "attacks": "null",
+        "norm": "linf",
+        "hardware": "none",
+        "data_dir": os.environ.get("BENCH_DATA_DIR", "data"),
+        "samples": 1,
+    }
 
 
 @dataclass(frozen=True)
@@ -34,12 +44,14 @@ class Victim:
 
     Attributes
     ----------
+    subject : data set and model; defense : its name, without parameters
     x : float32, (N, C, H, W); y : int64, (N,)
     digests : of the clean images, which name what an attack draws for them
     fit : key of what its defense has learned
     """
 
-    name: str
+    subject: str
+    defense: str
     deployment: Deployment
     x: Tensor
     y: Tensor
@@ -82,24 +94,28 @@ class WrittenAnew(nn.Module):
 
 def prepare(root: Path) -> None:
     """Read the images and fit what is not there yet."""
-    ended = api.execute(api.specification(samples=1, **FLAGS), store=root, watcher=watcher())
-    failed = [record["reason"] for record in ended.records if record["status"] != "ok"]
-    assert not failed, failed
+    for subject in DEFENSES:
+        ended = api.execute(api.specification(**_flags(subject)), store=root, watcher=watcher())
+        failed = [record["reason"] for record in ended.records if record["status"] == "failed"]
+        assert not failed, failed
 
 
 def victims(root: Path, count: int) -> Iterator[Victim]:
     """Yield the deployments of a store that was prepared, each with the first test images."""
-    plan, store = api.plan(store=root, samples=1, **FLAGS), Store(root)
-    labels = next(cell.labels for cell in plan.cells if cell.labels)
-    for task in plan.tasks.values():
-        if task.kind == "inspect":
-            x, digests = images_of(store, task.spec["images"], 0, count)
-            described = task.spec["deployment"]
-            yield Victim(
-                name=task.label.removeprefix("inspect "),
-                deployment=deployment_of(store, described),
-                x=x,
-                y=labels_of(store, labels, 0, count),
-                digests=digests,
-                fit=described["fit"],
-            )
+    store = Store(root)
+    for subject in DEFENSES:
+        plan = api.plan(store=root, **_flags(subject))
+        labels = next(cell.labels for cell in plan.cells if cell.labels)
+        for task in plan.tasks.values():
+            if task.kind == "inspect":
+                x, digests = images_of(store, task.spec["images"], 0, count)
+                described = task.spec["deployment"]
+                yield Victim(
+                    subject=subject,
+                    defense=task.label.removeprefix("inspect ").partition("[")[0],
+                    deployment=deployment_of(store, described),
+                    x=x,
+                    y=labels_of(store, labels, 0, count),
+                    digests=digests,
+                    fit=described["fit"],
+                )
