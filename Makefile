@@ -41,7 +41,7 @@ truth: setup  ## exact robust accuracy of CQ-2 on MNIST, and every attack's dist
 	$(BIN)/bench run --datasets mnist --models cleverhans-cnn --defenses 'qusec-cq[levels=2]' --norm linf --eps 0.1 \
 	  --attacks 'fgsm,pgd-linf,native-pgd-linf,native-apgd-dlr[steps=50,restarts=1],native-square-linf[steps=500]' \
 	  --hardware none --budget standard --samples 1000 --no-html --out reports/.runs/truth
-	$(BIN)/python -m bench_qusecnets.truth --records reports/.runs/truth
+	$(BIN)/python -m bench_qusecnets.truth --records reports/.runs/truth --ask-solved 50 --ask-distance 1 --ask-minutes 30
 
 train: setup  ## make the shipped weights again; needs BENCH_DATA_DIR
 	$(BIN)/python -m bench_models.make_weights

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.analysis.groups import rows
 from bench.analysis.records import Record, outcome
 from bench_qusecnets.exact import ImageTruth
 
 Flags = NDArray[np.bool_]
+WORST = "worst case"
 
 
 @dataclass(frozen=True)
@@ -43,49 +45,50 @@ class Distance:
 def distances(truths: Sequence[ImageTruth], records: Iterable[Record], asked: Mapping[str, object]) -> list[Distance]:
     """Return each attack's distance, then that of the worst case of each knowledge and of all.
 
+    The worst cases are the leaderboard's own, so that what is compared with the truth is what the suite publishes.
+
     Parameters
     ----------
     truths : of the first images, in order
     asked : "dataset", "defense" and "model" (labels), "fingerprint" (of the data set), "training_seed" and "epsilon",
         which a record must be of
     """
+    chosen = [record for record in records if _fits(record, asked)]
     found: dict[tuple[str, str], Flags] = {}
-    for record in records:
-        if _fits(record, asked):
-            name = (str(record["attack"]["label"]), str(record["knowledge"]))
-            right = outcome(record, "scored") > 0
-            known = found.get(name)
-            found[name] = right if known is None or len(right) > len(known) else known
+    for record in (each for each in chosen if _tells(each)):
+        name = (str(record["attack"]["label"]), str(record["knowledge"]))
+        right = outcome(record, "scored") > 0
+        known = found.get(name)
+        found[name] = right if known is None or len(right) > len(known) else known
     lines = [_distance(truths, *name, right) for name, right in sorted(found.items())]
-    for knowledge in sorted({name[1] for name in found}):
-        worst = _worst([right for name, right in found.items() if name[1] == knowledge])
-        lines.append(_distance(truths, "worst case", knowledge, worst))
-    if found:
-        lines.append(_distance(truths, "worst case", "all", _worst(list(found.values()))))
+    for row in rows(chosen) if found else []:
+        for knowledge in (*sorted({name[1] for name in found}), ""):
+            left = row.left(knowledge)
+            if left is not None:
+                lines.append(_distance(truths, WORST, knowledge or "all", left > 0))
     return lines
 
 
+def _tells(record: Record) -> bool:
+    return record["kind"] == "attack" and record["status"] == "ok" and not record["attack"].get("control", False)
+
+
 def _fits(record: Record, asked: Mapping[str, object]) -> bool:
-    if record["kind"] != "attack" or record["status"] != "ok" or record["attack"].get("control", False):
+    if record["kind"] not in ("clean", "attack"):
         return False
-    threat = record["threat"]
     told = {
         "dataset": record["dataset"]["label"],
         "fingerprint": record["dataset"].get("fingerprint"),
         "model": record["model"]["label"],
         "defense": record["defense"]["label"],
         "training_seed": record["seeds"]["training"],
-        "epsilon": threat["epsilon"],
     }
-    return told == dict(asked) and (threat["norm"], threat["domain"]) == ("linf", "uint8")
-
-
-def _worst(attacks: Sequence[Flags]) -> Flags:
-    """Return which images withstand all attacks; an attack on fewer images says nothing of the others."""
-    worst = np.ones(max(len(right) for right in attacks), dtype=bool)
-    for right in attacks:
-        worst[: len(right)] &= right
-    return worst
+    if any(told[name] != asked[name] for name in told):
+        return False
+    if record["kind"] == "clean":
+        return True
+    threat = record["threat"]
+    return (threat["norm"], threat["domain"], threat["epsilon"]) == ("linf", "uint8", asked["epsilon"])
 
 
 def _distance(truths: Sequence[ImageTruth], attack: str, knowledge: str, right: Flags) -> Distance:

@@ -8,17 +8,20 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
-from bench.analysis.records import encode_array
+from bench.analysis.ranking import leaderboard
 from bench.errors import UsageError
 from bench_qusecnets.distances import distances
 from bench_qusecnets.exact import ImageTruth
-from bench_qusecnets.truth import Progress, report
+from bench_qusecnets.progress import Progress
+from bench_qusecnets.report import Answer, answers, report
 
 ASKED = {"dataset": "d", "fingerprint": "f", "model": "m", "defense": "q", "training_seed": 0, "epsilon": 0.1}
 
@@ -27,33 +30,39 @@ def truth(image: int, verdict: str, by: str = "search", budget: int = 3) -> Imag
     return ImageTruth(image, verdict, by, 5, 1, 2, budget, 0.5)  # type: ignore[arg-type]
 
 
-def record(scored: list[int], label: str, knowledge: str = "adaptive", **more: Any) -> dict[str, Any]:
-    return {
-        "kind": "attack",
-        "status": "ok",
-        "attack": {"label": label, "control": label == "noise"},
-        "knowledge": knowledge,
-        "threat": {"norm": "linf", "domain": "uint8", "epsilon": 0.1},
-        "dataset": {"label": "d", "fingerprint": "f"},
-        "model": {"label": "m"},
-        "defense": {"label": "q"},
-        "seeds": {"training": 0},
-        "outcomes": {"scored": encode_array(np.array(scored, dtype=np.uint8))},
-        **more,
-    }
+Recorder = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def record(made: ModuleType) -> Recorder:
+    def make(scored: list[int], label: str, knowledge: str = "adaptive", **more: Any) -> dict[str, Any]:
+        named = {"dataset": "d", "model": "m"}
+        told = made.attack_record("q", label, np.array(scored), knowledge=knowledge, epsilon=0.1, **named)
+        return {**told, "dataset": {**told["dataset"], "fingerprint": "f"}, **more}
+
+    return make
+
+
+@pytest.fixture
+def clean(made: ModuleType) -> dict[str, Any]:
+    told = made.clean_record("q", np.array([1, 1, 0, 1, 1]), dataset="d", model="m")
+    return {**told, "dataset": {**told["dataset"], "fingerprint": "f"}}
 
 
 TRUTHS = [truth(0, "robust"), truth(1, "broken"), truth(2, "broken", "clean"), truth(3, "open", ""), truth(4, "robust")]
 
 
-def test_each_attack_and_the_worst_case_are_measured_on_the_solved_images() -> None:
+def test_each_attack_and_the_worst_case_are_measured_on_the_solved_images(
+    record: Recorder, clean: dict[str, Any]
+) -> None:
     records = [
+        clean,
         record([1, 1, 0, 0, 1], "weak"),
         record([1, 0, 0, 1, 1], "strong"),
         record([1, 0], "short", "white-box"),
         record([0, 0, 0, 0, 0], "noise"),
         record([0, 0, 0, 0, 0], "elsewhere", model={"label": "other"}),
-        record([0, 0, 0, 0, 0], "another seed", seeds={"training": 1}),
+        record([0, 0, 0, 0, 0], "another seed", seeds={"split": 0, "training": 1, "attack": 0}),
         record([0, 0, 0, 0, 0], "unfinished", status="failed"),
     ]
     found = {(d.attack, d.knowledge): d for d in distances(TRUTHS, records, ASKED)}
@@ -73,18 +82,64 @@ def test_each_attack_and_the_worst_case_are_measured_on_the_solved_images() -> N
     assert found["worst case", "all"].points == 0.0
 
 
-def test_an_attack_that_breaks_what_is_proven_is_shown_as_impossible() -> None:
-    (line, *_) = distances(TRUTHS, [record([0, 0, 0, 0, 1], "liar")], ASKED)
-    assert (line.impossible, line.missed) == (1, 0)
+def test_an_attack_that_breaks_what_is_proven_is_shown_as_impossible(record: Recorder, clean: dict[str, Any]) -> None:
+    compared = distances(TRUTHS, [clean, record([0, 0, 0, 0, 1], "liar")], ASKED)
+    assert (compared[0].impossible, compared[0].missed) == (1, 0)
+    (answer,) = answers(TRUTHS, compared, 1.0, solved=None, distance=None, minutes=None)
+    assert not answer.holds, "whatever is asked, a wrong proof is no success"
 
 
-def test_the_report_gives_a_bracket_over_what_is_open_and_a_value_where_nothing_is() -> None:
-    text = report(ASKED, TRUTHS, [], 60.0, 30.0)
+def test_the_worst_case_is_that_of_the_leaderboard(record: Recorder, clean: dict[str, Any]) -> None:
+    """Such as it treats an attack that was tried on fewer images than the others."""
+    solved = [truth(image, "robust" if image in (0, 4) else "broken") for image in range(5)]
+    records = [clean, record([1, 1, 0, 1, 1], "weak"), record([0, 0], "short")]
+    (row,) = leaderboard(records).to_dict("records")
+    worst = {line.knowledge: line for line in distances(solved, records, ASKED) if line.attack == "worst case"}
+    assert worst["adaptive"].attacked == row["adaptive"]
+    assert worst["all"].attacked == row["robust_accuracy"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "holds"),
+    [
+        ({"solved": 80.0}, True),
+        ({"solved": 81.0}, False),
+        ({"distance": 25.0}, True),
+        ({"distance": 24.0}, False),
+        ({"minutes": 12.0}, True),
+        ({"minutes": 11.0}, False),
+    ],
+)
+def test_what_is_asked_is_answered(
+    record: Recorder, clean: dict[str, Any], asked: dict[str, float], holds: bool
+) -> None:
+    compared = distances(TRUTHS, [clean, record([1, 1, 0, 0, 1], "weak")], ASKED)
+    found = answers(TRUTHS, compared, 11.5, **{"solved": None, "distance": None, "minutes": None, **asked})
+    assert [answer.holds for answer in found] == [True, holds]
+    assert not answers(TRUTHS, [], 1.0, solved=None, distance=1.0, minutes=None)[-1].holds, "nothing was compared"
+
+
+def test_the_report_gives_a_bracket_over_what_is_open_and_a_value_where_nothing_is(tmp_path: Path) -> None:
+    progress = Progress(tmp_path / "progress.jsonl", ASKED)
+    text = report(ASKED, "python -m truth", TRUTHS, [], [Answer("nothing is wrong", True)], progress)
     assert "between **40.0 %** and **60.0 %**, width 20.0" in text
     assert "2 images are proven robust, 2 are broken (1 wrong when clean, 0 by" in text
     assert "Solved: 80.0 %" in text
+    assert "- nothing is wrong: **holds**" in text
     solved = [one for one in TRUTHS if one.verdict != "open"]
-    assert "Robust accuracy is **50.0 %**" in report(ASKED, solved, [], 60.0, 30.0)
+    assert "Robust accuracy is **50.0 %**" in report(ASKED, "python -m truth", solved, [], [], progress)
+
+
+def test_the_clock_goes_on_over_attempts(tmp_path: Path) -> None:
+    path = tmp_path / "progress.jsonl"
+    first = Progress(path, ASKED)
+    time.sleep(0.3)
+    first.add(TRUTHS[0])
+    again = Progress(path, ASKED)
+    assert again.minutes * 60 == pytest.approx(first.clock)
+    time.sleep(0.3)
+    again.add(TRUTHS[1])
+    assert again.clock >= 0.5
 
 
 def test_a_line_that_a_kill_cut_short_is_dropped_and_the_rest_is_kept(tmp_path: Path) -> None:
@@ -103,7 +158,7 @@ def test_a_line_that_a_kill_cut_short_is_dropped_and_the_rest_is_kept(tmp_path: 
 
 def test_results_of_another_threat_are_not_taken_for_ones_own(tmp_path: Path) -> None:
     Progress(tmp_path / "progress.jsonl", ASKED)
-    with pytest.raises(UsageError, match="another deployment or threat"):
+    with pytest.raises(UsageError, match="another deployment, threat or solver"):
         Progress(tmp_path / "progress.jsonl", {**ASKED, "epsilon": 0.2})
 
 
