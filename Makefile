@@ -10,8 +10,8 @@ run:  ## the main job
 test: setup
 	$(BIN)/python -m pytest -q -n auto
 
-faults: setup  ## SIGKILL, and Ctrl-C, at every single event of the store: up to two hours
-	BENCH_EVERY_EVENT=1 $(BIN)/python -m pytest -q tests/faults
+faults: setup  ## SIGKILL, and Ctrl-C, at every single event of the store: up to two hours; goes on where it was stopped
+	BENCH_EVERY_EVENT=1 $(BIN)/python -m pytest -q -m faults
 
 lint: setup  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 pytestmark = pytest.mark.faults
 MAKE = Path(__file__).parents[2] / "reports" / "make"
 TIMED = {"seconds", "finished"}  # columns of frames
+TIMES = re.compile(r"\d{4}-\d\d-\d\d[T ][\d:]+( UTC)?|[\d,.]+ (h|min|s)\b")  # in the text of a page
 
 
 @pytest.fixture
@@ -43,6 +45,12 @@ def making(command_line):
 def frames(report: Path) -> dict[str, pd.DataFrame]:
     read = {path.name: pd.read_csv(path) for path in sorted(report.glob("*.csv"))}
     return {name: frame[[c for c in frame.columns if c not in TIMED]] for name, frame in read.items()}
+
+
+def page(report: Path) -> str:
+    """Return the text of a page, without scripts, pictures, and what a clock says."""
+    text = re.sub(r"<(script|style)\b.*?</\1>|<svg\b.*?</svg>", "", (report / "index.html").read_text(), flags=re.S)
+    return TIMES.sub("TIME", re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", text)))
 
 
 @pytest.mark.skipif(not os.environ.get("BENCH_EVERY_EVENT"), reason="takes a quarter of an hour: make faults")
@@ -76,3 +84,4 @@ def test_a_comparison_that_is_killed_several_times_ends_as_one_that_was_not(comm
         pd.testing.assert_frame_equal(kept[name], frame, obj=name)
     assert command_line.lasting("stopped/reports/.runs/digits") == command_line.lasting("whole/reports/.runs/digits")
     assert {path.name for path in reports["whole"].iterdir()} == {path.name for path in reports["stopped"].iterdir()}
+    assert page(reports["stopped"]) == page(reports["whole"])
