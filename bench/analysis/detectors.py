@@ -22,6 +22,7 @@ DETECTION_COLUMNS = (
     "clean_images", "false_positives", "false_positives_low", "false_positives_high",
     "images", "detected", "detected_low", "detected_high",
     "fooling_images", "fooling_detected", "fooling_detected_low", "fooling_detected_high",
+    "wrong_images", "wrong_detected", "wrong_detected_low", "wrong_detected_high",
     "auroc", "detected_at_5", "detected_at_1", "accuracy", "accuracy_low", "accuracy_high",
 )  # fmt: skip
 ROC_COLUMNS = (
@@ -39,9 +40,11 @@ def detection(records: Iterable[Record]) -> pd.DataFrame:
     ``false_positives`` is the share of all clean images that are detected, ``detected`` that of the x' that were tried
     and count at this epsilon. ``fooling_detected`` is the share among those x' of an oblivious attacker that the
     undefended network, which they were made for, answers wrongly, and their clean images rightly: what papers call the
-    detection rate, and no measure of robustness. ``auroc`` is the chance that x' has a higher score than a clean image,
-    ties counted half. ``detected_at_5`` and ``detected_at_1`` are the share detected if the threshold were moved to
-    where 5 and 1 % of these clean images are: points of the ROC curve, which compare detectors of different thresholds.
+    detection rate, and no measure of robustness. ``wrong_detected`` is the share among those x' that are answered
+    wrongly in the end or refused: of what the attacker achieved, how much the detector saw. ``auroc`` is the chance
+    that x' has a higher score than a clean image, ties counted half. ``detected_at_5`` and ``detected_at_1`` are the
+    share detected if the threshold were moved to where 5 and 1 % of these clean images are: points of the ROC curve,
+    which compare detectors of different thresholds.
     The calibrated threshold, which no test image has moved, gives the other columns.
     ``accuracy`` is that of the final answer under this attack, as in ``cells``.
     Controls that move images (noise, JPEG) are rows too, ``control`` true: nobody means harm there, so what is
@@ -57,15 +60,16 @@ def roc(records: Iterable[Record]) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame : setting, ``defense``, ``attack``, ``knowledge``, ``images`` attacked, ``auroc``; at each threshold in
-        turn ``false_positives``, the share of clean images above it, and ``detected``, that of the images attacked,
-        from (0, 0) to (1, 1)
+    DataFrame : setting, ``defense``, ``attack``, ``knowledge``, ``images``, ``auroc``; at each threshold in turn
+        ``false_positives``, the share of clean images above it, and ``detected``, that of the images attacked, from
+        (0, 0) to (1, 1)
 
     Notes
     -----
-    That is the attack of which the fewest images are answered rightly or detected, of those on ``FEWEST`` images or
-    more; one that breaks nothing is like a clean image to every detector. Every score that a clean or an attacked
-    image has is a threshold; of more than ``POINTS`` some are left out, which a picture does not show.
+    The curve is of x' that are answered wrongly in the end or refused: one that is answered rightly breaks nothing, and
+    to a detector that lets it pass nothing can be objected. The attack is the one of which the most images are answered
+    wrongly and not detected, of those with ``FEWEST`` such x' or more. Every score that a clean or an attacked image
+    has is a threshold; of more than ``POINTS`` some are left out, which a picture does not show.
     """
     found = [line for row in rows(list(records)) for line in _curves(row)]
     return pd.DataFrame(found, columns=list(ROC_COLUMNS))
@@ -80,11 +84,11 @@ def _curves(row: Row) -> Iterator[dict[str, Any]]:
     for record in part.attacks:
         if not counts(record) or "detector" not in record["outcomes"]:
             continue
-        level, tried = str(record["knowledge"]), _tried(record)
-        if tried.sum() >= FEWEST:
-            stopped = (outcome(record, "scored") > 0) | (outcome(record, "detected") > 0)
-            scores = outcome(record, "detector").astype(np.float64)[tried]
-            told = (float(stopped[tried].mean()), str(record["attack"]["label"]), scores)
+        wrong = _wrong(record, refuses=row.refuses)
+        if wrong.sum() >= FEWEST:
+            level, seen = str(record["knowledge"]), outcome(record, "detected") > 0
+            scores = outcome(record, "detector").astype(np.float64)[wrong]
+            told = (-float((wrong & ~seen).mean()), str(record["attack"]["label"]), scores)
             if level not in worst or told[:2] < worst[level][:2]:
                 worst[level] = told
     common = {name: getattr(row.setting, name) for name in DETECTION_COLUMNS[:6]} | {"defense": row.label}
@@ -171,7 +175,7 @@ def of_row(row: Row) -> list[dict[str, Any]]:
     common |= {"clean_images": flagged["n"], **_named("false_positives", flagged)}
     scores = outcome(clean, "detector").astype(np.float64)
     return [
-        common | _of_attack(record, scores)
+        common | _of_attack(record, scores, refuses=row.refuses)
         for record in part.attacks
         if (counts(record) or _shifts(record)) and "detector" in record["outcomes"]
     ]
@@ -186,9 +190,10 @@ def _shifts(record: Record) -> bool:
     return bool(np.any(np.isfinite(distance) & (distance > 0)))  # infinite where the clean image came back
 
 
-def _of_attack(record: Record, clean: Values) -> dict[str, Any]:
+def _of_attack(record: Record, clean: Values, *, refuses: bool) -> dict[str, Any]:
     tried = _tried(record)
     detected = _share(record, "detected", tried)
+    wrong = _share(record, "detected", _wrong(record, refuses=refuses))
     scores = outcome(record, "detector").astype(np.float64)[tried]
     line = {
         "attack": record["attack"]["label"],
@@ -196,6 +201,8 @@ def _of_attack(record: Record, clean: Values) -> dict[str, Any]:
         "control": bool(record["attack"].get("control", False)),
         "images": detected["n"],
         **_named("detected", detected),
+        "wrong_images": wrong["n"],
+        **_named("wrong_detected", wrong),
         "auroc": auroc(clean, scores),
         "detected_at_5": detected_at(0.05, clean, scores),
         "detected_at_1": detected_at(0.01, clean, scores),
@@ -211,6 +218,14 @@ def _tried(record: Record) -> NDArray[np.bool_]:
     """Return which images were attacked with an x' that counts."""
     tried: NDArray[np.bool_] = (outcome(record, "attacked") > 0) & (outcome(record, "inside") > 0)
     return tried
+
+
+def _wrong(record: Record, *, refuses: bool) -> NDArray[np.bool_]:
+    """Return which x' that count are answered wrongly in some draw, or refused by a deployment that may."""
+    right = outcome(record, "scored") > 0
+    refused = right & (outcome(record, "detected") > 0) if refuses else np.zeros_like(right)
+    draws = int((record.get("draws") or {}).get("score", 1))
+    return _tried(record) & ((outcome(record, "scored") < draws) | refused)
 
 
 def _share(record: Record, name: str, chosen: NDArray[np.bool_]) -> dict[str, float]:

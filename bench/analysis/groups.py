@@ -86,6 +86,12 @@ class Replicate:
         return found
 
     @property
+    def rejected(self) -> float | None:
+        """Return the share of answers to clean images that were refusals, None where nothing may be refused."""
+        share = (self.clean or {}).get("evidence", {}).get("rejected")
+        return None if share is None else float(share)
+
+    @property
     def randomised(self) -> bool:
         """Whether answers were drawn more than once."""
         known = [r for r in (self.clean, *self.attacks) if r is not None and r["status"] == "ok"]
@@ -120,7 +126,7 @@ class Row:
     @property
     def refuses(self) -> bool:
         """Whether the deployment may refuse to answer."""
-        return any("rejected" in (part.clean or {}).get("evidence", {}) for part in self.replicates)
+        return any(part.rejected is not None for part in self.replicates)
 
     def tried(self, knowledge: str = "") -> list[Tried]:
         """Return of each triple of seeds that was attacked the clean images and what each attack found.

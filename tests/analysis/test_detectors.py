@@ -11,6 +11,7 @@ from scipy.stats import mannwhitneyu
 from sklearn.metrics import roc_curve
 
 from bench.analysis.detectors import auroc, detected_at, detection, roc, worst_variants
+from bench.analysis.ranking import leaderboard
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -46,9 +47,9 @@ def test_a_roc_curve_runs_from_nothing_to_everything_and_has_the_area_that_is_to
     rng = np.random.default_rng(0)
     clean, attacked = rng.normal(0.0, 1.0, 400), rng.normal(1.0, 1.0, 400)
 
-    def scored(record: dict[str, Any], scores: np.ndarray, right: int = 1) -> dict[str, Any]:
-        ones = np.ones(400, np.uint8)
-        arrays = {"clean_correct": ones, "selected": right * ones, "scored": right * ones}
+    def scored(record: dict[str, Any], scores: np.ndarray, right: float = 1.0) -> dict[str, Any]:
+        ones, kept = np.ones(400, np.uint8), (np.arange(400) < 400 * right).astype(np.uint8)
+        arrays = {"clean_correct": ones, "selected": kept, "scored": kept}
         arrays |= {"detected": (scores > 0).astype(np.uint8)}
         if record["kind"] == "attack":
             arrays |= {"distance": np.full(400, 0.3, np.float32), "attacked": ones, "inside": ones}
@@ -57,11 +58,13 @@ def test_a_roc_curve_runs_from_nothing_to_everything_and_has_the_area_that_is_to
     records = [
         scored(made.clean_record("one", np.ones(400)), clean),
         scored(made.attack_record("one", "pgd", np.ones(400), knowledge="adaptive"), attacked, right=0),
-        scored(made.attack_record("one", "mim", np.ones(400), knowledge="adaptive"), attacked + 1),
-        scored(made.attack_record("one", "fgsm", np.ones(400), knowledge="white-box"), attacked + 3),
+        scored(made.attack_record("one", "mim", np.ones(400), knowledge="adaptive"), attacked + 1, right=0),
+        scored(made.attack_record("one", "bim", np.ones(400), knowledge="adaptive"), clean, right=0.95),
+        scored(made.attack_record("one", "fgsm", np.ones(400), knowledge="white-box"), attacked + 3, right=0.25),
     ]
     frame = roc(records)
-    assert list(frame.groupby("knowledge").attack.first()) == ["pgd", "fgsm"], "the attack that gets most past it"
+    assert list(frame.groupby("knowledge").attack.first()) == ["pgd", "fgsm"], "bim gets past it, and breaks nothing"
+    assert frame.groupby("knowledge").images.first().to_dict() == {"adaptive": 400, "white-box": 300}
     for _, curve in frame.groupby("knowledge"):
         assert tuple(curve.iloc[0][["false_positives", "detected"]]) == (0.0, 0.0)
         assert tuple(curve.iloc[-1][["false_positives", "detected"]]) == (1.0, 1.0)
@@ -69,6 +72,28 @@ def test_a_roc_curve_runs_from_nothing_to_everything_and_has_the_area_that_is_to
         assert curve.detected.is_monotonic_increasing
         area = np.trapezoid(curve.detected, curve.false_positives)
         assert area == pytest.approx(curve.auroc.iloc[0], abs=0.01)
+
+
+def test_refused_images_are_what_an_attacker_wanted_and_the_detector_saw(made: Any) -> None:
+    """Where a refusal counts as right, the images that were refused are among those that the rate is of."""
+    ones, seen = np.ones(64, np.uint8), (np.arange(64) < 32).astype(np.uint8)
+    right = (np.arange(64) < 48).astype(np.uint8)  # 32 refused, 16 answered rightly, 16 answered wrongly
+    clean = made.clean_record("one", ones)
+    clean = made.with_outcomes(
+        clean, clean_correct=ones, selected=ones, scored=ones, detected=0 * ones, detector=np.zeros(64, np.float32)
+    )
+    attack = made.attack_record("one", "pgd", right, knowledge="adaptive")
+    outcomes = dict.fromkeys(("clean_correct", "attacked", "inside"), ones) | {"selected": right, "scored": right}
+    attack = made.with_outcomes(
+        attack, **outcomes, distance=np.full(64, 0.3, np.float32), detected=seen, detector=seen.astype(np.float32)
+    )
+    (answering,) = detection([clean, attack]).to_dict("records")
+    assert (answering["wrong_images"], answering["wrong_detected"]) == (16, 0.0)
+    refusing = {**clean, "evidence": {**clean.get("evidence", {}), "rejected": 0.05}}
+    (line,) = detection([refusing, attack]).to_dict("records")
+    assert (line["wrong_images"], line["wrong_detected"]) == (48, pytest.approx(32 / 48))
+    assert leaderboard([refusing, attack]).rejected.tolist() == [0.05]
+    assert leaderboard([clean, attack]).rejected.isna().all()
 
 
 def test_a_control_that_gives_the_clean_image_back_is_no_shift(made: Any) -> None:

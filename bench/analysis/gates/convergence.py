@@ -7,6 +7,7 @@ from typing import Any
 
 from bench.analysis.gates.verdict import GateOutcome, Verdict, worst
 
+ONE_STEP = ("", "fgsm")  # marks of the ladder: of none, and of the rung that is one step
 FEWEST = 4  # steps: of fewer there is no last quarter
 SETTLED = 0.02  # ours: so few images still standing are not worth more steps
 # Ours: of the way made, the share made in the last quarter. PGD of 20 steps of .1 epsilon makes .10 there, APGD .01,
@@ -16,16 +17,22 @@ SLOW, STEEP = 0.15, 0.2
 
 def gate() -> Callable[[Mapping[str, Any]], Verdict]:
     """Return the judge of an attack record."""
-    return lambda record: convergence(record["evidence"].get("path", {}), record["knowledge"])
+
+    def judge(record: Mapping[str, Any]) -> Verdict:
+        rung = record["attack"].get("core", "") not in ONE_STEP
+        return convergence(record["evidence"].get("path", {}), record["knowledge"], rung=rung)
+
+    return judge
 
 
-def convergence(path: Mapping[str, float], knowledge: str) -> Verdict:
+def convergence(path: Mapping[str, float], knowledge: str, *, rung: bool = False) -> Verdict:
     """Judge whether the margin of the images that still stand had levelled off.
 
     Parameters
     ----------
     path : what ``bench.attack.path.Path`` saw
     knowledge : of the attacker; only an adaptive one's number ranks a row, so only that may fail
+    rung : the attack stands for an iterated rung of the ladder, which a handful of steps cannot
 
     Notes
     -----
@@ -45,7 +52,7 @@ def convergence(path: Mapping[str, float], knowledge: str) -> Verdict:
     if 2 * followed < steps:
         return Verdict("convergence", "n/a", f"Only {followed:,.0f} of {steps:,.0f} steps could be followed.")
     if each < FEWEST:
-        return Verdict("convergence", "n/a", f"Too few steps to tell: {each:.3g}.")
+        return Verdict("convergence", "warn" if rung else "n/a", f"Too few steps to tell: {each:.3g}.")
     text = f"After {each:.0f} steps a search {path['standing']:,.0f} of {path['images']:,.0f} images stand"
     text += f" and {path['withheld']:,.0f} are refused" if path["withheld"] else ""
     found = [

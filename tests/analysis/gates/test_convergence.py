@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.analysis.gates.convergence import convergence
+from bench.analysis.gates.convergence import convergence, gate
 
 LEVEL = {
     "blocks": 1,
@@ -51,3 +51,11 @@ def test_an_attack_that_still_moves_at_its_end_has_not_converged(
 
 def test_refusals_are_told() -> None:
     assert "0 of 100 images stand and 60 are refused" in convergence({**LEVEL, **REFUSED}, "adaptive").evidence
+
+
+@pytest.mark.parametrize(("core", "outcome"), [("pgd-ce", "warn"), ("apgd-dlr", "warn"), ("fgsm", "n/a"), ("", "n/a")])
+def test_a_handful_of_steps_is_no_iterated_rung(core: str, outcome: str) -> None:
+    """PGD of one step would make a ladder whole, and nobody could tell that it had not ended."""
+    path = {**LEVEL, "steps": 300, "followed": 300, "longest": 3}
+    record = {"attack": {"core": core}, "knowledge": "adaptive", "evidence": {"path": path}}
+    assert gate()(record).outcome == outcome
