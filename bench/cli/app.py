@@ -31,6 +31,10 @@ Examples:
   bench run --defenses 'qusec-tq[levels=4]' --datasets mnist --data-dir ~/data --budget standard
   bench plugins qusec-tq
   bench report ~/.cache/edge-defense-bench other-lab/records.jsonl --out merged
+
+Exit codes: 0, all that was asked for is there; 1, some cells are errors; 2, a flag, name, file or folder is wrong and
+nothing was started; 3, a verdict that was asked for is "no"; 4, nothing was selected; 130, interrupted. Of a flag that
+is given twice the last one counts.
 """
 
 

@@ -30,7 +30,7 @@ Examples:
     "--attacks",
     default="",
     metavar="SELECTION",
-    help="In place of the ladder: the core, controls, adaptive attacks in every way to a gradient, strong ones.",
+    help="Attacks to run instead of the usual list (core, controls, every way to a gradient, strong ones).",
 )
 @click.option("--norm", default="linf", show_default=True, metavar="NORMS", help="linf, l2, l1, l0.")
 @with_options(*TERMS, STORE)

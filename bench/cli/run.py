@@ -19,6 +19,10 @@ Examples:
   bench run --defenses superiot,qusec --attacks all
   bench run --defenses all --datasets mnist --data-dir ~/data --norm linf --budget standard
   bench run --config study.toml --jobs 2 --out reports/study
+
+Exit codes: 0, all that was asked for is there; 1, the run ended and some cells are errors; 2, a flag, name, file or
+folder is wrong and nothing was started; 3, --strict, and a row could not be ranked; 4, nothing was selected; 130,
+interrupted: the same command goes on.
 """
 
 

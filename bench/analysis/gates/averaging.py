@@ -45,7 +45,7 @@ def averaging(evidence: RowEvidence) -> Verdict:
     if cosine >= ENOUGH or left.mean() <= SETTLED:
         return Verdict("averaging", "pass", f"{text}; {left.mean():.1%} of the images are left.")
     return Verdict(
-        "averaging", "fail" if cosine < LOST else "warn", f"{text}: give --eot auto, which averages what it takes."
+        "averaging", "fail" if cosine < LOST else "warn", f"{text}: too few draws were averaged; run it with --eot auto."
     )
 
 
