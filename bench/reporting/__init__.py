@@ -35,7 +35,7 @@ def reserved(out: Path) -> AbstractContextManager[None]:
 def write(
     records: Iterable[Record], out: Path, *, html: bool = True, command: str = "", cache: Path | None = None
 ) -> dict[str, Path]:
-    """Write the comparison to a folder: leaderboard and cells as CSV, JSON and Markdown, the records, and the page.
+    """Write the comparison to a folder: its frames as CSV, some as JSON and Markdown too, the records, and the page.
 
     Parameters
     ----------

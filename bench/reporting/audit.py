@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bench.analysis.audit import CERTIFIED, INCOMPLETE, UNBROKEN, Audit, Audited, Claimed, Finding
+from bench.analysis.audit import BROKEN, CERTIFIED, INCOMPLETE, UNBROKEN, Audit, Audited, Claimed, Finding
 from bench.analysis.claims import in_words
 from bench.analysis.records import KNOWLEDGE
 from bench.analysis.rungs import Rung, Spent
@@ -40,6 +40,7 @@ class Part:
 
     Attributes
     ----------
+    verdict : in words; of what is broken with what is left, which may be nearly all
     mark : of the style sheet, "pass", "warn" or "fail"
     sentences : the result in words, the verdict's reason first
     is_first : of the parts that share a curve
@@ -74,10 +75,14 @@ def _part(audit: Audit, found: Audited, *, is_first: bool) -> Part:
         _gates(found.findings),
         _cost(found),
     )
+    left = float(found.line["robust_accuracy"])
     mark = {UNBROKEN: "pass", CERTIFIED: "pass", INCOMPLETE: "warn"}.get(found.verdict, "fail")
+    if found.verdict == BROKEN and left >= wording.LOST:
+        mark = "warn"
+    word = f"{BROKEN}, {wording.percent(left)} left" if found.verdict == BROKEN else found.verdict
     title = wording.setting_title(found.line)
     shown = tuple(table for table in tables if table.rows or table.notes)
-    return Part(title, found.verdict, mark, tuple(_sentences(found)), shown, found.line, is_first)
+    return Part(title, word, mark, tuple(_sentences(found)), shown, found.line, is_first)
 
 
 def _sentences(found: Audited) -> Iterable[str]:

@@ -11,7 +11,7 @@ import math
 import os
 import re
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from importlib.metadata import version
@@ -21,14 +21,20 @@ from typing import Any
 from markupsafe import Markup, escape
 
 Rows = Sequence[Mapping[str, Any]]
+Box = tuple[float, float, float, float]
 
-_LINE = 0.055  # the height of a name in a plot of accuracy against cost, in accuracy
-_LETTER = 6.2  # the width of a letter of it, about, pixels
-_NAME = 230  # the most that it takes, pixels
 WIDTH = 400  # of the plotting area, pixels; with axes it fits half of a desk and, scaled, a phone
+HEIGHT = 270
+_DOT = 6.5  # the radius of a dot of accuracy against cost, with its rim, pixels
+_LETTER = (8.0, 12.0)  # width and height of a digit beside it, about, pixels
+_REACH = (13, 20, 28, 36)  # how far from its dot a number may stand, pixels, nearest first
 SERIES = tuple(f"var(--s{number})" for number in range(1, 9))
 LEVELS = ("clean", "oblivious", "black-box", "white-box", "adaptive")
 LEVEL_COLOURS = ("var(--ink)", *(f"var(--k{number})" for number in range(1, 5)))
+LEVEL_DASHES: Mapping[str, Sequence[int]] = {
+    "clean": (1, 0), "oblivious": (4, 3), "black-box": (10, 4), "white-box": (10, 3, 2, 3), "adaptive": (1, 0),
+}  # fmt: skip
+CHANCE_COLOUR, CHANCE_DASHES = "var(--soft)", (1, 3)
 LEVEL_SHAPES = ("M-.22,-1H.22V1H-.22Z", "circle", "square", "diamond", "triangle-left")
 LEVEL_PATHS = (  # the same shapes in a box of -1 to 1, for the legend, which is HTML so that it wraps on a phone
     "M-.22,-1H.22V1H-.22Z",
@@ -141,8 +147,10 @@ def knowledge(rows: Rows) -> Any:
         scale=alt.Scale(domain=[0, 1]),
         axis=alt.Axis(format="%", tickCount=5),
     )
-    spread = base.mark_rule(strokeWidth=2, color="var(--rule)").encode(
-        x=alt.X("min(accuracy):Q"), x2=alt.X2("max(accuracy):Q")
+    spread = (
+        alt.Chart(_table(spans(rows)))
+        .mark_rule(strokeWidth=2, color="var(--rule)")
+        .encode(y=band, x=alt.X("weakest:Q"), x2=alt.X2("adaptive:Q"))
     )
     names = (
         base.transform_filter("datum.level == 'clean'")
@@ -159,12 +167,36 @@ def knowledge(rows: Rows) -> Any:
     return _themed((spread + marks + names).properties(width=WIDTH, height=max(80, 44 * count)))
 
 
+def spans(rows: Rows) -> list[dict[str, float]]:
+    """Return from where to where the line of each defense runs: the weakest attacker's figure, the adaptive one's.
+
+    Parameters
+    ----------
+    rows : as of ``knowledge``
+
+    Returns
+    -------
+    list : order, weakest, adaptive; a defense without an adaptive figure, or with no other, has no line
+    """
+    found: dict[float, dict[str, float]] = {}
+    for row in rows:
+        if row["level"] != "clean":
+            found.setdefault(row["order"], {})[row["level"]] = row["accuracy"]
+    lines = []
+    for order, levels in found.items():
+        others = [accuracy for level, accuracy in levels.items() if level != "adaptive"]
+        if others and "adaptive" in levels:
+            lines.append({"order": order, "weakest": max(others), "adaptive": levels["adaptive"]})
+    return lines
+
+
 def trade(rows: Rows) -> Any:
     """Return robust accuracy against one cost, with the front of the ranked rows that none beats in both.
 
     Parameters
     ----------
-    rows : defense, cost, accuracy, low, high, ranked, front, title (of the cost axis), text
+    rows : name (that stands beside the dot, "" for none), cost, accuracy, low, high, ranked, front, title (of the cost
+        axis), text
     """
     import altair as alt
 
@@ -198,35 +230,64 @@ def trade(rows: Rows) -> Any:
         fill=alt.Fill("paint:N", scale=None),
         description="text:N",
     )
-    label: dict[str, Any] = {"baseline": "middle", "color": "var(--ink)", "fontSize": 11.5, "limit": _NAME}
-    names = base.encode(x="cost:Q", y="label_y:Q", text="defense:N")
-    poles = base.mark_rule(strokeWidth=1, color="var(--soft)", opacity=0.45).encode(y="accuracy:Q", y2="label_y:Q")
-    right = names.transform_filter("!datum.turned").mark_text(align="left", dx=8, **label)
-    left = names.transform_filter("datum.turned").mark_text(align="right", dx=-8, **label)
-    return _themed((poles + front + bars + dots + right + left).properties(width=WIDTH, height=270))
+    names = (
+        base.transform_filter("datum.name")
+        .mark_text(
+            baseline="middle", color="var(--ink)", fontWeight=600, dx=alt.expr("datum.dx"), dy=alt.expr("datum.dy")
+        )
+        .encode(text="name:N")
+    )
+    return _themed((front + bars + dots + names).properties(width=WIDTH, height=HEIGHT))
 
 
 def _place(values: list[dict[str, Any]], domain: list[float], logarithmic: bool) -> None:
-    """Give each point a colour, and its name the nearest line of the plot where no other name is."""
+    """Give each point a colour, and its name the nearest place where no dot and no other name is."""
 
     def across(cost: float) -> float:
         if logarithmic:
             return math.log(cost / domain[0]) / math.log(domain[1] / domain[0])
         return (cost - domain[0]) / (domain[1] - domain[0])
 
-    slots = [_LINE * (0.7 + number) for number in range(int(1 / _LINE))]
-    taken: list[tuple[float, float, float]] = []
-    for row in sorted(values, key=lambda row: (-row["accuracy"], row["cost"])):
-        x, y = across(row["cost"]), row["accuracy"]
-        turned = x > 0.5
-        width = min(_NAME, _LETTER * len(row["defense"])) / WIDTH
-        start, end = (x - width, x) if turned else (x, x + width)
-        for moved in sorted(slots, key=lambda slot: abs(slot - y - _LINE / 2)):
-            if all(moved != there or start > last or end < first for first, last, there in taken):
-                break
-        taken.append((start, end, moved))
-        row["turned"], row["label_y"] = turned, moved
+    at = [(WIDTH * across(row["cost"]), HEIGHT * (1 - row["accuracy"])) for row in values]
+    taken = [_box(x, y, 2 * _DOT, 2 * _DOT) for x, y in at]
+    for row, (x, y) in zip(values, at, strict=True):
         row["paint"] = "var(--accent)" if row["front"] else "var(--soft)" if row["ranked"] else "var(--paper)"
+        if row["name"]:
+            row["dx"], row["dy"] = _free(x, y, len(row["name"]), taken)
+            taken.append(_box_of_name(x + row["dx"], y + row["dy"], len(row["name"])))
+
+
+def _free(x: float, y: float, letters: int, taken: Sequence[Box]) -> tuple[float, float]:
+    """Return how far from its dot a name stands: the nearest place that is free, the farthest where none is."""
+    for dx, dy in _around():
+        box = _box_of_name(x + dx, y + dy, letters)
+        if _is_inside(box) and not any(_overlap(box, other) for other in taken):
+            break
+    return dx, dy
+
+
+def _around() -> Iterator[tuple[float, float]]:
+    """Return where a name may stand, from its dot: to the left and above first, where no front runs."""
+    for reach in _REACH:
+        for turn in (180, 225, 315, 0, 135, 45, 270, 90):
+            yield round(reach * math.cos(math.radians(turn)), 1), round(reach * math.sin(math.radians(turn)), 1)
+
+
+def _box(x: float, y: float, width: float, height: float) -> Box:
+    """Return left, top, right and bottom of what has its middle at a point."""
+    return (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+
+
+def _box_of_name(x: float, y: float, letters: int) -> Box:
+    return _box(x, y, letters * _LETTER[0], _LETTER[1])
+
+
+def _is_inside(box: Box) -> bool:
+    return box[0] >= 0 and box[1] >= 0 and box[2] <= WIDTH and box[3] <= HEIGHT
+
+
+def _overlap(one: Box, other: Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def sweep(rows: Rows) -> Any:
@@ -255,7 +316,7 @@ def sweep(rows: Rows) -> Any:
     joined = swept.mark_line(strokeWidth=2)
     bars = swept.mark_rule(strokeWidth=1.5).encode(y="low:Q", y2="high:Q")
     dots = swept.mark_point(size=55, filled=True, opacity=1).encode(description="text:N")
-    return _themed((fine + joined + bars + dots).properties(width=WIDTH, height=270))
+    return _themed((fine + joined + bars + dots).properties(width=WIDTH, height=HEIGHT))
 
 
 def roc(rows: Rows) -> Any:
@@ -270,6 +331,7 @@ def roc(rows: Rows) -> Any:
     axis = alt.Axis(format="%", tickCount=5)
     scale = alt.Scale(domain=[0, 1])
     colour = alt.Scale(domain=list(LEVELS), range=list(LEVEL_COLOURS))
+    dashes = alt.Scale(domain=list(LEVELS), range=[list(LEVEL_DASHES[level]) for level in LEVELS])
     lines = (
         alt.Chart(_table(rows))
         .mark_line(strokeWidth=2, interpolate="step-after")
@@ -277,12 +339,13 @@ def roc(rows: Rows) -> Any:
             x=alt.X("false_positives:Q", title="clean images detected", scale=scale, axis=axis),
             y=alt.Y("detected:Q", title="attacked images detected", scale=scale, axis=axis),
             color=alt.Color("knowledge:N", scale=colour, legend=None),
+            strokeDash=alt.StrokeDash("knowledge:N", scale=dashes, legend=None),
             order="order:Q",
             description="text:N",
         )
     )
     chance = alt.Chart(alt.InlineData(values=[{"at": 0}, {"at": 1}])).mark_line(
-        strokeWidth=1, strokeDash=[3, 3], color="var(--rule)"
+        strokeWidth=1.5, strokeDash=list(CHANCE_DASHES), color=CHANCE_COLOUR
     )
     return _themed((chance.encode(x="at:Q", y="at:Q") + lines).properties(width=WIDTH, height=WIDTH * 0.75))
 

@@ -10,7 +10,7 @@ from bench.reporting import wording
 
 Row = Mapping[str, Any]
 
-TITLES = ("Data set and network", "Defense", "Claim on record", "Our reproduction", "Adaptive", "What differs")
+TITLES = ("Data set and network", "Defense", "Claim on record", "Same attack here", "Adaptive", "What differs")
 CAPTION = (
     "What sources say of a defense, the same attack by the same attacker here, and the worst case over all attackers "
     "that know the defense; 95 % intervals. Claims are not checked here: where something differs, the figures cannot "
@@ -40,15 +40,17 @@ def claim(row: Row) -> str:
 
 def short(row: Row, name: str) -> str:
     """Return one of our two figures, "reproduced" or "adaptive", alone."""
+    none_meant = row["quantity"] == "clean accuracy" if name == "adaptive" else not row["claim"]
+    if none_meant:
+        return wording.NOTHING
     if not row[f"{name}_images"]:
-        none_meant = name == "adaptive" and row["quantity"] == "clean accuracy"
-        return wording.NOTHING if none_meant else NOT_RUN
+        return NOT_RUN
     return f"{100 * row[name]:+.1f} points" if row["quantity"] == "gain" else wording.percent(row[name])
 
 
 def figure(row: Row, name: str) -> str:
     """Return one of our two figures with its interval, images and attacks."""
-    if not row[f"{name}_images"]:
+    if short(row, name) in (wording.NOTHING, NOT_RUN):
         return short(row, name)
     low, high = row[f"{name}_low"], row[f"{name}_high"]
     signed = row["quantity"] == "gain"
@@ -63,7 +65,15 @@ def figure(row: Row, name: str) -> str:
         told.append(wording.listed(attacks))
     if name == "reproduced" and row["reproduced_knowledge"]:
         told.append(row["reproduced_knowledge"])
-    return ", ".join(told)
+    elsewhere = f"{NOT_RUN} at {wording.radius(row['claimed_epsilon'])}; " if _is_elsewhere(row, name) else ""
+    return elsewhere + ", ".join(told)
+
+
+def _is_elsewhere(row: Row, name: str) -> bool:
+    """Return whether a figure is of another radius than the claim."""
+    claimed, run = row["claimed_epsilon"], row[f"{name}_epsilon"]
+    known = not wording.is_missing(claimed) and not wording.is_missing(run)
+    return known and not math.isclose(run, claimed, rel_tol=1e-3)
 
 
 def differs(row: Row) -> str:
@@ -87,13 +97,12 @@ def _differences(row: Row) -> Iterable[str]:
     if not row["claimed_knowledge"]:
         yield "attacker not stated: an oblivious one here"
     name = "reproduced" if row["reproduced_images"] else "adaptive"
-    run = bool(row[f"{name}_images"])
-    radius = wording.radius(row[f"{name}_epsilon"]) if run else NOT_RUN
+    radius = wording.radius(row[f"{name}_epsilon"]) if row[f"{name}_images"] else ""
     if not row["claimed_norm"]:
         yield "norm not stated"
     if wording.is_missing(row["claimed_epsilon"]):
-        yield f"radius not stated: {radius} here"
-    elif run and not math.isclose(row[f"{name}_epsilon"], row["claimed_epsilon"], rel_tol=1e-3):
+        yield f"radius not stated: {radius} here" if radius else "radius not stated"
+    elif _is_elsewhere(row, name):
         yield f"other radius: {radius} here, {wording.radius(row['claimed_epsilon'])} there"
     if row["transfer"] and row["reproduced_knowledge"] == "oblivious":
         yield "a transfer here: the defense trains its own network"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from bench.analysis.records import STATUSES, Record
+from bench.analysis.records import STATUSES, Record, current
 from bench.reporting import wording
 
 Row = Mapping[str, Any]
@@ -78,25 +79,48 @@ def _told(value: object) -> str:
     return wording.plain(value)
 
 
-def by_row(verdicts: Iterable[Row]) -> dict[tuple[int, str], list[dict[str, str]]]:
-    """Return what gates say of each row of the leaderboard, equal words of several cells in one line, worst first.
+@dataclass(frozen=True)
+class Evidence:
+    """What gates say of one row of the leaderboard.
+
+    Attributes
+    ----------
+    lines : outcome, gate, evidence and where, worst first: what failed or warns, and what the row as a whole passed
+    passed : gates that cells of the row passed
+    idle : gates that applied nowhere
+    """
+
+    lines: tuple[dict[str, str], ...]
+    passed: tuple[str, ...]
+    idle: tuple[str, ...]
+
+
+def by_row(verdicts: Iterable[Row]) -> dict[tuple[int, str], Evidence]:
+    """Return what gates say of each row of the leaderboard, equal words of several cells in one line.
 
     Returns
     -------
-    dict : (number of the setting, defense) -> lines of outcome, gate, evidence and where
+    dict : (number of the setting, defense) -> evidence
     """
-    found: dict[tuple[int, str], dict[tuple[str, str, str], list[str]]] = {}
+    found: dict[tuple[int, str], list[Row]] = {}
     for verdict in verdicts:
-        lines = found.setdefault((verdict["setting"], verdict["defense"]), {})
-        said = (verdict["outcome"], verdict["gate"], verdict["evidence"])
-        lines.setdefault(said, []).append(verdict["where"])
-    return {
-        row: [
-            {"outcome": outcome, "gate": gate, "evidence": evidence, "where": ", ".join(_unique(where))}
-            for (outcome, gate, evidence), where in lines.items()
-        ]
-        for row, lines in found.items()
-    }
+        found.setdefault((verdict["setting"], verdict["defense"]), []).append(verdict)
+    return {row: _evidence(said) for row, said in found.items()}
+
+
+def _evidence(verdicts: Sequence[Row]) -> Evidence:
+    places: dict[tuple[str, str, str], list[str]] = {}
+    for said in verdicts:
+        if said["outcome"] in ("fail", "warn") or (said["outcome"] == "pass" and said["where"] == "row"):
+            places.setdefault((said["outcome"], said["gate"], said["evidence"]), []).append(said["where"])
+    lines = tuple(
+        {"outcome": outcome, "gate": gate, "evidence": evidence, "where": ", ".join(_unique(where))}
+        for (outcome, gate, evidence), where in places.items()
+    )
+    passed = dict.fromkeys(s["gate"] for s in verdicts if s["outcome"] == "pass" and s["where"] != "row")
+    applied = {said["gate"] for said in verdicts if said["outcome"] != "n/a"}
+    idle = dict.fromkeys(said["gate"] for said in verdicts if said["gate"] not in applied)
+    return Evidence(lines, tuple(passed), tuple(idle))
 
 
 def gates(records: Iterable[Record], verdicts: Iterable[Row]) -> list[dict[str, Any]]:
@@ -106,40 +130,51 @@ def gates(records: Iterable[Record], verdicts: Iterable[Row]) -> list[dict[str, 
     ----------
     verdicts : rows of the frame of verdicts; those on rows are taken from there, those on every cell from the records
     """
+    records, verdicts = list(records), list(verdicts)
     order = {"fail": 0, "warn": 1, "pass": 2, "n/a": 3}
-    groups: dict[tuple[int, str, str, str], list[str]] = {}
+    groups: dict[tuple[int, bool, str, str, str], list[str]] = {}
+    barring = {(v["defense"], v["gate"], v["where"], v["evidence"]) for v in verdicts if v["outcome"] == "fail"}
+    several = len({record["dataset"]["label"] for record in records}) > 1
 
-    def say(gate: Mapping[str, Any], defense: str, where: str) -> None:
+    def say(gate: Mapping[str, Any], defense: str, where: str, place: str) -> None:
         plain = gate["outcome"] in ("pass", "n/a")
         evidence = "" if plain else wording.plain(gate["evidence"])
-        key = (order[gate["outcome"]], wording.plain(gate["gate"]), wording.plain(defense), evidence)
-        groups.setdefault(key, []).append(wording.plain(where))
+        idle = gate["outcome"] == "fail" and (defense, gate["gate"], where, gate["evidence"]) not in barring
+        key = (order[gate["outcome"]], idle, wording.plain(gate["gate"]), wording.plain(defense), evidence)
+        groups.setdefault(key, []).append(wording.plain(place))
 
     for record in records:
         attack = (record.get("attack") or {}).get("label", "")
         where = f"{attack} ({record['knowledge']})" if attack else str(record["kind"])
         where += f", probe of {record['probe']}" if record.get("probe") else ""
+        place = f"{where}, {record['dataset']['label']}" if several else where
         for gate in record.get("gates") or []:
-            say({**gate, "gate": gate["name"]}, str(record["defense"]["label"]), where)
+            say({**gate, "gate": gate["name"]}, str(record["defense"]["label"]), where, place)
     for verdict in verdicts:
         if verdict["where"] == "row":
-            say(verdict, verdict["defense"], wording.ball(verdict) if verdict["norm"] else "no attack")
+            ball = wording.ball(verdict) if verdict["norm"] else "no attack"
+            say(verdict, verdict["defense"], "row", f"{verdict['dataset']}, {ball}" if several else ball)
     names = {number: outcome for outcome, number in order.items()}
-    found = [
+    found: list[dict[str, Any]] = [
         {
             "outcome": names[rank],
+            "bars": not idle,
             "gate": gate,
             "defense": defense,
             "evidence": evidence,
             "where": wording.count(len(places), "cell") if not evidence else ", ".join(_unique(places)),
         }
-        for (rank, gate, defense, evidence), places in groups.items()
+        for (rank, idle, gate, defense, evidence), places in groups.items()
     ]
-    return sorted(found, key=lambda line: (order[line["outcome"]], line["gate"], line["defense"], line["where"]))
+
+    def severity(line: Mapping[str, Any]) -> tuple[Any, ...]:
+        return (order[line["outcome"]], not line["bars"], line["gate"], line["defense"], line["where"])
+
+    return sorted(found, key=severity)
 
 
 def provenance(records: Sequence[Record]) -> dict[str, Any]:
-    """Return where the numbers come from: each distinct value once, with how many cells have it.
+    """Return where the numbers come from: each distinct value once, with how many cells have it, most first.
 
     Returns
     -------
@@ -150,7 +185,7 @@ def provenance(records: Sequence[Record]) -> dict[str, Any]:
         name: Counter() for name in ("machines", "commands", "seeds", "datasets", "networks", "plugins")
     }
     finished, seconds = [], 0.0
-    for record in records:
+    for record in current(records):
         source = _mapping(record.get("provenance"))
         for name, value in _mapping(source.get("versions")).items():
             versions.setdefault(wording.plain(name), set()).add(wording.plain(value))
@@ -163,17 +198,15 @@ def provenance(records: Sequence[Record]) -> dict[str, Any]:
         told["seeds"][f"split {seeds['split']}, training {seeds['training']}, attack {seeds['attack']}"] += 1
         told["datasets"][_described(record["dataset"], "fingerprint")] += 1
         told["networks"][_described(record["model"], "digest")] += 1
-        for part in ("defense", "attack"):
-            owner = _mapping(record.get(part)).get("distribution")
-            if owner:
-                told["plugins"][wording.plain(owner)] += 1
+        owners = dict.fromkeys(_mapping(record.get(part)).get("distribution") for part in ("defense", "attack"))
+        told["plugins"].update(wording.plain(owner) for owner in owners if owner)
         if source.get("finished"):
             finished.append(wording.plain(source["finished"]))
         if isinstance(source.get("seconds"), int | float):
             seconds += float(source["seconds"])
     return {
         "versions": [(name, wording.listed(sorted(found))) for name, found in sorted(versions.items())],
-        **{name: [(text, number) for text, number in counter.most_common(12)] for name, counter in told.items()},
+        **{name: counter.most_common() for name, counter in told.items()},
         "first": min(finished, default=""),
         "last": max(finished, default=""),
         "seconds": seconds,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from bench.analysis import cells, detection, detector_ranks, leaderboard, reproduction, verdicts
 from bench.analysis.records import Record, merge
 from bench.errors import UsageError
-from bench.reporting import claims, wording
+from bench.reporting import claims, costs, wording
 from bench.reporting.wording import rows_of
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def write(records: list[Record], out: Path, *, html: bool, command: str, cache: 
     board, every, detectors, judged = leaderboard(records), cells(records), detection(records), verdicts(records)
     claimed, ranks = reproduction(records), detector_ranks(records)
     claimed["differs"] = [claims.differs(row) for row in rows_of(claimed)]
+    measured = costs.frame(records)
     texts = {
         "leaderboard.csv": as_csv(board),
         "leaderboard.json": as_json(board),
@@ -71,16 +72,20 @@ def write(records: list[Record], out: Path, *, html: bool, command: str, cache: 
     }
     if len(detectors):
         texts |= {"detection.csv": as_csv(detectors), "detectors.csv": as_csv(ranks)}
+    if len(measured):
+        texts["costs.csv"] = as_csv(measured)
     if len(claimed):
         texts |= {"claims.csv": as_csv(claimed), "claims.md": _claims_markdown(claimed)}
     if html:
+        from bench.plugins.registry import discover
         from bench.reporting.html import page
         from bench.reporting.sections import installed, render
 
         added = render(installed(), board, every)
         texts["index.html"] = page(
-            records, board, every, detectors, ranks, judged, claimed, command=command, cache=cache, added=added
-        )
+            records, board, every, detectors, ranks, judged, claimed, registry=discover(), command=command,
+            cache=cache, added=added,
+        )  # fmt: skip
     names = {"records.jsonl": "records", "index.html": "html"}
     written = {}
     for name, text in texts.items():
@@ -216,8 +221,8 @@ def _board_markdown(board: pd.DataFrame) -> str:
                 ]
             )
         parts.append(markdown_table(titles, rows))
-        if told := wording.resolution(rows_of(group)[0]):
-            parts.append(f"Of these rows {told}.\n")
+        if told := wording.resolution(rows_of(group)):
+            parts.append(f"{told}\n")
     parts.append(
         "Robust accuracy is the share of all images answered correctly under the worst attack on each image; "
         "intervals are 95 %. Only rows with the whole ladder of attacks, adaptive ones included, are ranked.\n"

@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.analysis.records import KNOWLEDGE
 from bench.reporting import wording
+from bench.reporting.labels import shortened
 
 Row = Mapping[str, Any]
 
@@ -34,17 +35,34 @@ class Square:
 
 
 @dataclass(frozen=True)
+class Head:
+    """What stands above a column.
+
+    Attributes
+    ----------
+    label : of the attack, whole
+    name, variant : of the label what the head needs: without what all attacks of its name were given
+    """
+
+    label: str
+    name: str
+    variant: str
+    is_core: bool
+    is_control: bool
+
+
+@dataclass(frozen=True)
 class Map:
     """A table of squares.
 
     Attributes
     ----------
-    attacks : (label, is of the core, is a control), the strongest first, controls last
+    attacks : the strongest first, controls last
     lines : (defense, is ranked, squares in the order of ``attacks``)
     """
 
     knowledge: str
-    attacks: tuple[tuple[str, bool, bool], ...]
+    attacks: tuple[Head, ...]
     lines: tuple[tuple[str, bool, tuple[Square, ...]], ...]
 
 
@@ -59,15 +77,21 @@ def maps(group: Sequence[Row], cells: Sequence[Row]) -> list[Map]:
     first = group[0]
     names = ("dataset", "model", "norm", "epsilon", "domain", "budget")
     here = [cell for cell in cells if cell["kind"] == "attack" and all(cell[name] == first[name] for name in names)]
+    short, _ = shortened(cell["attack"] for cell in here)
     found = []
     for knowledge in reversed(KNOWLEDGE):
         level = [cell for cell in here if cell["knowledge"] == knowledge]
         if level:
-            found.append(_map(knowledge, group, level))
+            found.append(_map(knowledge, group, level, short))
     return found
 
 
-def _map(knowledge: str, group: Sequence[Row], level: Sequence[Row]) -> Map:
+def given(maps: Sequence[Map]) -> dict[str, str]:
+    """Return what all attacks of a name were given, which no head of these maps repeats."""
+    return shortened(head.label for shown in maps for head in shown.attacks)[1]
+
+
+def _map(knowledge: str, group: Sequence[Row], level: Sequence[Row], short: Mapping[str, str]) -> Map:
     by_place: dict[tuple[str, str], list[Row]] = {}
     for cell in level:
         by_place.setdefault((cell["defense"], cell["attack"]), []).append(cell)
@@ -78,14 +102,6 @@ def _map(knowledge: str, group: Sequence[Row], level: Sequence[Row]) -> Map:
         return (any(cell["control"] for cell in own), sum(known) / len(known) if known else 1.0, attack)
 
     attacks = sorted({cell["attack"] for cell in level}, key=strength)
-    traits = tuple(
-        (
-            attack,
-            any(cell["core"] for cell in level if cell["attack"] == attack),
-            any(cell["control"] for cell in level if cell["attack"] == attack),
-        )
-        for attack in attacks
-    )
     lines = tuple(
         (
             row["defense"],
@@ -94,7 +110,14 @@ def _map(knowledge: str, group: Sequence[Row], level: Sequence[Row]) -> Map:
         )
         for row in group
     )
-    return Map(knowledge, traits, lines)
+    return Map(knowledge, tuple(_head(attack, short[attack], level) for attack in attacks), lines)
+
+
+def _head(attack: str, short: str, level: Sequence[Row]) -> Head:
+    own = [cell for cell in level if cell["attack"] == attack]
+    name, _, variant = short.partition(" ")
+    is_core, is_control = (any(cell[trait] for cell in own) for trait in ("core", "control"))
+    return Head(attack, name, variant, is_core=is_core, is_control=is_control)
 
 
 def _square(row: Row, attack: str, cells: Sequence[Row]) -> Square:

@@ -14,8 +14,6 @@ from bench.analysis.records import Array, Record, decode_array
 from bench.tasks.outcome import REJECTED
 
 BUDGET_BYTES = 1_300_000  # of base64 text: leaves more than half of 3 MB to the rest of the page
-_PER_CELL = 1
-_PER_DEFENSE = 3
 _LARGEST = 128  # pixels; what is larger is thinned out, never smoothed: that would hide the perturbation
 
 
@@ -43,7 +41,7 @@ class Strip:
 
 
 def strips(records: Iterable[Record]) -> list[Strip]:
-    """Return the pictures worth showing: for each defense the strongest attackers' first, fooled images first.
+    """Return one picture of each defense, by name: the strongest attacker's, a fooled image where there is one.
 
     Notes
     -----
@@ -60,26 +58,18 @@ def strips(records: Iterable[Record]) -> list[Strip]:
             r["attack"]["label"],
         )
     )
-    found: list[Strip] = []
-    spent, shown, seen = 0, dict[str, int](), set[tuple[str, str]]()
+    found: dict[str, Strip] = {}
+    spent = 0
     for record in chosen:
-        label = record["defense"]["label"]
-        if shown.get(label, 0) >= _PER_DEFENSE or (label, record["knowledge"]) in seen:
+        pictures = [picture for picture in record["pictures"] if isinstance(picture, Mapping)]
+        if record["defense"]["label"] in found or not pictures:
             continue
-        wrong_first = sorted(
-            (p for p in record["pictures"] if isinstance(p, Mapping)),
-            key=lambda p: not _is_wrong(p),
-        )
-        for picture in wrong_first[:_PER_CELL]:
-            strip = _strip(record, picture)
-            cost = sum(len(uri) for _, uri in strip.images) if strip else 0
-            if strip is None or spent + cost > BUDGET_BYTES:
-                continue
+        strip = _strip(record, min(pictures, key=lambda picture: not _is_wrong(picture)))
+        cost = sum(len(uri) for _, uri in strip.images) if strip else 0
+        if strip is not None and spent + cost <= BUDGET_BYTES:
             spent += cost
-            found.append(strip)
-            seen.add((label, record["knowledge"]))
-            shown[label] = shown.get(label, 0) + 1
-    return sorted(found, key=lambda strip: (strip.defense, order[strip.knowledge]))
+            found[strip.defense] = strip
+    return sorted(found.values(), key=lambda strip: strip.defense)
 
 
 def _strip(record: Record, picture: Mapping[str, Any]) -> Strip | None:

@@ -19,11 +19,25 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 20.0
 LARGEST = 500_000  # characters; the whole page stays below 3 MB
-_VOID = frozenset({"area", "br", "col", "hr", "img", "input", "source", "track", "wbr"})
-_REFUSED = frozenset({"base", "body", "embed", "form", "frame", "head", "html", "iframe", "link", "main", "meta"})
-_REFUSED |= {"noscript", "object", "plaintext", "script", "style", "title", "xmp"}
-_LOADS = frozenset({"action", "background", "data", "formaction", "poster", "src", "srcset", "xlink:href"})
-_OUTSIDE = re.compile(r"url\(\s*['\"]?\s*(?!#|data:)|@import", re.I)
+_VOID = frozenset({"br", "col", "hr", "img", "wbr"})
+# What tables, prose and drawings are made of. Not what browsers read in ways of their own (textarea, template), what
+# runs or moves (script, animate), and what stands for the page (style, base).
+_PROSE = """
+    a abbr b blockquote caption cite code colgroup dd del details dfn div dl dt em figcaption figure h2 h3 h4 h5 h6 i
+    ins kbd li mark ol p pre q s samp section small span strong sub summary sup table tbody td tfoot th thead time tr u
+    ul var
+"""
+_DRAWING = """
+    circle clippath defs desc ellipse g image line lineargradient marker mask path pattern polygon polyline
+    radialgradient rect stop svg symbol text textpath tspan use
+"""
+_TAGS = _VOID.union(re.findall(r"\w+", _PROSE + _DRAWING))
+_LOADS = frozenset({"href", "src", "xlink:href"})
+_REFUSED = frozenset({"action", "background", "data", "formaction", "ping", "poster", "srcdoc", "srcset"})
+_LINKS = ("#", "http://", "https://", "mailto:")
+_PICTURE = re.compile(r"data:image/(png|jpeg|gif|webp);")
+_FETCHES = re.compile(r"\\|/\*|@import|image-set|expression|url\(\s*['\"]?\s*(?!#|data:image/)", re.I)
+_STRAYS = re.compile(r"position\s*:", re.I)
 
 
 @dataclass(frozen=True)
@@ -84,7 +98,8 @@ def unsafe(html: str) -> str:
     """Return why HTML cannot stand in the page, "" where it can.
 
     What is opened must be closed, nothing may run, and nothing may be loaded from anywhere: the page stays readable
-    offline whatever a plugin adds.
+    offline whatever a plugin adds. Only elements that are known are taken, since browsers read others in ways that this
+    reader does not; the page's own policy (``Content-Security-Policy``) stands behind it.
     """
     if len(html) > LARGEST:
         return f"has {len(html):,} characters; at most {LARGEST:,} fit."
@@ -135,12 +150,21 @@ class _Reader(HTMLParser):
         self.fault = self.fault or "has a comment; browsers disagree on where some end."
 
     def _check(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in _REFUSED:
+        if tag not in _TAGS:
             self.fault = self.fault or f"has <{tag}>, which a section may not have."
         for name, value in attrs:
-            text = "".join((value or "").split()).lower()
-            loads = name in _LOADS or (name == "href" and tag not in {"a", "area"})
-            if name.startswith("on") or text.startswith(("javascript:", "vbscript:", "data:text/html")):
-                self.fault = self.fault or f"has code in {name!r} of <{tag}>."
-            elif (loads and not text.startswith(("#", "data:"))) or _OUTSIDE.search(value or ""):
-                self.fault = self.fault or f"loads something from outside in {name!r} of <{tag}>; embed it."
+            self.fault = self.fault or _fault(tag, name, value or "")
+
+
+def _fault(tag: str, name: str, value: str) -> str:
+    """Return what is wrong with an attribute, "" where nothing is."""
+    text = "".join(value.split()).lower()
+    if name.startswith("on") or text.startswith(("javascript:", "vbscript:", "data:text/")):
+        return f"has code in {name!r} of <{tag}>."
+    links = name == "href" and tag == "a"
+    sound = text.startswith(_LINKS) if links else text.startswith("#") or _PICTURE.match(text)
+    if name in _REFUSED or (name in _LOADS and not sound):
+        return f"loads something from outside in {name!r} of <{tag}>; embed it as a picture (data:image/png)."
+    if _FETCHES.search(value) if name == "style" else re.search(r"url\(\s*['\"]?\s*(?!#)", value, re.I):
+        return f"may load something from outside in {name!r} of <{tag}>; embed it."
+    return f"leaves its place by {name!r} of <{tag}>." if name == "style" and _STRAYS.search(value) else ""

@@ -12,7 +12,6 @@ from bench.reporting import wording
 Row = Mapping[str, Any]
 
 BASELINE = "none"  # the name that the undefended model has everywhere
-_LOST = 0.1  # robust accuracy below which we say that nothing is left
 _GAP = 0.1  # difference between attackers that is worth a sentence
 
 
@@ -23,7 +22,15 @@ def sentences(rows: Sequence[Row]) -> list[Markup]:
     ----------
     rows : the leaderboard's rows of one setting, in its order
     """
-    told = [_winner(rows), _blind(rows), _price(rows), _control(rows), _unranked(rows), _resolution(rows)]
+    told = [
+        _winner(rows),
+        _secret(rows),
+        _masked(rows),
+        _price(rows),
+        _control(rows),
+        _unranked(rows),
+        _resolution(rows),
+    ]
     return [sentence for sentence in told if sentence]
 
 
@@ -56,7 +63,7 @@ def _winner(rows: Sequence[Row]) -> Markup:
         wording.interval(best["robust_low"], best["robust_high"]),
         wording.count(best["attacks"], "attack"),
     )
-    if len(leaders) > 1 and best["robust_accuracy"] < _LOST:
+    if len(leaders) > 1 and best["robust_accuracy"] < wording.LOST:
         start = Markup("Nothing holds. No defense that is ranked here keeps more than {} ").format(
             wording.percent(best["robust_accuracy"])
         )
@@ -65,7 +72,7 @@ def _winner(rows: Sequence[Row]) -> Markup:
         start = Markup("{} lead, too close to tell apart: they keep between {} and {} ").format(
             _names(leaders), wording.percent(lowest), wording.percent(best["robust_accuracy"])
         )
-    elif best["robust_accuracy"] < _LOST:
+    elif best["robust_accuracy"] < wording.LOST:
         start = Markup("Nothing holds. Even the best, {}, keeps only {} ").format(
             _names(leaders), wording.percent(best["robust_accuracy"])
         )
@@ -74,20 +81,33 @@ def _winner(rows: Sequence[Row]) -> Markup:
     return start + of + against + "."
 
 
-def _blind(rows: Sequence[Row]) -> Markup:
-    """Name the defenses that look good only to an attacker who does not know them."""
-    gaps = []
-    for row in rows:
-        weak = [row[level] for level in ("oblivious", "white_box") if not wording.is_missing(row[level])]
-        if weak and not wording.is_missing(row["adaptive"]) and max(weak) - row["adaptive"] > _GAP:
-            gaps.append((max(weak) - row["adaptive"], max(weak), row))
-    if not gaps:
+def _secret(rows: Sequence[Row]) -> Markup:
+    """Name the defense that loses most where it is known; a transfer from another network tells nothing of that."""
+    row = _furthest([row for row in rows if not row["oblivious_is_transfer"]], "oblivious")
+    if row is None:
         return Markup("")
-    _, apparent, row = max(gaps, key=lambda gap: gap[0])
     return Markup(
-        "Knowing the defense matters most for <strong>{}</strong>: {} against an attacker who does not work around it, "
-        "{} against one who does."
-    ).format(row["defense"], wording.percent(apparent), wording.percent(row["adaptive"]))
+        "<strong>{}</strong> profits most from not being known: it keeps {} against an attacker who takes the network "
+        "for undefended, {} against one who knows the defense."
+    ).format(row["defense"], wording.percent(row["oblivious"]), wording.percent(row["adaptive"]))
+
+
+def _masked(rows: Sequence[Row]) -> Markup:
+    """Name the defense whose own gradients mislead most."""
+    row = _furthest(rows, "white_box")
+    if row is None:
+        return Markup("")
+    return Markup(
+        "Gradients mislead most on <strong>{}</strong>: it keeps {} against one who follows them as they are, {} "
+        "against one who works around them."
+    ).format(row["defense"], wording.percent(row["white_box"]), wording.percent(row["adaptive"]))
+
+
+def _furthest(rows: Sequence[Row], level: str) -> Row | None:
+    """Return the row whose figure under one attacker lies furthest above the adaptive one, if by enough."""
+    known = [row for row in rows if not wording.is_missing(row[level]) and not wording.is_missing(row["adaptive"])]
+    gaps = [row for row in known if row[level] - row["adaptive"] > _GAP]
+    return max(gaps, key=lambda row: float(row[level] - row["adaptive"]), default=None)
 
 
 def _price(rows: Sequence[Row]) -> Markup:
@@ -118,7 +138,7 @@ def _control(rows: Sequence[Row]) -> Markup:
         ends = f"{100 * row['control_low']:+.1f} to {100 * row['control_high']:+.1f}"
         told.append(
             Markup(
-                "<strong>{}</strong> multiplies the compute by {}; of what needs no more of it, <strong>{}</strong> "
+                "<strong>{}</strong> multiplies the compute by {}; among defenses that do not, <strong>{}</strong> "
                 "keeps most: {}, {} (95 % interval of the difference {})"
             ).format(
                 row["defense"],
@@ -149,5 +169,6 @@ def _resolution(rows: Sequence[Row]) -> Markup:
     images = max(row["samples"] for row in ranked)
     points = 100 * ranked[0]["detectable_difference"]
     return Markup(
-        "With {} images, differences under about {} points may not show; what cannot be told apart shares ranks."
-    ).format(f"{images:,}", f"{points:.1f}")
+        "With {} images and {} rows, true differences below about {} points may go undetected; what cannot be told "
+        "apart shares ranks."
+    ).format(f"{images:,}", len(ranked), f"{points:.1f}")

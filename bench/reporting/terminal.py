@@ -71,8 +71,8 @@ def _table(rows: list[dict[str, Any]], width: int) -> Table:
     first = rows[0]
     title = Text(wording.plain(wording.setting_title(first)), style="bold")
     images = max(row["samples"] for row in rows)
-    told = [f"{images:,} images, budget {wording.plain(first['budget'])}; 95 % intervals", wording.resolution(first)]
-    title.append("\n" + "; ".join(filter(None, told)), style="not bold dim")
+    told = [f"{images:,} images, budget {wording.plain(first['budget'])}; 95 % intervals.", wording.resolution(rows)]
+    title.append("\n" + " ".join(filter(None, told)), style="not bold dim")
     table = Table(
         title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True
     )

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from bench.analysis.audit import Audit
 from bench.analysis.records import Record, merge
-from bench.reporting import charts, details, html, wording
+from bench.reporting import charts, details, figures, html, wording
 from bench.reporting.audit import FAMILY, Part, Table, parts
 from bench.reporting.files import escaped, json_line, markdown_table, prepare, write_whole
 from bench.reporting.terminal import screen
@@ -107,6 +107,7 @@ def page(
             provenance=_provenance(records),
             command=command,
             now=datetime.now().astimezone(),
+            policy=html.policy(),
             style=Markup(html.resource("style.css")),
         )
     )
@@ -171,7 +172,7 @@ def _curves(audit: Audit, told: Sequence[Part], painter: charts.Painter) -> list
     curves = [{name: wording.plain(v) if isinstance(v, str) else v for name, v in line.items()} for line in audit.curve]
     firsts = [{name: wording.plain(part.setting[name]) for name in FAMILY} for part in told]
     return [
-        html.sweep(painter, first, curves) if part.is_first else Markup("")
+        figures.sweep(painter, first, curves) if part.is_first else Markup("")
         for part, first in zip(told, firsts, strict=True)
     ]
 
@@ -182,8 +183,8 @@ def _provenance(records: Sequence[Record]) -> list[tuple[str, list[str]]]:
     if found["versions"]:
         told.append(("Versions", [", ".join(f"{name} {value}" for name, value in found["versions"])]))
     if found["last"]:
-        seconds = wording.figure(found["seconds"])
-        told.append(("Computed", [f"{found['first']} to {found['last']}, {seconds} s of work"]))
+        first, last = (wording.moment(found[end]) for end in ("first", "last"))
+        told.append(("Computed", [f"{first} to {last}, {wording.duration(found['seconds'])} of work"]))
     return told
 
 

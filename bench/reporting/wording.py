@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ KNOWLEDGE = {
     "adaptive": "works around the defense",
 }
 NOTHING = "–"
+LOST = 0.1  # robust accuracy below which we say that nothing is left
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -80,6 +82,15 @@ def amount(value: float | None) -> str:
     return _scaled(value, (("G", 1e9), ("M", 1e6), ("k", 1e3)), "")
 
 
+def with_unit(value: float | None, unit: str) -> str:
+    """Return a figure of cost with its unit, bytes and counts with a prefix; a ratio has none."""
+    if unit == "B":
+        return size(value)
+    if unit == "MAC":
+        return f"{amount(value)} MAC"
+    return f"{figure(value)} {unit}".removesuffix(" 1").rstrip()
+
+
 def _scaled(value: float | None, units: tuple[tuple[str, float], ...], unit: str) -> str:
     if value is None or math.isnan(value):
         return NOTHING
@@ -135,12 +146,53 @@ def count(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
-def resolution(row: Mapping[str, Any]) -> str:
-    """Return which differences between rows of a leaderboard may not show, "" where that is not known."""
-    smallest = row["detectable_difference"]
-    return (
-        "" if is_missing(smallest) else f"differences under {100 * smallest:.1f} points may not show among so many rows"
-    )
+def resolution(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return which differences between rows of a leaderboard may go undetected, "" where that is not known.
+
+    Parameters
+    ----------
+    rows : of one setting; those that are ranked are compared, and where none is, those that were attacked
+    """
+    compared = [row for row in rows if row["status"] == "ranked"] or [row for row in rows if row["attacks"]]
+    if len(compared) < 2 or is_missing(smallest := compared[0]["detectable_difference"]):
+        return ""
+    return f"With {len(compared)} rows, true differences below about {100 * smallest:.1f} points may go undetected."
+
+
+def strongest(row: Mapping[str, Any]) -> str:
+    """Return the attack that is the worst on most images of a row of the leaderboard."""
+    name = without_parameters(row["strongest_attack"])
+    share = percent(row["strongest_share"], 0)
+    return f"strongest attack: {name} ({row['strongest_knowledge']}), worst on {share} of images"
+
+
+def facts(row: Mapping[str, Any]) -> list[str]:
+    """Return what is to be known of the robust accuracy of a leaderboard row beside its figure."""
+    if not row["attacks"]:
+        return []
+    told = [strongest(row)] if row["strongest_attack"] else []
+    told += [over_twin(row)] if not is_missing(row["twin_difference"]) else []
+    told += [bracket(row)] if not is_missing(row["certified"]) else []
+    if not is_missing(row["seed_spread"]):
+        told.append(f"± {100 * row['seed_spread']:.1f} over {row['seeds']} seeds")
+    return told
+
+
+def duration(seconds: float) -> str:
+    """Return a time span in its two largest units: 4 h 12 min."""
+    if seconds < 60:
+        return f"{figure(seconds)} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60:,} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
+
+
+def moment(text: str) -> str:
+    """Return a point in time to the minute, with its zone; what is no ISO time stays as it is."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return f"{at:%Y-%m-%d %H:%M} {at.tzname() or '(zone unknown)'}"
 
 
 def listed(names: list[str], last: str = "and") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,7 +51,7 @@ def opened(browser: Any, address: str, request: pytest.FixtureRequest) -> Iterat
 
 
 def names(page: Any) -> list[str]:
-    rows = page.locator("table.board").first.locator("tbody tr:visible")
+    rows = page.locator("table.board").first.locator("tbody tr:not(.more):visible")
     return [row.get_attribute("data-defense") for row in rows.all()]
 
 
@@ -81,6 +82,8 @@ def test_filtering_by_name_and_by_rank(opened: Any) -> None:
     opened.get_by_role("searchbox").fill("QUSEC none")
     assert sorted(names(opened)) == ["none", "qusec-cq[levels=2]", "qusec-tq[levels=4,hardness=50]"]
     assert opened.locator(".filters output").inner_text() == "3 of 7 defenses shown"
+    opened.locator("summary:has(#pictures)").click()
+    assert opened.locator(".pictures figure[data-defense='none']").is_visible()
     assert not opened.locator(".pictures figure[data-defense='jpeg[quality=50]']").first.is_visible()
     opened.get_by_role("searchbox").fill("")
     opened.get_by_role("checkbox").check()
@@ -151,3 +154,100 @@ def test_text_is_legible_in_dark_and_in_light(opened: Any) -> None:
 def test_a_link_opens_the_folded_setting(opened: Any) -> None:
     opened.locator("nav a").nth(1).click()
     assert opened.locator("details:has(table.board)").first.get_attribute("open") is not None
+
+
+def lines(page: Any) -> list[tuple[str, bool]]:
+    """Return the visible rows of the first leaderboard: of which defense, and whether it is the one below."""
+    rows = page.locator("table.board").first.locator("tbody tr:visible").all()
+    return [(row.get_attribute("data-defense"), "more" in (row.get_attribute("class") or "")) for row in rows]
+
+
+def test_what_gates_say_stays_below_its_defense_when_sorted_and_filtered(opened: Any) -> None:
+    for act in (
+        lambda: opened.locator("table.board").first.get_by_role("button", name="Defense", exact=True).click(),
+        lambda: opened.locator("table.board").first.get_by_role("button", name="adaptive").click(),
+        lambda: opened.get_by_role("searchbox").fill("qusec none"),
+        lambda: opened.get_by_role("checkbox").check(),
+    ):
+        act()
+        assert lines(opened) == [(name, below) for name in names(opened) for below in (False, True)]
+
+
+def test_opened_evidence_overprints_nothing_and_does_not_fill_the_screen(opened: Any) -> None:
+    below = opened.locator("table.board").first.locator("tr.more").first
+    below.locator("summary").click()
+    box, text = below.bounding_box(), below.locator("ul").bounding_box()
+    assert box["height"] < 600
+    assert text["width"] > 700
+    assert box["y"] <= text["y"] <= text["y"] + text["height"] <= box["y"] + box["height"]
+
+
+@pytest.mark.parametrize("opened", [{"viewport": {"width": 1280, "height": 800}}], indirect=True)
+def test_a_link_does_not_land_under_the_bar(opened: Any) -> None:
+    opened.emulate_media(reduced_motion="reduce")
+    for part in ("gates", "compared"):
+        opened.locator(f"nav a[href='#{part}']").click()
+        opened.wait_for_function("scrollY > 500")
+        bar = opened.locator(".filters").bounding_box()
+        assert opened.locator(f"#{part}").bounding_box()["y"] >= bar["y"] + bar["height"]
+
+
+def test_a_head_keeps_its_hint_and_says_that_it_sorts(opened: Any) -> None:
+    head = opened.locator("table.board").first.get_by_role("button", name="uplink")
+    assert head.get_attribute("title").startswith("mean bytes an image")
+    assert head.get_attribute("title").endswith("Sort by this column")
+
+
+def test_hints_can_be_read_without_a_pointer(opened: Any) -> None:
+    legend = opened.locator("details.columns").first
+    legend.locator("summary").focus()
+    opened.keyboard.press("Enter")
+    assert legend.get_by_text("mean bytes an image").is_visible()
+
+
+def test_bytes_are_not_sorted_among_milliseconds(opened: Any) -> None:
+    opened.locator("summary:has(#figures)").click()
+    table = opened.get_by_label("Cost figures").locator("table")
+    table.get_by_role("button", name="Value").click()
+    cells = table.locator("td[data-group]").all()
+    found = [(cell.get_attribute("data-group"), float(cell.get_attribute("data-v"))) for cell in cells]
+    groups = list(dict.fromkeys(group for group, _ in found))
+    assert len(groups) == 7
+    assert found == [pair for group in groups for pair in sorted((p for p in found if p[0] == group), reverse=True)]
+
+
+@pytest.mark.parametrize(
+    "opened", [{"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}], indirect=True
+)
+def test_on_a_phone_every_table_that_scrolls_keeps_its_names(opened: Any) -> None:
+    for part in opened.locator("details > summary").all():
+        part.click()
+    seen = 0
+    for box in opened.locator(".scroll").all():
+        if box.is_visible() and box.evaluate("b => b.scrollWidth > b.clientWidth + 40"):
+            name = box.locator("th.name, table:not(.board) tr > :first-child").last
+            box.evaluate("b => { b.scrollLeft = 400; }")
+            left, edge = name.bounding_box()["x"], box.bounding_box()["x"]
+            assert edge - 1 <= left <= edge + 20, box.get_attribute("aria-label")
+            assert name.bounding_box()["width"] < 180, box.get_attribute("aria-label")
+            seen += 1
+    assert seen > 5
+
+
+def test_what_slips_past_the_check_of_sections_does_not_run(browser: Any, address: str, tmp_path: Path) -> None:
+    """The policy stands behind the check: a section's script that nobody saw is refused by the browser."""
+    planted = '<textarea><b title="</textarea><img src=x:1 onerror=document.title=42>">x</b></textarea>'
+    source = Path(address.removeprefix("file://")).read_text()
+    for name, text in (("kept", source), ("without", re.sub(r'<meta http-equiv="Content[^>]*>', "", source))):
+        (tmp_path / f"{name}.html").write_text(
+            text.replace("<main>", f"<main>{planted}<script>document.title=43</script>")
+        )
+    titles = {}
+    for name in ("kept", "without"):
+        context = browser.new_context(offline=True)
+        page = context.new_page()
+        page.goto((tmp_path / f"{name}.html").as_uri(), wait_until="load")
+        titles[name] = page.title()
+        context.close()
+    assert titles["kept"].startswith("Edge defenses compared")
+    assert titles["without"] in ("42", "43")

@@ -1,30 +1,86 @@
-"""Where names stand in a plot."""
+"""Where names stand in a plot, and from where to where lines run."""
 
 from __future__ import annotations
 
+import math
 from itertools import combinations
+from typing import Any
 
-from bench.reporting import charts
+from bench.reporting import charts, figures
 
 
-def test_names_of_points_that_lie_together_get_lines_of_their_own() -> None:
-    rows = [
-        {
-            "defense": f"defense-{number}",
-            "cost": 784.0,
-            "accuracy": 0.001 * (number % 3),
-            "low": 0.0,
-            "high": 0.01,
-            "ranked": True,
-            "front": False,
-            "title": "latency",
-            "text": "",
-        }
-        for number in range(12)
-    ]
-    drawn = charts.trade(rows).to_dict(validate=False)
-    (values,) = drawn["datasets"].values()
+def point(name: str, cost: float, accuracy: float) -> dict[str, Any]:
+    return {
+        "defense": f"defense-{name}",
+        "name": name,
+        "cost": cost,
+        "accuracy": accuracy,
+        "low": 0.0,
+        "high": 0.01,
+        "ranked": True,
+        "front": False,
+        "title": "latency",
+        "text": "",
+    }
+
+
+def drawn(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    (values,) = charts.trade(rows).to_dict(validate=False)["datasets"].values()
     assert len(values) == len(rows)
-    for one, other in combinations(values, 2):
-        assert abs(one["label_y"] - other["label_y"]) > 0.05, (one, other)
-    assert all(0 < row["label_y"] < 1 for row in values)
+    return values
+
+
+def test_names_of_points_that_lie_together_stand_near_them_and_do_not_overlap() -> None:
+    values = drawn([point(str(number), 784.0, 0.5 + 0.001 * (number % 3)) for number in range(1, 13)])
+    places = [(row["dx"], 270 * (1 - row["accuracy"]) + row["dy"]) for row in values]
+    for (x, y), (other_x, other_y) in combinations(places, 2):
+        assert abs(x - other_x) >= 8 or abs(y - other_y) >= 12, (x, y, other_x, other_y)
+    assert all(math.hypot(row["dx"], row["dy"]) < 40 for row in values)
+
+
+def test_a_name_stays_inside_the_plot() -> None:
+    values = drawn([point("1", 1.0, 1.0), point("2", 2.0, 0.02)])
+    assert all(0 <= 270 * (1 - row["accuracy"]) + row["dy"] <= 270 for row in values)
+
+
+def test_what_keeps_nothing_shares_a_line_of_the_key(cache: Any) -> None:
+    names = ("good", "poor", "jpeg", "none")
+    kept, costs = (0.4, 0.021, 0.0, 0.019), (20.0, 15.0, 12.0, 10.0)
+    group = [
+        {"defense": name, "latency_ratio": cost, "robust_accuracy": share, "robust_low": share, "robust_high": share,
+            "status": "ranked", "attacks": 3}
+        for name, cost, share in zip(names, costs, kept, strict=True)
+    ]  # fmt: skip
+    figure = str(figures.trade(charts.Painter(cache), group, "latency_ratio"))
+    assert "<b>1</b> good <span>40.0 %, 20.0×</span>" in figure
+    assert "<b>2</b> poor" in figure
+    assert "2 defenses below 2 %: none <span>10.0×</span>, jpeg <span>12.0×</span>" in figure
+    assert not [name for name in names if f">{name}</text>" in figure]
+    assert [figure.count(f">{number}</text>") for number in (1, 2, 3)] == [1, 1, 0]
+
+
+def test_the_line_runs_from_the_weakest_attacker_to_the_adaptive_one_without_clean() -> None:
+    def rows(order: int, **levels: float) -> list[dict[str, Any]]:
+        return [{"order": order, "level": name.replace("_", "-"), "accuracy": value} for name, value in levels.items()]
+
+    told = charts.spans(
+        [
+            *rows(0, clean=0.91, black_box=0.23, white_box=0.0, adaptive=0.0),
+            *rows(1, clean=0.8, oblivious=0.4, white_box=0.79, adaptive=0.1),
+            *rows(2, clean=0.7, oblivious=0.5),
+            *rows(3, clean=0.6, adaptive=0.2),
+        ]
+    )
+    assert told == [
+        {"order": 0, "weakest": 0.23, "adaptive": 0.0},
+        {"order": 1, "weakest": 0.79, "adaptive": 0.1},
+    ]
+
+
+def test_curves_of_attackers_differ_without_colour() -> None:
+    dashes = [charts.LEVEL_DASHES[level] for level in charts.LEVELS if level != "clean"]
+    assert len(set(dashes)) == len(dashes)
+    rows = [{"false_positives": at, "detected": at, "knowledge": "oblivious", "order": at, "text": ""} for at in (0, 1)]
+    layers = charts.roc(rows).to_dict(validate=False)["layer"]
+    assert layers[1]["encoding"]["strokeDash"]["field"] == "knowledge"
+    assert layers[0]["mark"]["color"] == "var(--soft)"

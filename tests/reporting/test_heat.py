@@ -23,3 +23,22 @@ def test_of_a_long_and_a_short_run_of_one_attack_the_long_one_is_shown(made: Any
     ((_, _, (square,)),) = adaptive.lines
     assert (square.text, square.partial) == ("70", False)
     assert "400 images" in square.title
+
+
+def test_heads_leave_out_what_all_attacks_of_a_name_were_given(made: Any) -> None:
+    labels = ("pgd[steps=10,step=0.2]", "pgd[steps=10,step=0.2] via soft", "fgsm", "mim[steps=5]", "mim[steps=9]")
+    records = [made.clean_record("none", np.ones(9))]
+    for label in labels:
+        record = made.attack_record("none", label, np.zeros(9))
+        record["attack"]["name"] = label.split("[")[0]
+        records.append(record)
+    found = heat.maps(wording.rows_of(leaderboard(records)), wording.rows_of(cells(records)))
+    heads = {head.label: (head.name, head.variant) for head in found[0].attacks}
+    assert heads == {
+        "pgd[steps=10,step=0.2]": ("pgd", ""),
+        "pgd[steps=10,step=0.2] via soft": ("pgd", "via soft"),
+        "fgsm": ("fgsm", ""),
+        "mim[steps=5]": ("mim[steps=5]", ""),
+        "mim[steps=9]": ("mim[steps=9]", ""),
+    }
+    assert heat.given(found) == {"pgd": "steps=10, step=0.2"}

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import html
 import re
 import subprocess
 import sys
+from base64 import b64encode
+from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -53,10 +56,12 @@ def test_the_page_is_well_formed_small_and_refers_to_nothing_outside(page: str) 
     reader = Reader(page)
     assert reader.open == []
     assert len(page.encode()) < 3_000_000
+    papers = ("https://arxiv.org/abs/", "https://doi.org/")  # to be followed by hand; nothing is loaded from there
     for tag, attributes in reader.tags:
         for name in ("src", "href", "action", "xlink:href", "poster", "data"):
             value = attributes.get(name)
-            assert value is None or value.startswith(("#", "data:")), (tag, name, value)
+            followed = tag == "a" and name == "href" and value is not None and value.startswith(papers)
+            assert value is None or followed or value.startswith(("#", "data:")), (tag, name, value)
     assert not re.search(r"url\((?!['\"]?(#|data:))", page)
     assert "@import" not in page
 
@@ -179,3 +184,113 @@ def test_importing_the_report_loads_nothing_heavy() -> None:
 def test_radii_that_were_swept_make_a_curve(page: str) -> None:
     (told,) = re.findall(r'aria-label="(Accuracy against epsilon in L∞[^"]*)"', page)
     assert [f"none at {radius}:" in told for radius in ("0.1", "0.2", "0.3", "0.4")] == [True, True, True, False]
+
+
+def text_of(page: str) -> str:
+    return " ".join("".join(Reader(page).texts).split())
+
+
+def test_what_heads_hint_at_stands_in_the_text_too(page: str) -> None:
+    """A finger and a keyboard point at nothing."""
+    hints = re.findall(r'<th scope="col" data-kind="[^"]*" data-first="[^"]*" class="[^"]*" title="([^"]*)"', page)
+    assert len(set(hints)) > 12
+    for hint in hints:
+        assert f"<dd>{hint}</dd>" in page, hint
+
+
+def test_evidence_of_gates_has_a_row_of_its_own_below_each_defense(page: str) -> None:
+    board = page.split('<table class="board sortable">')[1].split("</table>")[0]
+    heads = board.split("<thead>")[1].split("</thead>")[0].count("data-kind=")
+    rows = re.findall(r"<tr data-defense=.*?</tr>", board, re.S)
+    assert len(rows) == 14
+    for main, more in zip(rows[::2], rows[1::2], strict=True):
+        name = re.findall(r'data-defense="([^"]*)"', main)
+        assert re.findall(r'data-defense="([^"]*)"', more) == name
+        assert ("data-unranked" in main) == ("data-unranked" in more)
+        assert "<details" not in main
+        assert f'<td colspan="{heads}">' in more
+        assert '<details class="gates">' in more
+
+
+def test_the_strongest_attack_and_what_may_go_undetected_are_whole_sentences(page: str) -> None:
+    text = text_of(page)
+    assert re.search(r"strongest attack: apgd-dlr \(adaptive\), worst on \d+ % of images", text)
+    assert re.search(r"With 4 rows, true differences below about \d+\.\d points may go undetected\.", text)
+    assert "most by" not in text
+    assert "the data do not separate this row from the others that share these ranks: McNemar" in text
+
+
+def test_what_cost_was_measured_on_is_said_where_it_stands(page: str) -> None:
+    told = "measured on 2 × Intel Xeon; both placements; without transmission time; energy: estimated-tdp"
+    assert f"Costs are of one image, {told}: median milliseconds" in text_of(page)
+    assert f'title="{told}">cost on cpu</th>' in page
+
+
+def test_the_page_has_one_figure_of_cost_a_quantity_and_placement(page: str) -> None:
+    table = page.split('aria-label="Cost figures"')[1].split("</table>")[0]
+    own = [row for row in table.split("<tr ")[1:] if "qusec-cq" in row]
+    kinds = [re.findall(r"<td>([^<]*)</td><td>([^<]*)</td>", row)[0] for row in own]
+    assert sorted(kinds) == [
+        ("energy_mj mean", "total"), ("latency_ms p50", "device"), ("latency_ms p50", "server"),
+        ("latency_ratio median", "total"), ("macs total", "total"), ("model_bytes total", "total"),
+        ("peak_rss_bytes total", "total"), ("uplink_bytes mean", "device"),
+    ]  # fmt: skip
+    assert all(f'data-group="{kind.split()[0]}"' in table for kind, _ in kinds)
+
+
+def test_a_defense_has_one_strip_of_pictures(page: str) -> None:
+    shown = re.findall(r'<figure data-defense="([^"]*)">', page)
+    assert shown
+    assert len(shown) == len(set(shown))
+
+
+def test_claims_and_pictures_are_folded_and_what_they_hold_is_said(page: str) -> None:
+    for name in ("claims", "pictures", "figures", "compared"):
+        assert re.search(rf'<details class="part">\s*<summary><h2 id="{name}">[^<]+</h2> <span class="soft">\d+ ', page)
+
+
+def test_every_defense_and_attack_of_the_page_is_described_with_its_source(page: str, sample: Any) -> None:
+    part = page.split('<h2 id="compared">')[1].split("</details>")[0]
+    text = text_of(f"<details><summary><h2>{part}</details>")
+    assert "QuSecNets: Quantization-based Defense Mechanism" in text
+    assert '<a href="https://arxiv.org/abs/1811.01437" rel="noreferrer">arxiv.org/abs/1811.01437</a>' in part
+    for record in sample:
+        assert record["defense"]["label"] in text
+        assert record.get("attack", {}).get("label", "") in text
+    assert "Not installed here, so without summary and source: it is of edge-defense-bench 0.1.0." in text  # median
+
+
+def test_counts_of_provenance_are_those_of_the_head(page: str) -> None:
+    text = text_of(page)
+    head = re.findall(r"(\d+) cells? evaluated, (\d+) failed, (\d+) timed out, (\d+) skipped", text)[0]
+    cells = sum(map(int, head))
+    assert f"cores 2 {cells} cells" in text
+    assert f"edge-defense-bench 0.1.0 {cells} cells" in text
+    assert re.search(r"Computed2026-11-21 10:00 UTC to 2026-11-21 10:00 UTC, \d+ min of work", text)
+
+
+def test_the_policy_of_the_page_lets_its_own_script_run_and_nothing_else(page: str) -> None:
+    """A browser hashes what stands between the tags: one character more, and sorting is gone."""
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
+    (script,) = re.findall(r"<script>(.*?)</script>", page, flags=re.S)
+    digest = b64encode(sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in html.unescape(policy)
+    assert "default-src 'none'" in html.unescape(policy)
+
+
+def test_what_a_defense_refuses_of_clean_images_stands_beside_its_name(
+    tmp_path: Path, sample: list[dict[str, Any]], cache: Path
+) -> None:
+    records = [
+        record | {"evidence": {"rejected": 0.045}}
+        if record["kind"] == "clean" and record["defense"]["label"] == "jpeg[quality=50]"
+        else record
+        for record in sample
+    ]
+    text = bench.reporting.write(records, tmp_path, cache=cache)["html"].read_text()
+    assert "refuses 4.5 % of clean images" in text
+    assert text.count("refuses ") == text.count("refuses 4.5 % of clean images"), "no other defense may refuse"
+
+
+def test_the_ladder_of_a_setting_is_named_with_what_it_was_given(page: str) -> None:
+    assert re.search(r"The ladder: apgd-dlr, fgsm, pgd and square", page)

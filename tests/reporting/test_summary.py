@@ -19,6 +19,7 @@ def row(defense: str, kept: float, rank: int = 1, **more: Any) -> dict[str, Any]
         "robust_low": kept,
         "robust_high": kept + 0.057,
         **dict.fromkeys(("oblivious", "white_box", "adaptive", "latency_ratio", "uplink_bytes"), float("nan")),
+        "oblivious_is_transfer": False,
         "detectable_difference": float("nan"),
         "macs": 1e6,
         "control": "",
@@ -69,7 +70,7 @@ def test_what_multiplies_the_compute_is_held_against_what_else_that_compute_buys
     more = controlled(0.45, 0.35, 0.31, 0.39)
     rows = [row("wide", 0.45, macs=28e6), row("defed", 0.1, rank=2, macs=28e6, **more), row("none", 0.0, rank=3)]
     assert (
-        "<strong>defed</strong> multiplies the compute by 28.0; of what needs no more of it, <strong>wide</strong> "
+        "<strong>defed</strong> multiplies the compute by 28.0; among defenses that do not, <strong>wide</strong> "
         "keeps most: 45.0 %, 35.0 points more (95 % interval of the difference +31.0 to +39.0)."
     ) in " ".join(map(str, sentences(rows)))
 
@@ -78,3 +79,17 @@ def test_a_control_that_cannot_be_told_apart_is_not_said_to_keep_more() -> None:
     more = controlled(0.11, 0.01, -0.02, 0.04)
     said = " ".join(map(str, sentences([row("defed", 0.1, macs=4e6, **more), row("wide", 0.11, macs=2e6)])))
     assert "keeps most: 11.0 %, as much, as far as can be told" in said
+
+
+def test_secrecy_and_masked_gradients_are_told_apart() -> None:
+    """A white-box attacker knows the defense: where he fails, his gradients mislead him."""
+    rows = [
+        row("bit-depth", 0.0, oblivious=0.0, white_box=0.79, adaptive=0.0),
+        row("defed", 0.0, oblivious=0.34, white_box=0.01, adaptive=0.0),
+        row("trained", 0.4, oblivious=0.75, white_box=0.42, adaptive=0.4, oblivious_is_transfer=True),
+    ]
+    said = " ".join(map(str, sentences(rows)))
+    assert "<strong>defed</strong> profits most from not being known: it keeps 34.0 %" in said
+    assert "Gradients mislead most on <strong>bit-depth</strong>: it keeps 79.0 %" in said
+    assert "profits" not in str(sentences([rows[2]])), "a transfer tells nothing of secrecy"
+    assert "mislead" not in str(sentences(rows[1:]))

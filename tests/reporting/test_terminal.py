@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from bench.analysis import leaderboard
+from bench.reporting import wording
 from bench.reporting.terminal import show
 
 
@@ -46,3 +48,9 @@ def test_piped_output_is_plain(sample: list[dict[str, Any]], capsys: pytest.Capt
     told = capsys.readouterr().out
     assert "\x1b" not in told
     assert "784 B" in told
+
+
+def test_terminal_and_page_say_with_the_same_words_what_may_go_undetected(sample: list[dict[str, Any]]) -> None:
+    said = wording.resolution(wording.rows_of(leaderboard(sample))[:7])
+    assert said.startswith("With 4 rows, true differences below about")
+    assert said in " ".join(printed(sample, 120).split())

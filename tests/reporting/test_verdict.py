@@ -41,6 +41,13 @@ def test_the_figures_of_an_incomplete_audit_are_said_to_be_unreliable(sample):
         assert ("not to be relied upon" in " ".join(told.sentences)) == (told.verdict == "incomplete")
 
 
+def test_broken_says_how_much_is_left_and_is_red_where_nothing_is(sample):
+    for name, mark in (("adversarial-training", "warn"), ("none", "fail")):
+        found = audit(sample, name)
+        told, left = parts(found)[0], found.settings[0].line["robust_accuracy"]
+        assert (told.verdict, told.mark) == (f"broken, {100 * left:.1f} % left", mark)
+
+
 def test_the_words_that_promise_too_much_are_never_used(sample, tmp_path, cache):
     for name in ("none", "adversarial-training", "superiot[window=3]"):
         files = verdict.write(audit(sample, name), sample, tmp_path / name[:4], cache=cache)

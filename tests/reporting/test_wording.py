@@ -38,3 +38,48 @@ def test_lists_and_counts() -> None:
 
 def test_control_and_direction_marks_become_visible() -> None:
     assert wording.plain("a\x1b[31m\u202eb\n") == "a\ufffd[31m\ufffdb\n"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(15_104, "4 h 12 min"), (3600, "1 h 0 min"), (300, "5 min"), (2.5, "2.50 s")]
+)
+def test_time_spans_have_units_of_their_size(seconds: float, text: str) -> None:
+    assert wording.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("iso", "text"),
+    [
+        ("2026-11-28T09:17:10+00:00", "2026-11-28 09:17 UTC"),
+        ("2026-11-28T09:17:10+02:00", "2026-11-28 09:17 UTC+02:00"),
+        ("2026-11-28T09:17:10", "2026-11-28 09:17 (zone unknown)"),
+        ("yesterday", "yesterday"),
+    ],
+)
+def test_times_have_a_zone(iso: str, text: str) -> None:
+    assert wording.moment(iso) == text
+
+
+def test_what_may_go_undetected_is_of_the_rows_that_are_compared() -> None:
+    def row(status: str, smallest: float = 0.0421) -> dict[str, object]:
+        return {"status": status, "attacks": 3, "detectable_difference": smallest}
+
+    told = "true differences below about 4.2 points may go undetected."
+    assert wording.resolution([row("ranked"), row("ranked"), row("incomplete")]) == f"With 2 rows, {told}"
+    assert wording.resolution([row("incomplete")] * 3) == f"With 3 rows, {told}"
+    assert wording.resolution([row("ranked"), row("incomplete")]) == ""
+    assert wording.resolution([row("ranked", math.nan)] * 2) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (3072, "B", "3.07 kB"),
+        (40_600_192, "MAC", "40.6 M MAC"),
+        (1.28, "1", "1.28"),
+        (1.28, "", "1.28"),
+        (4.13, "ms", "4.13 ms"),
+    ],
+)
+def test_figures_of_cost_have_units(value: float, unit: str, text: str) -> None:
+    assert wording.with_unit(value, unit) == text

@@ -44,9 +44,8 @@ def averaging(evidence: RowEvidence) -> Verdict:
     text = f"Averaged over {most} draws, the gradient has a predicted cosine of {cosine:.2f} with the true one"
     if cosine >= ENOUGH or left.mean() <= SETTLED:
         return Verdict("averaging", "pass", f"{text}; {left.mean():.1%} of the images are left.")
-    return Verdict(
-        "averaging", "fail" if cosine < LOST else "warn", f"{text}: too few draws were averaged; run it with --eot auto."
-    )
+    advice = "too few draws were averaged; run it with --eot auto"
+    return Verdict("averaging", "fail" if cosine < LOST else "warn", f"{text}: {advice}.")
 
 
 def _told(record: dict[str, object]) -> bool:

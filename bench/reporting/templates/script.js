@@ -2,35 +2,41 @@
 (() => {
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 
-  // Sorting: the heads of sortable tables become buttons; rows without a value stay last in both directions.
-  const valueOf = (row, column) => {
-    const cell = row.cells[column];
-    return cell.dataset.v !== undefined ? cell.dataset.v : cell.textContent.trim();
+  // Sorting: the heads of sortable tables become buttons; rows without a value stay last in both directions. What
+  // belongs to a row stays below it, and figures of one quantity stay together.
+  const valueOf = (cell) => (cell.dataset.v !== undefined ? cell.dataset.v : cell.textContent.trim());
+  const bundled = (rows) => {
+    const bundles = [];
+    for (const row of rows) {
+      if (row.classList.contains("more")) bundles.at(-1).push(row);
+      else bundles.push([row]);
+    }
+    return bundles;
   };
   const sort = (table, head, column) => {
     const body = table.tBodies[0];
-    const first = head.dataset.first || "descending";
+    const first = head.dataset.first;
     const other = first === "descending" ? "ascending" : "descending";
     const direction = head.getAttribute("aria-sort") === first ? other : first;
     all("th[aria-sort]", table).forEach((cell) => cell.removeAttribute("aria-sort"));
     head.setAttribute("aria-sort", direction);
     const sign = direction === "ascending" ? 1 : -1;
     const numeric = head.dataset.kind !== "text";
-    [...body.rows]
-      .map((row) => [row, valueOf(row, column)])
-      .sort(([, a], [, b]) => {
+    bundled(body.rows)
+      .map((bundle) => [bundle, valueOf(bundle[0].cells[column]), bundle[0].cells[column].dataset.group || ""])
+      .sort(([, a, groupOfA], [, b, groupOfB]) => {
+        if (groupOfA !== groupOfB) return groupOfA.localeCompare(groupOfB);
         if (a === "" || b === "") return (a === "") - (b === "");
         return sign * (numeric ? Number(a) - Number(b) : a.localeCompare(b));
       })
-      .forEach(([row]) => body.append(row));
+      .forEach(([bundle]) => body.append(...bundle));
   };
   for (const table of all("table.sortable")) {
     const heads = table.tHead.rows[table.tHead.rows.length - 1].cells;
-    [...heads].forEach((head) => {
-      const column = Number(head.dataset.column);
+    [...heads].forEach((head, column) => {
       const button = document.createElement("button");
       button.type = "button";
-      button.title = "Sort by this column";
+      button.title = [head.title, "Sort by this column"].filter(Boolean).join(". ");
       button.append(...head.childNodes);
       head.append(button);
       button.addEventListener("click", () => sort(table, head, column));
