@@ -89,12 +89,7 @@ class RowEvidence:
     @property
     def controls(self) -> list[Raw]:
         """Return every control that ended well."""
-        return raw(
-            record
-            for part in self.row.replicates
-            for record in part.attacks
-            if record["status"] == "ok" and record["attack"].get("control", False)
-        )
+        return controls_of(self.row)
 
     @property
     def clean(self) -> Values | None:
@@ -129,6 +124,16 @@ class RowEvidence:
     def randomised(self) -> bool:
         """Whether the deployment draws."""
         return any(part.randomised for part in self.row.replicates)
+
+
+def controls_of(row: Row) -> list[Raw]:
+    """Return every control of a row that ended well."""
+    return raw(
+        record
+        for part in row.replicates
+        for record in part.attacks
+        if record["status"] == "ok" and record["attack"].get("control", False)
+    )
 
 
 def raw(records: Iterable[Record]) -> list[Raw]:

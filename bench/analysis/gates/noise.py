@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bench.analysis.gates.evidence import RowEvidence, beside, told
+from bench.analysis.gates.evidence import Raw, RowEvidence, beside, clean_shares, controls_of, told
 from bench.analysis.gates.verdict import Verdict
+from bench.analysis.groups import Row
 from bench.analysis.ladder import on_ladder
-from bench.analysis.statistics import fewer
+from bench.analysis.statistics import MARGIN, Values, fewer, gains
+
+ERRORS = 2.0  # ours: so many standard errors of the paired difference are no chance
 
 
 def gate() -> Callable[[RowEvidence], Verdict]:
@@ -16,15 +19,16 @@ def gate() -> Callable[[RowEvidence], Verdict]:
 
 
 def noise(evidence: RowEvidence) -> Verdict:
-    """Judge whether random noise in the ball hurts less than a point, and beats no attack of the ladder.
+    """Judge whether random noise in the ball hurts no more than it hurts the undefended network, and beats no attack.
 
     Notes
     -----
-    An adaptive attack of the ladder that noise beats found no direction: fail; a white-box one: warn. That noise itself
-    breaks images says that the ball is larger than this deployment stands without any attacker: warn.
+    An adaptive attack of the ladder that noise beats found no direction: fail; a white-box one: warn. Noise that costs
+    over a point more than it costs the same network undefended is something that the defense has made worse: warn.
+    Where no such network stands beside it, as beside the undefended one itself, over a point warns: the ball is larger
+    than this deployment stands without any attacker.
     """
-    control = next((attack for attack in evidence.controls if attack.record["attack"]["name"] == "noise"), None)
-    clean = evidence.clean
+    control, clean = _control(evidence.row), evidence.clean
     if control is None or clean is None:
         return Verdict("noise", "n/a", "Noise was not run.")
     ladder = [
@@ -35,8 +39,29 @@ def noise(evidence: RowEvidence) -> Verdict:
     beaten = [attack for attack in ladder if fewer(*beside(control, attack), pairs=len(ladder))]
     n = min(len(clean), len(control.left))
     text = f"Noise leaves {control.accuracy:.1%} of {n} images, {clean[:n].mean():.1%} are right without"
+    losses = evidence.over_twin(_loss)
+    if losses is not None:
+        own, other = losses
+        text += f": {100 * own.mean():.1f} points; of the undefended network it costs {100 * other.mean():.1f}"
     if beaten:
         found = told(f"{attack.name} leaves {attack.accuracy:.1%}" for attack in beaten)
         decisive = any(attack.knowledge == "adaptive" for attack in beaten)
         return Verdict("noise", "fail" if decisive else "warn", f"{text}; {found}.")
-    return Verdict("noise", "warn" if fewer(control.left, clean) else "pass", text + ".")
+    if losses is None:
+        return Verdict("noise", "warn" if fewer(control.left, clean) else "pass", text + ".")
+    own, other = losses
+    worse = own.mean() - other.mean() > MARGIN and gains(own, other, ERRORS)
+    return Verdict("noise", "warn" if worse else "pass", text + ".")
+
+
+def _control(row: Row) -> Raw | None:
+    return next((attack for attack in controls_of(row) if attack.record["attack"]["name"] == "noise"), None)
+
+
+def _loss(row: Row) -> Values | None:
+    """Return of each image how much of its right answers noise takes, None where that is not known."""
+    control, clean = _control(row), clean_shares(row)
+    if control is None or clean is None:
+        return None
+    n = min(len(clean), len(control.left))
+    return clean[:n] - control.left[:n]

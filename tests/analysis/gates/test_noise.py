@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bench.analysis.gates.noise import noise
@@ -25,3 +26,26 @@ def test_noise_that_hurts_warns_and_noise_that_beats_an_attack_fails(
 
 def test_without_the_control_there_is_nothing_to_say(attacked: Any) -> None:
     assert noise(attacked([("pgd", "adaptive", 0.5)])).outcome == "n/a"
+
+
+@pytest.mark.parametrize(
+    ("own", "undefended", "outcome"),
+    [
+        (0.9, 0.9, "pass"),  # the ball hurts everything
+        (0.9, 0.8, "pass"),  # the defense helps
+        (0.8, 0.9, "warn"),
+        (0.895, 0.9, "pass"),  # within a point
+    ],
+)
+def test_noise_is_held_against_what_it_does_to_the_undefended_network(
+    made: Any, attacked: Any, own: float, undefended: float, outcome: str
+) -> None:
+    """Where the ball is large every row warned, the undefended one among them, and the badge said nothing."""
+    right = np.arange(400) < 400 * undefended
+    bare = [made.clean_record("none", np.ones(400))]
+    bare += [made.attack_record("none", "noise", right, knowledge="oblivious")]
+    bare += [made.attack_record("none", "pgd", np.zeros(400))]
+    evidence = attacked([("noise", "oblivious", own), ("pgd", "adaptive", 0.2)], records=bare)
+    found = noise(evidence)
+    assert found.outcome == outcome
+    assert f"of the undefended network it costs {100 * (1 - undefended):.1f}" in found.evidence
