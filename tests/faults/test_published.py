@@ -77,11 +77,42 @@ def test_a_comparison_that_is_killed_several_times_ends_as_one_that_was_not(comm
     said, _ = last.communicate()
     assert last.returncode == 0, said
 
-    reports = {name: command_line.folder / name / "reports" / "digits" for name in ("whole", "stopped")}
-    kept, expected = frames(reports["stopped"]), frames(reports["whole"])
-    assert set(kept) == set(expected) >= {"leaderboard.csv", "cells.csv", "gates.csv", "detection.csv"}
-    for name, frame in expected.items():
-        pd.testing.assert_frame_equal(kept[name], frame, obj=name)
-    assert command_line.lasting("stopped/reports/.runs/digits") == command_line.lasting("whole/reports/.runs/digits")
-    assert {path.name for path in reports["whole"].iterdir()} == {path.name for path in reports["stopped"].iterdir()}
-    assert page(reports["stopped"]) == page(reports["whole"])
+    assert_alike(command_line, "stopped", "whole")
+
+
+@pytest.mark.skipif(not os.environ.get("BENCH_EVERY_EVENT"), reason="takes minutes: make faults")
+@pytest.mark.timeout(3600)
+def test_a_comparison_goes_on_from_its_parts_where_the_store_is_lost(command_line, making) -> None:
+    whole = making("whole")
+    said, _ = whole.communicate()
+    assert whole.returncode == 0, said
+
+    parts = command_line.folder / "moved" / "reports" / "digits" / "parts"
+    running = making("moved")
+    while not list(parts.glob("*.jsonl.gz")):
+        assert running.poll() is None
+        time.sleep(0.05)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.communicate()
+    shutil.rmtree(command_line.folder / "moved" / "store")
+    shutil.rmtree(command_line.folder / "moved" / "reports" / ".runs")
+
+    moved = making("moved")
+    said, _ = moved.communicate()
+    assert moved.returncode == 0, said
+    assert said.count("kept from before") == 1
+    assert not parts.exists()
+    assert_alike(command_line, "moved", "whole")
+
+
+def assert_alike(command_line, one: str, other: str) -> None:
+    """Hold what two comparisons published against each other, times aside."""
+    kept, expected = (command_line.folder / name / "reports" / "digits" for name in (one, other))
+    assert {path.name for path in kept.iterdir()} == {path.name for path in expected.iterdir()}
+    assert {"leaderboard.csv", "cells.csv", "gates.csv", "detection.csv"} <= {path.name for path in expected.iterdir()}
+    assert frames(kept).keys() == frames(expected).keys()
+    for name, frame in frames(expected).items():
+        pd.testing.assert_frame_equal(frames(kept)[name], frame, obj=name)
+    merged = [command_line.lasting(f"{name}/reports/.runs/digits") for name in (one, other)]
+    assert merged[0] == merged[1]
+    assert page(kept) == page(expected)
