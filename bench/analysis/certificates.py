@@ -22,7 +22,9 @@ def certificates(records: Iterable[Record]) -> Certificates:
     for record in current(records):
         if record["kind"] == "certificate" and record["status"] == "ok":
             seeds = found.setdefault((setting_of(record), str(record["defense"]["label"])), {})
-            seeds[seeds_of(record)] = outcome(record, "certified").astype(np.float64)
+            flags = outcome(record, "certified").astype(np.float64)
+            # A merged report may have another run's certificate of fewer of these images.
+            seeds[seeds_of(record)] = max(flags, seeds.get(seeds_of(record), flags), key=len)
     shares: dict[tuple[Setting, str], Values] = {}
     for name, seeds in found.items():
         n = min(map(len, seeds.values()))

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from bench.analysis.certificates import bracket
+from bench.analysis.certificates import bracket, certificates
 from bench.reporting.wording import bracket as in_words
 
 
@@ -37,3 +37,14 @@ def test_a_bracket_of_fewer_images_than_the_row_says_of_how_many() -> None:
     """Its attacked end is of those images, and may lie above the row's own figure."""
     told = in_words({"certified": 0.0, "bracket_width": 0.862, "bracket_images": 128.0, "samples": 1000})
     assert told == "certified 0.0 % ≤ true ≤ 86.2 % attacked of 128 images, width 86.2 points"
+
+
+def test_of_two_runs_certificates_the_one_of_more_images_counts(made) -> None:
+    """A merged report has a run of every image, and one of the first few under other attacks."""
+    threat = made.attack_record("jpeg[quality=50]", "pgd", np.ones(4))["threat"]
+    for sizes in ({"a": 4, "b": 9}, {"a": 9, "b": 4}):  # records are taken in the order of their names
+        records = []
+        for name, n in sizes.items():
+            whole = {**made.base("certificate", "jpeg[quality=50]", n=n), "cell_id": name, "run_key": name}
+            records.append(made.with_outcomes({**whole, "threat": threat}, certified=np.ones(n, np.uint8)))
+        assert [len(flags) for flags in certificates(records).values()] == [9]
