@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bench.analysis.gates.evidence import RowEvidence
 from bench.analysis.gates.verdict import SEVERITY, Verdict
+from bench.analysis.records import Record
 
 FOUND = 0.95  # evaluation.md of this project, section 4, as are the next two
 BY_CHANCE = 0.5
@@ -19,12 +20,31 @@ def gate() -> Callable[[RowEvidence], Verdict]:
 
 
 def of_row(evidence: RowEvidence) -> Verdict:
-    """Judge the tests of a row's attacks, one under each training seed; the worst counts."""
-    records = [record for part in evidence.row.replicates for record in part.attacks]
-    tests = [record["evidence"].get("binarisation") for record in records if "evidence" in record]
+    """Judge the tests of a row's attacks: the best under each triple of seeds, of these the worst.
+
+    Notes
+    -----
+    One attack that would have found what is there vouches for the images that it was tried on, whatever weaker ones
+    would have missed: of several tested attacks those that were tried on the most images count, and the best of them.
+    """
     left = evidence.row.worst_shares
-    verdicts = [binarisation(test, 1.0 if left is None else float(left.mean())) for test in tests if test]
-    return min(verdicts, key=lambda verdict: SEVERITY.index(verdict.outcome), default=binarisation(None))
+    over = 1.0 if left is None else float(left.mean())
+    verdicts = [verdict for part in evidence.row.replicates if (verdict := _of_seeds(part.attacks, over)) is not None]
+    return min(verdicts, key=_severity, default=binarisation(None))
+
+
+def _of_seeds(attacks: Sequence[Record], left: float) -> Verdict | None:
+    tested = [record for record in attacks if record.get("evidence", {}).get("binarisation")]
+    most = max((int(record["samples"]) for record in tested), default=0)
+    found = [
+        binarisation(record["evidence"]["binarisation"], left) for record in tested if int(record["samples"]) == most
+    ]
+    able = [verdict for verdict in found if verdict.outcome != "n/a"]  # what cannot be tested tells nothing
+    return max(able or found, key=_severity, default=None)
+
+
+def _severity(verdict: Verdict) -> int:
+    return SEVERITY.index(verdict.outcome)
 
 
 def binarisation(test: Mapping[str, Any] | None, left: float = 1.0) -> Verdict:

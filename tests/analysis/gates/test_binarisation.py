@@ -62,6 +62,38 @@ def test_the_worst_of_several_seeds_counts(made: Any, row_of: Any) -> None:
     assert gate()(row(made, row_of, [WELL, WELL | {"found": 12}], left=0.4)).outcome == "fail"
 
 
+@pytest.mark.parametrize(
+    ("images", "tests", "outcome"),
+    [
+        ((400, 400), ({"found": 59}, {}), "pass"),  # the adversarially trained control of MNIST under 20 and 40 steps
+        ((400, 400), ({}, {"found": 59}), "pass"),
+        ((400, 128), ({"found": 59}, {}), "fail"),
+        ((128, 400), ({}, {"found": 59}), "fail"),
+        ((400, 128), ({}, {"found": 59}), "pass"),
+        ((400, 400), ({"found": 59}, {"reason": "The attack needs three classes."}), "fail"),
+        ((400, 400), ({"reason": "The attack needs three classes."}, {}), "pass"),
+        ((400, 400), ({"found": 59}, {"found": 58}), "fail"),
+    ],
+)
+def test_one_attack_on_all_images_vouches_whatever_weaker_ones_miss(
+    images: tuple[int, int], tests: tuple[dict[str, Any], ...], outcome: str, made: Any, row_of: Any
+) -> None:
+    records = [made.clean_record("none", np.ones(400))]
+    for steps, n, test in zip((20, 40), images, tests, strict=True):
+        record = made.attack_record("none", f"pgd[steps={steps}]", np.ones(n))
+        records.append(record | {"evidence": {"binarisation": WELL | test}})
+    assert gate()(row_of(records, "none")).outcome == outcome
+
+
+def test_no_seed_is_vouched_for_by_the_attack_of_another(made: Any, row_of: Any) -> None:
+    tests = [(0, WELL), (1, WELL | {"found": 12}), (1, WELL | {"found": 20})]
+    records = [made.clean_record("none", np.ones(400), seed=seed) for seed in (0, 1)]
+    for place, (seed, test) in enumerate(tests):
+        record = made.attack_record("none", f"pgd[steps={place}]", np.ones(400), seed=seed)
+        records.append(record | {"evidence": {"binarisation": test}})
+    assert gate()(row_of(records, "none")).outcome == "fail"
+
+
 def test_a_row_without_the_test_says_when_it_is_made(attacked: Any) -> None:
     verdict = gate()(attacked([("pgd", "adaptive", 0.4)]))
     assert verdict.outcome == "n/a"
