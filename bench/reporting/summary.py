@@ -138,8 +138,8 @@ def _control(rows: Sequence[Row]) -> Markup:
         ends = f"{100 * row['control_low']:+.1f} to {100 * row['control_high']:+.1f}"
         told.append(
             Markup(
-                "<strong>{}</strong> multiplies the compute by {}; among defenses that do not, <strong>{}</strong> "
-                "keeps most: {}, {} (95 % interval of the difference {})"
+                "<strong>{}</strong> multiplies the compute by {}; among defenses that need no more, "
+                "<strong>{}</strong> keeps most: {}, {} (95 % interval of the difference {})"
             ).format(
                 row["defense"],
                 wording.figure(row["macs"] / leanest),

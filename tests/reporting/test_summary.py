@@ -70,8 +70,8 @@ def test_what_multiplies_the_compute_is_held_against_what_else_that_compute_buys
     more = controlled(0.45, 0.35, 0.31, 0.39)
     rows = [row("wide", 0.45, macs=28e6), row("defed", 0.1, rank=2, macs=28e6, **more), row("none", 0.0, rank=3)]
     assert (
-        "<strong>defed</strong> multiplies the compute by 28.0; among defenses that do not, <strong>wide</strong> "
-        "keeps most: 45.0 %, 35.0 points more (95 % interval of the difference +31.0 to +39.0)."
+        "<strong>defed</strong> multiplies the compute by 28.0; among defenses that need no more, "
+        "<strong>wide</strong> keeps most: 45.0 %, 35.0 points more (95 % interval of the difference +31.0 to +39.0)."
     ) in " ".join(map(str, sentences(rows)))
 
 
