@@ -126,7 +126,7 @@ def _detected(row: Mapping[str, Any] | None) -> str:
 
 
 def budgets(report: str) -> str:
-    """Return what each attack was given, beside what the literature gives it, and what it spent."""
+    """Return what each attack was given, beside its entry's defaults, and what it spent."""
     frame = pd.read_csv(TOP / "reports" / report / "cells.csv", keep_default_na=False, na_values=[""])
     frame = frame[(frame["kind"] == "attack") & (frame["status"] == "ok") & ~frame["control"] & frame["probe"].isna()]
     frame = frame[~frame["dataset"].str.contains("(development)", regex=False)]
@@ -135,7 +135,7 @@ def budgets(report: str) -> str:
     lines = [
         f"`reports/{report}`",
         "",
-        "| attack | rung | here | literature | images | forward passes an image | gradients an image |",
+        "| attack | rung | here | its entry's default | images | forward passes an image | gradients an image |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for asked, cells in frame.groupby("asked", sort=True):
@@ -145,7 +145,8 @@ def budgets(report: str) -> str:
         rung = _DASH if cells["core"].isna().all() else f"`{cells['core'].dropna().iloc[0]}`"
         images = sorted({int(count) for count in cells["samples"]})
         lines.append(
-            f"| `{name}` | {rung} | {_settings(given)} | {_settings({n: declared.get(n) for n in given})} "
+            f"| `{name}` | {rung} | {_settings(given or declared)} "
+            f"| {_settings({n: declared.get(n) for n in given}) if given else 'the same'} "
             f"| {', '.join(f'{count:,}' for count in images)} | {_range(cells['forward_per_image'])} "
             f"| {_range(cells['gradient_per_image'])} |"
         )
@@ -154,7 +155,7 @@ def budgets(report: str) -> str:
 
 def _settings(values: Mapping[str, Any]) -> str:
     told = (f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in values.items())
-    return ", ".join(told).lower() or "the literature's"
+    return ", ".join(told).lower() or "nothing to set"
 
 
 def _range(values: pd.Series) -> str:

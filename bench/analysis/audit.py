@@ -146,7 +146,7 @@ def audit(
         if evidence.row.label == defense:
             found.append(_audited(evidence, lines[number, defense], own_rungs or {}, records, detectors))
     baselines = {str(record["defense"]["label"]) for record in records if record["defense"].get("baseline", False)}
-    drawn = _lines(curve(records, board=board))
+    drawn = _lines(curve(records))
     return Audit(
         defense,
         source,

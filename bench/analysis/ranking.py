@@ -31,14 +31,15 @@ _COSTS = (
     "uplink_bytes_p95", "uplink_format", "png_bytes", "model_bytes", "macs", "peak_bytes", "energy_mj",
     "energy_provenance", "hardware",
 )  # fmt: skip
+_LEVELS = tuple(knowledge.replace("-", "_") for knowledge in KNOWLEDGE)
 TWIN_COLUMNS = ("twin_difference", "twin_low", "twin_high")
 COLUMNS = (
     "dataset", "pool", "model", "norm", "epsilon", "domain", "targeted", "budget", "headline",
     "rank", "rank_low", "rank_high", "defense", "family", "status", "reasons", "samples", "detectable_difference",
     "seeds", "robust_accuracy", "robust_low", "robust_high",
     "seed_spread", *TWIN_COLUMNS, *CERTIFIED_COLUMNS, "clean_accuracy", "clean_low", "clean_high",
-    "rejected", "oblivious", "black_box", "white_box", "adaptive",
-    "oblivious_samples", "black_box_samples", "white_box_samples", "adaptive_samples",
+    "rejected", *_LEVELS,
+    *(f"{level}_{end}" for end in ("low", "high", "samples") for level in _LEVELS),
     "oblivious_is_transfer", "strongest_attack", "strongest_knowledge", "strongest_share", "attacks", "randomised",
     *(f"wrong_in_{k}" for k in QUERIES), *(f"clean_wrong_in_{k}" for k in QUERIES), "gates", "warnings",
     "worst_gate", *_COSTS, *CONTROL_COLUMNS, "published", "setting",
@@ -54,7 +55,7 @@ class Judged:
     verdicts : of the gates of rows
     cases, cleans : of each triple of seeds, correct under the worst case and without attack of each image
     shares : of each image that the worst case is known of, correct under it, mean over seeds, float64, (n,)
-    levels : knowledge -> the same for its attacks alone, mean over images, and how many they are
+    levels : knowledge -> share of right answers under its attacks alone, with its interval
     spread : standard deviation of the robust accuracy over triples of seeds; NaN for one
     over_twin : ``shares`` less those of the same network undefended, None where that was not attacked
     """
@@ -66,7 +67,7 @@ class Judged:
     cleans: list[Values]
     shares: Values
     clean: Values
-    levels: dict[str, tuple[float, int]]
+    levels: dict[str, Estimate]
     spread: float
     strongest: tuple[str, str, float]
     attacks: int
@@ -95,7 +96,7 @@ def judge(evidence: RowEvidence) -> Judged:
     ]
     unharmed = pooled([clean.scored for _, clean in parts])
     means = [float(case.shares.mean()) for case in cases]
-    levels = {knowledge: left for knowledge in KNOWLEDGE if (left := row.left(knowledge)) is not None}
+    levels = {knowledge: estimate(left) for knowledge in KNOWLEDGE if (left := row.left(knowledge)) is not None}
     return Judged(
         row=row,
         standing=standing(row, given),
@@ -104,7 +105,7 @@ def judge(evidence: RowEvidence) -> Judged:
         cleans=[clean.scored for _, clean in parts],
         shares=unharmed if row.worst_shares is None else row.worst_shares,
         clean=unharmed,
-        levels={knowledge: (float(left.mean()), len(left)) for knowledge, left in levels.items()},
+        levels=levels,
         spread=float(np.std(means, ddof=1)) if len(means) > 1 else math.nan,
         strongest=max(names, key=lambda name: name[2], default=("", "", math.nan)),
         attacks=max((len(attacks) for _, attacks in tried), default=0),
@@ -221,9 +222,10 @@ def _line(
 
 def _levels(judged: Judged) -> dict[str, float | int]:
     line: dict[str, float | int] = {}
-    for knowledge in KNOWLEDGE:
-        name = knowledge.replace("-", "_")
-        line[name], line[f"{name}_samples"] = judged.levels.get(knowledge, (math.nan, 0))
+    for knowledge, name in zip(KNOWLEDGE, _LEVELS, strict=True):
+        left = judged.levels.get(knowledge, _NOTHING)
+        line[name], line[f"{name}_samples"] = left.value, left.n
+        line[f"{name}_low"], line[f"{name}_high"] = left.low, left.high
     return line
 
 

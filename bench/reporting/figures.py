@@ -182,7 +182,10 @@ def sweep(painter: charts.Painter, first: Row, curves: Sequence[Row]) -> Markup:
     svg = painter.draw(charts.sweep, drawn, f"Accuracy against epsilon in {norm}. {told}")
     parts = ["Accuracy against the size of the perturbation."]
     if radii:
-        parts.append("Dots: worst case over all attacks at a radius that was run, with 95 % intervals.")
+        parts.append(
+            "Dots: worst case over the attacks that were run at every radius, on the images that they all met, with "
+            "95 % intervals; the leaderboard also counts those of its own radius alone."
+        )
     if fine:
         parts.append(
             "Dashed: minimum-norm attacks alone, which give every radius from one run; an upper bound, and only for "

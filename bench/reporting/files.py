@@ -186,11 +186,6 @@ def markdown_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)]) + "\n"
 
 
-def _level(row: Mapping[str, Any], level: str) -> str:
-    samples = row[f"{level}_samples"]
-    return wording.percent(row[level]) + (f" (on {samples})" if 0 < samples < row["samples"] else "")
-
-
 def _board_markdown(board: pd.DataFrame) -> str:
     parts = ["# Leaderboard\n"]
     for _, group in board.groupby("setting", sort=False):
@@ -202,7 +197,7 @@ def _board_markdown(board: pd.DataFrame) -> str:
             worst = (
                 f"{wording.percent(row['robust_accuracy'])} ({wording.interval(row['robust_low'], row['robust_high'])})"
             )
-            levels = [_level(row, level) for level in ("oblivious", "black_box", "white_box", "adaptive")]
+            levels = [wording.level(row, level) for level in ("oblivious", "black_box", "white_box", "adaptive")]
             strongest = (
                 f"{escaped(row['strongest_attack'])} ({row['strongest_knowledge']})" if row["strongest_attack"] else ""
             )

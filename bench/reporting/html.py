@@ -93,7 +93,7 @@ def page(
         detectors=_rows(detection),
         ranks=_rows(ranks),
         points=_rows(roc(records)),
-        curves=_rows(curve(records, board=board)),
+        curves=_rows(curve(records)),
         evidence=details.by_row(told),
     )
     html: str = (

@@ -45,9 +45,12 @@ def without_parameters(label: str) -> str:
 
 
 def level(row: Mapping[str, Any], name: str) -> str:
-    """Return a leaderboard's figure of one kind of attacker, and of how many images where they are fewer."""
+    """Return a leaderboard's figure of one kind of attacker with its interval, and of how many images where fewer."""
     images = int(row[f"{name}_samples"])
-    return percent(row[name]) + (f" of {images:,}" if 0 < images < row["samples"] else "")
+    if not images:
+        return NOTHING
+    ends = interval(row[f"{name}_low"], row[f"{name}_high"])
+    return f"{percent(row[name])} ({ends}{f'; {images:,} images' if images < row['samples'] else ''})"
 
 
 def percent(value: float | None, digits: int = 1) -> str:

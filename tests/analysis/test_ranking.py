@@ -53,6 +53,7 @@ def test_where_an_attack_on_fewer_images_breaks_what_others_leave_the_number_sta
     found = row(records)
     assert (found["robust_accuracy"], found["samples"]) == (0.25, 20)
     assert (found["adaptive"], found["adaptive_samples"]) == (0.25, 20)
+    assert (found["adaptive_low"], found["adaptive_high"]) == pytest.approx((0.112, 0.469), abs=1e-3)  # Wilson
     assert (found["black_box"], found["black_box_samples"]) == (0.75, N)
     assert found["robust_high"] > 0.45  # the interval is that of twenty images
     assert (found["strongest_attack"], found["strongest_share"]) == ("mim", 0.75)
@@ -146,6 +147,18 @@ def test_a_minimum_norm_attack_at_one_epsilon_counts_at_every_other(made: Any) -
     assert np.interp(0.2, fine.epsilon, fine.accuracy) == pytest.approx(0.5, abs=0.02)
     assert fine.accuracy.is_monotonic_decreasing
     assert set(curve(records).query("source == 'swept'").epsilon) == {0.1, 0.3}
+
+
+def test_a_swept_curve_is_of_the_attacks_and_images_of_every_radius(made: Any) -> None:
+    """The headline has the whole ladder on all images, other radii PGD on a few: the curve must not dip there."""
+    records = ladder(made, "none", first(40))
+    wide = made.attack_record("none", "pgd", np.arange(50) < 30, epsilon=0.1)
+    narrow = made.attack_record("none", "pgd", np.arange(N) < 120)  # of the first 50 it leaves all
+    ladder_alone = [r for r in records if r["kind"] != "attack" or r["attack"]["label"] != "pgd"]
+    points = curve([*ladder_alone, narrow, wide]).query("source == 'swept'").set_index("epsilon")
+    assert points.accuracy.to_dict() == {0.1: 0.6, 0.3: 1.0}
+    assert set(points.samples) == {50}
+    assert points.loc[0.3, "low"] < 1.0 == points.loc[0.3, "high"]
 
 
 def test_a_minimum_norm_attack_that_found_nothing_breaks_nothing(made: Any) -> None:

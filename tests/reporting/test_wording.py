@@ -83,3 +83,10 @@ def test_what_may_go_undetected_is_of_the_rows_that_are_compared() -> None:
 )
 def test_figures_of_cost_have_units(value: float, unit: str, text: str) -> None:
     assert wording.with_unit(value, unit) == text
+
+
+def test_what_is_left_to_one_kind_of_attacker_has_its_interval_and_how_many_images_where_fewer() -> None:
+    row = {"adaptive": 0.25, "adaptive_low": 0.112, "adaptive_high": 0.469, "adaptive_samples": 20, "samples": 20}
+    assert wording.level(row, "adaptive") == "25.0 % (11.2–46.9)"
+    assert wording.level(row | {"samples": 1000}, "adaptive") == "25.0 % (11.2–46.9; 20 images)"
+    assert wording.level(row | {"adaptive_samples": 0}, "adaptive") == wording.NOTHING

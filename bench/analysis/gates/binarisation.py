@@ -63,7 +63,8 @@ def binarisation(test: Mapping[str, Any] | None, left: float = 1.0) -> Verdict:
     finds over half of them too, the test was too easy to vouch for anything: a warning. Some last layers do not tell a
     border point from inner ones: with fewer than 64 images the test vouches for nothing, and a number that claims more
     than a twentieth of the images has no rank. One that claims less needs no voucher, since that many examples were
-    found among the images themselves: a warning.
+    found among the images themselves: a warning. The same bound holds where the test cannot be made at all, as of a
+    head that is no linear layer: else whoever writes such a head would be spared it.
 
     References
     ----------
@@ -72,8 +73,10 @@ def binarisation(test: Mapping[str, Any] | None, left: float = 1.0) -> Verdict:
     if test is None:
         told = "the first PGD of the ladder, at adaptive knowledge and the headline radius, under the standard budget"
         return Verdict("binarisation", "n/a", f"It is made of {told}.")
-    if test["reason"]:
+    if test["reason"] and (test.get("broken") or left <= 1 - FOUND):
         return Verdict("binarisation", "fail" if test.get("broken") else "n/a", str(test["reason"]))
+    if test["reason"]:
+        return Verdict("binarisation", "fail", f"{test['reason']} Nothing vouches for the {left:.1%} that are left.")
     testable, found, random = test["testable"], test["found"], test["random"]
     text = (
         f"Of {testable} hidden adversarial examples ({test['looked_at']} images looked at) the attack finds {found}, "

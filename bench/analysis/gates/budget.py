@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 from bench.analysis.gates.evidence import Raw, RowEvidence, beside, raw, told
@@ -27,28 +28,27 @@ def budget(evidence: RowEvidence) -> Verdict:
     numbers of steps. Where the longer one leaves over 2 points fewer, the shorter one had not converged, and nothing
     says that the longer one has. It warns.
     """
-    groups: dict[tuple[str, str], dict[float, Raw]] = {}
+    groups: dict[tuple[str, str], dict[tuple[str, str], Raw]] = {}
     for row in evidence.family:
         if row.setting.epsilon == evidence.row.setting.epsilon:
             for attack in raw(r for part in row.replicates for r in part.attacks if counts(r) and _ladder(r)):
-                name = (str(attack.record["attack"]["name"]), attack.knowledge)
-                groups.setdefault(name, {})[_spent(attack)] = attack
-    pairs = [
-        (found[less], found[more])
-        for found in groups.values()
-        for less, more in zip(sorted(found), sorted(found)[1:], strict=False)
-    ]
+                given = groups.setdefault((str(attack.record["attack"]["name"]), attack.knowledge), {})
+                given.setdefault((row.setting.budget, str(attack.record["attack"]["label"])), attack)  # on most images
+    pairs = [pair for given in groups.values() for pair in pairwise(sorted(given.values(), key=_spent))]
     if not pairs:
         return Verdict("budget", "n/a", "No attack of the ladder was run under two budgets.")
     falling = [(less, more) for less, more in pairs if fewer(*beside(more, less), pairs=len(pairs), margin=FALL)]
     if not falling:
         return Verdict("budget", "pass", f"{len(pairs)} attacks leave as many under the larger of two budgets.")
-    found = told(
-        f"{more.name} leaves {less.accuracy:.1%} after {_spent(less):,.0f} evaluations an image, "
-        f"{more.accuracy:.1%} after {_spent(more):,.0f}"
-        for less, more in falling
+    return Verdict("budget", "warn", f"Not converged: {told(_falls(less, more) for less, more in falling)}.")
+
+
+def _falls(less: Raw, more: Raw) -> str:
+    before, after = beside(less, more)
+    return (
+        f"of {len(before):,} images {more.name} leaves {before.mean():.1%} after {_spent(less):,.0f} evaluations an "
+        f"image, {after.mean():.1%} after {_spent(more):,.0f}"
     )
-    return Verdict("budget", "warn", f"Not converged: {found}.")
 
 
 def _ladder(record: dict[str, Any]) -> bool:

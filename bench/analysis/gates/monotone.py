@@ -42,8 +42,13 @@ def monotone(evidence: RowEvidence) -> Verdict:
     if not astray:
         return Verdict("monotone", "pass", f"{len(pairs)} attacks leave no more at the larger of radii {radii}.")
     decisive = any(now.core in ITERATED and now.knowledge == "adaptive" for now, _ in astray)
-    found = told(f"{now.name} leaves {before.accuracy:.1%}, then {now.accuracy:.1%}" for now, before in astray)
+    found = told(_rises(before, now) for now, before in astray)
     return Verdict("monotone", "fail" if decisive else "warn", f"At radii {radii}: {found}.")
+
+
+def _rises(before: Raw, now: Raw) -> str:
+    less, more = beside(before, now)
+    return f"of {len(less):,} images {now.name} leaves {less.mean():.1%}, then {more.mean():.1%}"
 
 
 def _searching(row: Row) -> dict[str, Raw]:

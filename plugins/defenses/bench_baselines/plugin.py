@@ -70,8 +70,9 @@ def bench_defenses() -> Sequence[Defense]:
             factory="bench_baselines.equal_compute:EqualCompute",
             summary="A larger classifier trained on attacked images: the control of what multiplies the compute.",
             source=(
-                "ours; architecture: He, Zhang, Ren, Sun, 'Deep Residual Learning for Image Recognition', CVPR 2016; "
-                "training: Wong, Rice, Kolter, 'Fast is better than free: Revisiting adversarial training', ICLR 2020"
+                "Wong, Rice, Kolter, 'Fast is better than free: Revisiting adversarial training', ICLR 2020; "
+                "architecture: He, Zhang, Ren, Sun, 'Deep Residual Learning for Image Recognition', CVPR 2016; "
+                "the control is ours"
             ),
             trains=True,
             weights="bench_baselines:weights",

@@ -22,7 +22,7 @@ WELL = {"reason": "", "looked_at": 70, "testable": 64, "found": 64, "random": 3,
         ({"found": 60, "random": 60}, "fail"),
         ({"testable": 63, "found": 63}, "fail"),
         ({"testable": 0, "found": 0, "random": 0}, "fail"),
-        ({"reason": "The deployment runs no linear layer."}, "n/a"),
+        ({"reason": "The deployment runs no linear layer."}, "fail"),
         ({"reason": "The test could not be made: out of memory", "broken": True}, "fail"),
     ],
 )
@@ -38,6 +38,10 @@ def test_an_attack_must_find_what_is_known_to_be_there(change: dict[str, Any], o
 )
 def test_few_images_do_where_the_attack_leaves_next_to_nothing(testable: int, found: int, outcome: str) -> None:
     assert binarisation(WELL | {"testable": testable, "found": found}, left=0.05).outcome == outcome
+
+
+def test_where_no_test_can_be_made_next_to_nothing_needs_no_voucher() -> None:
+    assert binarisation(WELL | {"reason": "The deployment runs no linear layer."}, left=0.05).outcome == "n/a"
 
 
 def row(made: Any, row_of: Any, tests: list[dict[str, Any]], *, left: float) -> Any:

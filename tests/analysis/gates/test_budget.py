@@ -30,5 +30,28 @@ def test_accuracy_that_falls_with_more_steps_has_not_converged(
     assert ("Not converged" in verdict.evidence) == (outcome == "warn")
 
 
+def test_one_attack_on_two_numbers_of_images_is_one_budget(made: Any, row_of: Any) -> None:
+    """Whose evaluations an image differ with the images: Square on 512 and on 128 of them passed."""
+    records = [made.clean_record("none", np.ones(N))]
+    for name, images, forward in (("all", N, 20 * N), ("few", N // 4, 7 * N)):
+        record = made.attack_record("none", "pgd", np.arange(images) < 0.5 * images)
+        record["aggregates"] |= {"forward": forward}
+        records.append(record | {"cell_id": name * 4, "run_key": name * 4})
+    assert budget(row_of(records, "none")).outcome == "n/a"
+
+
+def test_a_fall_is_told_of_the_images_that_both_were_tried_on(made: Any, row_of: Any) -> None:
+    records = [made.clean_record("none", np.ones(N))]
+    for steps, images, kept in ((20, N, 150), (40, 100, 60)):  # the first leaves all of the first 100
+        record = made.attack_record("none", "pgd", np.arange(images) < kept)
+        record["attack"] |= {"label": f"pgd[max_iter={steps}]"}
+        record["aggregates"] |= {"forward": steps * images}
+        records.append(record | {"cell_id": str(steps), "run_key": str(steps)})
+    verdict = budget(row_of(records, "none"))
+    assert verdict.outcome == "warn"
+    assert "of 100 images" in verdict.evidence
+    assert "leaves 100.0% after 20 evaluations an image, 60.0% after 40" in verdict.evidence
+
+
 def test_one_budget_says_nothing(attacked: Any) -> None:
     assert budget(attacked([("pgd", "adaptive", 0.5)])).outcome == "n/a"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -58,6 +59,21 @@ def test_of_a_random_deployment_every_member_sees_every_image(digits: Victim) ->
     assert _count(result, "broken") == [0] * 4
     assert sum(_count(result, "kept")) == 8
     assert surface.queries.gradient > 8 * 4 * 10
+
+
+@pytest.mark.parametrize(("noisy", "expectation", "draws"), [(True, 1, 8), (True, 4, 8), (True, 16, 16), (False, 1, 1)])
+def test_square_compares_scores_of_eight_draws_at_least(
+    digits: Victim, noisy: bool, expectation: int, draws: int
+) -> None:
+    """Of single draws the luckiest would win, whatever gradients are averaged over."""
+    network, x, y = digits
+    spent = []
+    for queries in (2, 4):
+        surface = surface_of(network, DIGITS, noisy=noisy, expectation=expectation)
+        make("strong", steps=1, targets=1, queries=queries).run(surface, batch_of(x[:32], y[:32]), THREAT)
+        spent.append(surface.queries.forward)
+    candidates = 2 if noisy else 1  # the image it has is asked about again
+    assert spent[1] - spent[0] == 2 * 32 * candidates * draws
 
 
 def test_averages_over_draws_choose_images_that_stay_broken(digits: Victim) -> None:
