@@ -14,7 +14,7 @@ from bench.analysis.groups import Replicate, counts, rows
 from bench.analysis.ladder import standing
 from bench.analysis.records import Record, outcome
 from bench.analysis.scrutiny import asked_rows, row_verdicts
-from bench.analysis.statistics import Estimate, Values, estimate, rank_intervals
+from bench.analysis.statistics import Estimate, Values, detectable_difference, estimate, rank_intervals
 from bench.plugins.entries import Attack
 from bench.plugins.registry import discover
 
@@ -22,7 +22,7 @@ RATES: Final = (0.05, 0.01)
 RANK_COLUMNS = (
     "dataset", "model", "norm", "epsilon", "domain", "budget", "defense", "samples",
     "false_positives", "false_positives_low", "false_positives_high", "held", "held_low", "held_high", "held_images",
-    "rank_at_5", "rank_at_1", "reason",
+    "detectable_difference", "rank_at_5", "rank_at_1", "reason",
 )  # fmt: skip
 
 
@@ -36,7 +36,8 @@ def detector_ranks(records: Iterable[Record]) -> pd.DataFrame:
         ``held_images`` are those that every attacker who knows the defense was tried on.
         ``rank_at_5`` and ``rank_at_1`` are rank intervals by it, as text, among the deployments whose own threshold
         detects 5 and 1 % of clean images at most, chance allowed for; empty where it detects more, or where ``reason``
-        says why there is no rank.
+        says why there is no rank. ``detectable_difference`` is the smallest difference of ``held`` that would show
+        between two of them.
 
     Notes
     -----
@@ -80,13 +81,21 @@ def _of_setting(group: list[RowEvidence]) -> list[dict[str, Any]]:
     ranks = [
         rank_intervals({n: v for n, v in held.items() if not reasons[n] and alarms[n].low <= rate}) for rate in RATES
     ]
+    smallest = detectable_difference(
+        max((len(kept) for kept in held.values()), default=0), len(held) * (len(held) - 1) // 2
+    )
     found = []
     for label, rate_of_alarms in alarms.items():
         setting, share = group[0].row.setting, estimate(held.get(label, np.zeros(0)))
         names = ("dataset", "model", "norm", "epsilon", "domain", "budget")
         found.append(
             {name: getattr(setting, name) for name in names}
-            | {"defense": label, "samples": rate_of_alarms.n, "reason": reasons[label]}
+            | {
+                "defense": label,
+                "samples": rate_of_alarms.n,
+                "reason": reasons[label],
+                "detectable_difference": smallest,
+            }
             | _named("false_positives", rate_of_alarms)
             | {**_named("held", share), "held_images": share.n}
             | {name: _text(r.get(label)) for name, r in zip(("rank_at_5", "rank_at_1"), ranks, strict=True)}

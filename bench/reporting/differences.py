@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bench.analysis.statistics import detectable_difference
 from bench.reporting import wording
 from bench.reporting.terminal import screen
 
@@ -65,6 +66,10 @@ def _title(lines: Sequence[Line]) -> Text:
     told = [f"{'–'.join(f'{n:,}' for n in {images[0]: 0, images[-1]: 0})} images of both"] if images else []
     told += [f"budget {first['budget']}"] if first["budget"] else []
     told += ["95 % intervals of the change from A to B"]
+    if images:
+        told += [
+            f"true ones of shares below about {100 * detectable_difference(images[-1]):.1f} points may go undetected"
+        ]
     return title.append("\n" + wording.plain(", ".join(told)), style="not bold dim")
 
 

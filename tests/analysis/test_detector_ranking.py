@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bench.analysis.detector_ranking import detector_ranks
+from bench.analysis.statistics import detectable_difference
 
 N = 400
 CORE = ("fgsm", "pgd", "apgd-dlr", "square", "evade")
@@ -96,6 +97,7 @@ def test_ranks_are_among_those_that_keep_the_rate_and_ties_are_intervals(ladder:
     assert {name: row["rank_at_1"] for name, row in found.items()} == {
         "loose": "", "strict": "1–2", "strict-too": "1–2", "looser": "",
     }  # fmt: skip
+    assert {row["detectable_difference"] for row in found.values()} == {detectable_difference(400, 6)}
 
 
 def test_what_no_adaptive_attacker_has_seen_has_no_rank(ladder: Any) -> None:

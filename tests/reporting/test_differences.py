@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import io
+import math
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,13 @@ def test_what_moved_is_told_with_its_attack_and_what_did_not_in_a_line(moved: An
     assert "median[size=3] robust, oblivious, black-box, white-box not comparable: budget standard in A, quick" in text
     assert "jpeg[quality=50]" in text
     assert "same" in text
+
+
+def test_the_change_that_the_images_would_show_is_told(moved: Any) -> None:
+    told = " ".join(printed(moved, 200).split())
+    images = int(moved["images"].max())
+    assert f"{images:,} images of both" in told
+    assert f"below about {100 * 2.802 * math.sqrt(0.1 / images):.1f} points may go undetected" in told
 
 
 def test_nothing_in_common_and_nothing_at_all_are_said() -> None:
