@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from bench.analysis.gates.verdict import Verdict
-from bench.analysis.groups import Row, counts
+from bench.analysis.groups import Replicate, Row, counts
 from bench.analysis.records import Record
+from bench.analysis.worst_case import attack_candidate
 
 Status = Literal["ranked", "incomplete", "no adaptive attack", "not ranked"]
 
@@ -21,6 +22,7 @@ CORE: Final[Mapping[str, tuple[str, ...]]] = {
     "l0": (),
 }
 AWARE: Final = "detector-aware"  # one rung more where a deployment may refuse: the others only get themselves refused
+LACKING: Final = ("best-seen", "convergence")  # gates that say that an attack could have found more
 LADDER: Final = "ladder"  # the gate whose failure has words of its own
 LEVELS: Final[Mapping[str, tuple[str, ...]]] = {
     "fgsm": ("white-box", "adaptive"),
@@ -125,24 +127,53 @@ def on_ladder(row: Row, record: Record) -> bool:
     return bool(attack) and attack.get("core", "") in marks(row) and record["knowledge"] != "oblivious"
 
 
-def deciding(row: Row) -> list[Record]:
-    """Return the records whose gates may bar a row: clean ones and those of the ladder.
+def deciding(row: Row) -> list[tuple[Record, dict[str, Any]]]:
+    """Return the gates that may bar a row, each with its record: of clean ones and of those of the ladder.
 
+    Notes
+    -----
     Another attack can only lower a number: that it could not move (a ratio loss is flat where the true class stands
-    third, say) makes no number too high, and is shown beside its own cell.
+    third, say) makes no number too high, and is shown beside its own cell. So it is with one of the ladder that could
+    have found more, where another of the same rung has found as much and passes: that is a warning.
     """
-    return [record for record in row.records if record["kind"] != "attack" or on_ladder(row, record)]
+    return [
+        (record, _outdone(gate) if gate["outcome"] == "fail" and _is_outdone(part, record, gate) else gate)
+        for part in row.replicates
+        for record in (part.clean, *part.attacks)
+        if record is not None and (record["kind"] != "attack" or on_ladder(row, record))
+        for gate in record.get("gates") or []
+    ]
+
+
+def _outdone(gate: Mapping[str, Any]) -> dict[str, Any]:
+    return {**gate, "outcome": "warn", "evidence": f"{gate['evidence']} Another attack of its rung has found as much."}
+
+
+def _is_outdone(part: Replicate, record: Record, gate: Mapping[str, Any]) -> bool:
+    if gate["name"] not in LACKING or not counts(record):
+        return False
+    left = attack_candidate(record).scored
+    for other in part.attacks:
+        if _rung(other) != _rung(record) or not counts(other) or int(other["samples"]) < len(left):
+            continue
+        passes = all(judged["outcome"] != "fail" for judged in other.get("gates") or [])
+        if passes and float(attack_candidate(other).scored[: len(left)].mean()) <= float(left.mean()):
+            return True
+    return False
+
+
+def _rung(record: Record) -> tuple[str, str]:
+    return str(record["attack"].get("core", "")), str(record["knowledge"])
 
 
 def failed_gates(row: Row) -> list[tuple[str, str]]:
     """Return the name of each gate that failed where it bars a ranking, and what it found."""
     found = []
-    for record in deciding(row):
+    for record, gate in deciding(row):
         attack = record.get("attack") or {}
         where = f"{attack['label']}, {record['knowledge']}" if attack else str(record["kind"])
-        for gate in record.get("gates") or []:
-            if gate["outcome"] == "fail":
-                found.append((str(gate["name"]), f"{where}: {str(gate['evidence']).rstrip('.')}"))
+        if gate["outcome"] == "fail":
+            found.append((str(gate["name"]), f"{where}: {str(gate['evidence']).rstrip('.')}"))
     return found
 
 

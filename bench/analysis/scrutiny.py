@@ -56,11 +56,10 @@ def asked_rows(every: Sequence[Row]) -> list[RowEvidence]:
 
 def decisive(row: Row) -> list[tuple[str, Mapping[str, Any]]]:
     """Return (where, verdict) of the gates of a row's records that may bar it: clean ones and those of the ladder."""
-    found = []
-    for record in deciding(row):
+    found: list[tuple[str, Mapping[str, Any]]] = []
+    for record, gate in deciding(row):
         attack = record.get("attack") or {}
-        where = f"{attack['label']} ({record['knowledge']})" if attack else str(record["kind"])
-        found += [(where, gate) for gate in record.get("gates") or []]
+        found.append((f"{attack['label']} ({record['knowledge']})" if attack else str(record["kind"]), gate))
     return found
 
 

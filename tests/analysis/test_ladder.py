@@ -89,3 +89,26 @@ def test_a_failed_gate_bars_a_row_and_a_warning_does_not(made: Any) -> None:
     assert found["status"] == "not ranked: DETERMINISM"
     assert found["reasons"] == "clean: it differs"
     assert found["rank"] == ""
+
+
+@pytest.mark.parametrize(
+    ("gate", "images", "left", "status"),
+    [
+        ("best-seen", 200, 150, "ranked"),
+        ("convergence", 200, 140, "ranked"),
+        ("best-seen", 200, 151, "not ranked: BEST-SEEN"),  # who passes has found less
+        ("best-seen", 100, 100, "not ranked: BEST-SEEN"),  # on fewer images
+        ("ball", 200, 150, "not ranked: BALL"),  # what was found may not be there
+    ],
+)
+def test_an_attack_that_could_have_found_more_bars_nothing_beside_one_of_its_rung_that_did(
+    made: Any, gate: str, images: int, left: int, status: str
+) -> None:
+    """The published comparison has a PGD that returns its last iterate beside one that returns the best."""
+    records = ladder(made, "none", first(150))
+    (weak,) = (r for r in records if r["kind"] == "attack" and r["attack"]["label"] == "pgd")
+    weak["gates"] = [{"name": gate, "outcome": "fail", "evidence": "It is lacking."}]
+    good = made.attack_record("none", "pgd", first(left)[:images])
+    good |= {"cell_id": "good", "run_key": "good", "gates": []}
+    good["attack"] |= {"label": "pgd[max_iter=80]"}
+    assert row([*records, good])["status"] == status
