@@ -73,10 +73,12 @@ def binarisation(test: Mapping[str, Any] | None, left: float = 1.0) -> Verdict:
     if test is None:
         told = "the first PGD of the ladder, at adaptive knowledge and the headline radius, under the standard budget"
         return Verdict("binarisation", "n/a", f"It is made of {told}.")
-    if test["reason"] and (test.get("broken") or left <= 1 - FOUND):
-        return Verdict("binarisation", "fail" if test.get("broken") else "n/a", str(test["reason"]))
-    if test["reason"]:
-        return Verdict("binarisation", "fail", f"{test['reason']} Nothing vouches for the {left:.1%} that are left.")
+    if reason := str(test["reason"]):
+        if test.get("broken"):
+            return Verdict("binarisation", "fail", reason)
+        if left > 1 - FOUND:
+            return Verdict("binarisation", "fail", f"{reason} Nothing vouches for the {left:.1%} that are left.")
+        return Verdict("binarisation", "n/a", reason)
     testable, found, random = test["testable"], test["found"], test["random"]
     text = (
         f"Of {testable} hidden adversarial examples ({test['looked_at']} images looked at) the attack finds {found}, "

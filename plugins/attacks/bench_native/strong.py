@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -21,10 +21,6 @@ class _AskedAgain(Case):
     """A case whose answers are means over several askings."""
 
     times: int = 1
-
-    @classmethod
-    def of_case(cls, case: Case, times: int) -> _AskedAgain:
-        return cls(**{field.name: getattr(case, field.name) for field in fields(case)}, times=times)
 
     def answers(self, rows: Tensor, x_adv: Tensor) -> Tensor:
         return torch.stack([Case.answers(self, rows, x_adv) for _ in range(self.times)]).mean(0)
@@ -80,7 +76,7 @@ class Strong(Search):
         surface = case.panel.surface
         if not surface.fast.deployment.randomised or surface.expectation >= DRAWS:
             return case
-        return _AskedAgain.of_case(case, math.ceil(DRAWS / surface.expectation))
+        return _AskedAgain(**vars(case), times=math.ceil(DRAWS / surface.expectation))
 
     def _members(self, classes: int) -> dict[str, Search]:
         second = "dlr" if classes > 2 else "margin"
