@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Final, Literal
 
@@ -15,7 +16,7 @@ from bench.deployment import Deployment, Draws, Signal
 from bench.deployment.folding import fold_batch_norms, has_batch_norm
 
 Precision = Literal["fp32", "bf16"]
-TOLERANCE: Final = 1e-5  # of max(1, max|logit|): what folding may change
+TOLERANCE: Final = 1e-5  # of max(1, max|logit|): what folding or layout may change
 _PROBES: Final = 2
 
 
@@ -49,24 +50,27 @@ def fast_copy(
 
     Notes
     -----
-    Folding is undone unless the logits of a few random images stay within ``TOLERANCE``. The images are the same in
-    every process: what an attack meets does not depend on the block that it works on.
+    Folding and layout are each undone unless the logits of a few random images stay within ``TOLERANCE``, and where a
+    stage's code does not take them, as ``view`` takes nothing that is channels last. The images are the same in every
+    process: what an attack meets does not depend on the block that it works on.
     """
     probe = _probe(shape)
     try:
-        fast = _folded(deployment, probe) if has_batch_norm(deployment) else Fast(copy.deepcopy(deployment))
+        plain = copy.deepcopy(deployment)
+        with torch.no_grad():
+            wanted = plain(probe).x
     except Exception:  # a stage's code: anything may be raised, and what is wrong with it shows where it is attacked
         return Fast(deployment)
-    fast.deployment.requires_grad_(False)
-    for stage in fast.deployment.stages:
-        _lay_out(stage)
+    plain.requires_grad_(False)
+    fast, folded = _kept_if_alike(_fold, plain, probe, wanted)
+    fast, _ = _kept_if_alike(_lay_out, fast, probe, wanted)
     if precision == "bf16" and backward is not None:
-        lowered = copy.deepcopy(fast.deployment)
+        lowered = copy.deepcopy(fast)
         for stage in lowered.stages:
             _lower(stage)
         if _has_gradient(lowered, probe, backward):
-            return replace(fast, deployment=lowered, precision="bf16")
-    return fast
+            return Fast(lowered, "bf16", folded)
+    return Fast(fast, folded=folded)
 
 
 def _probe(shape: tuple[int, int, int]) -> Signal:
@@ -74,13 +78,18 @@ def _probe(shape: tuple[int, int, int]) -> Signal:
     return Signal(x, Draws.of("probe", 0, [str(row).encode() for row in range(_PROBES)]))
 
 
-def _folded(deployment: Deployment, probe: Signal) -> Fast:
-    with torch.no_grad():
-        wanted, fast = deployment(probe).x, copy.deepcopy(deployment)
-        count = fold_batch_norms(fast, lambda: fast(probe))
-        if count and _differs(fast(probe).x, wanted):
-            return Fast(copy.deepcopy(deployment))
-    return Fast(fast, folded=count)
+def _kept_if_alike(
+    change: Callable[[Deployment, Signal], int], deployment: Deployment, probe: Signal, wanted: Tensor
+) -> tuple[Deployment, int]:
+    """Return a changed copy, and in how many places, or the deployment itself where that is not the same function."""
+    changed = copy.deepcopy(deployment)
+    try:
+        with torch.no_grad():
+            count = change(changed, probe)
+            alike = count > 0 and not _differs(changed(probe).x, wanted)
+    except Exception:  # as above
+        alike = False
+    return (changed, count) if alike else (deployment, 0)
 
 
 def _differs(got: Tensor, wanted: Tensor) -> bool:
@@ -88,13 +97,21 @@ def _differs(got: Tensor, wanted: Tensor) -> bool:
     return got.shape != wanted.shape or not float((got - wanted).abs().max()) <= allowed
 
 
-def _lay_out(stage: nn.Module) -> None:
-    """Give convolutions channels last where most of their weights fill whole vectors; narrow ones lose by it."""
-    convolutions = [part for part in stage.modules() if type(part) is nn.Conv2d]
-    wide = [part for part in convolutions if part.in_channels % 8 == part.out_channels % 8 == 0]
-    if 2 * sum(part.weight.numel() for part in wide) > sum(part.weight.numel() for part in convolutions):
-        for part in convolutions:
-            part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+def _fold(deployment: Deployment, probe: Signal) -> int:
+    return fold_batch_norms(deployment, lambda: deployment(probe)) if has_batch_norm(deployment) else 0
+
+
+def _lay_out(deployment: Deployment, probe: Signal) -> int:
+    """Give convolutions channels last where most of a stage's weights fill whole vectors; narrow ones lose by it."""
+    laid_out = 0
+    for stage in deployment.stages:
+        convolutions = [part for part in stage.modules() if type(part) is nn.Conv2d]
+        wide = [part for part in convolutions if part.in_channels % 8 == part.out_channels % 8 == 0]
+        if 2 * sum(part.weight.numel() for part in wide) > sum(part.weight.numel() for part in convolutions):
+            laid_out += len(convolutions)
+            for part in convolutions:
+                part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return laid_out
 
 
 def _lower(stage: nn.Module) -> None:

@@ -62,7 +62,8 @@ class GradientTally:
 
     def add(self, gradient: Tensor) -> None:
         """Count one batch of gradients, (B, C, H, W)."""
-        self.nonfinite += int((~torch.isfinite(gradient)).sum())
+        if not bool(torch.isfinite(gradient.sum())):  # one pass tells of all of them, nearly always
+            self.nonfinite += int((~torch.isfinite(gradient)).sum())
         first = gradient[: self.starts]
         self.starts -= len(first)
         zero = first == 0

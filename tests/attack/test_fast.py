@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench.attack import Surface, Threat
 from bench.attack.fast import fast_copy
@@ -150,6 +151,50 @@ def test_wide_convolutions_take_channels_last_and_narrow_networks_stay() -> None
     narrow = nn.Sequential(nn.Conv2d(3, 6, 5), nn.Conv2d(6, 16, 5), nn.Flatten())
     assert layouts(resnet()) == {True}
     assert layouts(narrow) == {False}
+
+
+class Viewing(nn.Module):
+    """Takes ``view`` of a map, as much code does, which nothing that is channels last allows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.Conv2d(8, 16, 3, padding=1))
+        self.head = nn.Linear(16 * 32 * 32, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.layers(x).view(len(x), -1))
+
+
+def test_a_network_that_views_its_maps_keeps_their_layout_and_is_folded() -> None:
+    network = Viewing().eval()
+    deployment, x = Deployment.chain(Capture(), Classify(network)), images()
+    fast = fast_copy(deployment, SHAPE, backward=as_it_is)
+    assert fast.folded == 1
+    assert fast_copy(deployment, SHAPE, backward=as_it_is, precision="bf16").precision == "bf16"
+    assert torch.allclose(gradient(fast.deployment, as_it_is, x), gradient(deployment, as_it_is, x), atol=1e-6)
+
+
+def test_no_step_of_a_resnets_gradient_mixes_two_layouts() -> None:
+    class Layouts(TorchDispatchMode):
+        """Notes operations on maps of several channels that are not all channels last."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.mixed: list[str] = []
+
+        def __torch_dispatch__(self, operation, types, given=(), named=None):
+            said = operation(*given, **(named or {}))
+            maps = [t for t in (*given, said) if isinstance(t, Tensor) and t.dim() == 4 and min(t.shape[1:]) > 3]
+            if any(not t.is_contiguous(memory_format=torch.channels_last) for t in maps):
+                self.mixed.append(str(operation))
+            return said
+
+    fast = fast_copy(plain(), SHAPE, backward=as_it_is)
+    with Layouts() as seen:
+        gradient(fast.deployment, as_it_is, images())
+    # The mean over pixels has a gradient that is one number a channel.
+    assert set(seen.mixed) <= {"aten.expand.default", "aten.div.Scalar", "aten.threshold_backward.default"}
+    assert seen.mixed.count("aten.threshold_backward.default") <= 1
 
 
 def test_bfloat16_changes_the_gradient_a_little_and_no_answer() -> None:

@@ -99,10 +99,11 @@ class _BasicBlock(nn.Module):
         self.bn2 = nn.BatchNorm2d(width)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        y: Tensor = self.bn2(self.conv2(F.relu_(self.bn1(self.conv1(x)))))
         if self.stride != 1:
-            x = F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, self.pad, self.pad))
-        return F.relu(x + y)
+            # Pooling of one pixel, not a slice: the gradient of a slice is never channels last.
+            x = F.pad(F.avg_pool2d(x, 1, self.stride), (0, 0, 0, 0, self.pad, self.pad))
+        return F.relu_(y.add_(x))
 
 
 class ResNet20(nn.Module):
