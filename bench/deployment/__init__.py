@@ -5,6 +5,7 @@ from bench.deployment.deployment import INPUT, Deployment, Join, Node
 from bench.deployment.draws import Draws
 from bench.deployment.signal import Signal
 from bench.deployment.stage import Capture, Classify, Placement, Stage, Surrogate
+from bench.deployment.staircase import with_slope
 
 __all__ = [
     "INPUT",
@@ -22,4 +23,5 @@ __all__ = [
     "Signal",
     "Stage",
     "Surrogate",
+    "with_slope",
 ]

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.deployment import Classify, Deployment, FitResult, Placement, Signal, Stage, Surrogate
+from bench.deployment import Classify, Deployment, FitResult, Placement, Signal, Stage, Surrogate, with_slope
 from bench.deployment.packing import pack, unpack
-from bench_baselines.rounding import annealed_hardness, soft_round, with_slope
+from bench_baselines.rounding import annealed_hardness, soft_round
 
 
 class BitDepth(Stage):

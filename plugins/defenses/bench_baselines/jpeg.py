@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from bench.deployment import Classify, Deployment, FitResult, Placement, Signal, Stage, Surrogate
+from bench.deployment import Classify, Deployment, FitResult, Placement, Signal, Stage, Surrogate, with_slope
 from bench.errors import DamagedObject, UsageError
 from bench_baselines.jpeg_transform import compress
-from bench_baselines.rounding import Rounding, annealed_hardness, cubic_round, soft_round, with_slope
+from bench_baselines.rounding import Rounding, annealed_hardness, cubic_round, soft_round
 
 FORMS = ("file", "scan")
 _END = b"\xff\xd9"  # the marker that ends every file

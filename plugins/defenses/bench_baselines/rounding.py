@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -57,25 +57,3 @@ def annealed_hardness(progress: float) -> float:
     """Return the hardness for ``progress``, in [0, 1], of an attack; geometric between the ends of ``ANNEALED``."""
     start, end = ANNEALED
     return start * math.pow(end / start, progress)
-
-
-class _WithSlope(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, exact: Tensor, x: Tensor, slope: float) -> Tensor:
-        ctx.slope = slope
-        return exact.clone()
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor, None]:
-        return None, grads[0] * ctx.slope if ctx.slope else torch.zeros_like(grads[0]), None
-
-
-def with_slope(exact: Tensor, x: Tensor, slope: float) -> Tensor:
-    """Return ``exact`` to the bit, with the derivative ``slope`` in ``x``, where gradients are recorded.
-
-    A staircase has the slope zero: a white-box attacker gets that rather than an error of autograd.
-    """
-    if not (torch.is_grad_enabled() and x.requires_grad):
-        return exact
-    result: Tensor = _WithSlope.apply(exact, x, slope)  # type: ignore[no-untyped-call]
-    return result

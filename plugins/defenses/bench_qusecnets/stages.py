@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from bench.deployment import Placement, Signal, Stage, Surrogate
+from bench.deployment import Placement, Signal, Stage, Surrogate, with_slope
 from bench_qusecnets import wire
 from bench_qusecnets.quantiser import codes, soft_values, values
 
@@ -68,12 +67,11 @@ class Quantise(_Thresholded):
 
     def transform(self, x: Tensor) -> Tensor:
         quantised = values(codes(x, self.thresholds), self.levels)
-        # A white-box attacker gets the derivative there is, zero, rather than an error of autograd.
-        return _with_slope(quantised, x, 0.0) if x.requires_grad else quantised
+        return with_slope(quantised, x, 0.0)
 
     def cross(self, signal: Signal) -> Signal:
         """Return what the server unpacks: exact values, whatever a surrogate's arithmetic left of them."""
-        return signal.replace(_with_slope(values(self._codes(signal.x), self.levels), signal.x, 1.0))
+        return signal.replace(with_slope(values(self._codes(signal.x), self.levels), signal.x, 1.0))
 
     def encode(self, signal: Signal, wire_format: str | None = None) -> list[bytes]:
         """Return the codes of each image as bytes."""
@@ -112,20 +110,3 @@ class SoftQuantise(_Thresholded):
 
     def transform(self, x: Tensor) -> Tensor:
         return soft_values(x, self.thresholds, self.hardness, self.levels)
-
-
-class _WithSlope(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, exact: Tensor, x: Tensor, slope: float) -> Tensor:
-        ctx.slope = slope
-        return exact.clone()
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor, None]:
-        return None, grads[0] * ctx.slope if ctx.slope else torch.zeros_like(grads[0]), None
-
-
-def _with_slope(exact: Tensor, x: Tensor, slope: float) -> Tensor:
-    """Return ``exact`` to the bit, with the derivative ``slope`` with respect to ``x``."""
-    result: Tensor = _WithSlope.apply(exact, x, slope)  # type: ignore[no-untyped-call]
-    return result
