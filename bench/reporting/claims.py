@@ -39,7 +39,12 @@ def claim(row: Row) -> str:
 
 
 def short(row: Row, name: str) -> str:
-    """Return one of our two figures, "reproduced" or "adaptive", alone."""
+    """Return one of our figures, "reproduced" or "adaptive", and its radius where the claim has another."""
+    where = f" at {wording.radius(row[f'{name}_epsilon'])}" if _is_elsewhere(row, name) else ""
+    return _value(row, name) + where
+
+
+def _value(row: Row, name: str) -> str:
     none_meant = row["quantity"] == "clean accuracy" if name == "adaptive" else not row["claim"]
     if none_meant:
         return wording.NOTHING
@@ -50,12 +55,13 @@ def short(row: Row, name: str) -> str:
 
 def figure(row: Row, name: str) -> str:
     """Return one of our two figures with its interval, images and attacks."""
-    if short(row, name) in (wording.NOTHING, NOT_RUN):
-        return short(row, name)
+    value = _value(row, name)
+    if value in (wording.NOTHING, NOT_RUN):
+        return value
     low, high = row[f"{name}_low"], row[f"{name}_high"]
     signed = row["quantity"] == "gain"
     interval = f"{100 * low:+.1f} to {100 * high:+.1f}" if signed else wording.interval(low, high)
-    told = [f"{short(row, name)} ({interval})", wording.count(int(row[f"{name}_images"]), "image")]
+    told = [f"{value} ({interval})", wording.count(int(row[f"{name}_images"]), "image")]
     if row[f"{name}_norm"]:
         told.append(wording.ball({"norm": row[f"{name}_norm"], "epsilon": row[f"{name}_epsilon"]}))
     attacks = row[f"{name}_attacks"].split(", ") if row[f"{name}_attacks"] else []

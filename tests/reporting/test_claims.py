@@ -71,8 +71,10 @@ def test_what_was_not_run_says_so_and_clean_accuracy_has_no_adaptive_figure(samp
 def test_a_figure_at_another_radius_is_not_set_beside_a_claim_in_silence(sample: Any) -> None:
     row = line(sample, attack="pgd", knowledge="white-box", norm="linf", epsilon=8 / 255)
     assert claims.figure(row, "adaptive").startswith("not run at 8/255; ")
+    assert claims.short(row, "adaptive").endswith(" % at 0.1")
     same = line(sample, attack="pgd", knowledge="white-box", norm="linf", epsilon=0.3)
     assert "not run" not in claims.figure(same, "adaptive")
+    assert claims.short(same, "adaptive").endswith(" %")
 
 
 def test_where_nothing_is_claimed_nothing_is_reproduced(sample: Any) -> None:
