@@ -51,8 +51,8 @@ def fast_copy(
     Notes
     -----
     Folding and layout are each undone unless the logits of a few random images stay within ``TOLERANCE``, and where a
-    stage's code does not take them, as ``view`` takes nothing that is channels last. The images are the same in every
-    process: what an attack meets does not depend on the block that it works on.
+    stage's code does not take them there or back, as ``view`` takes nothing that is channels last. The images are the
+    same in every process: what an attack meets does not depend on the block that it works on.
     """
     probe = _probe(shape)
     try:
@@ -63,7 +63,9 @@ def fast_copy(
         return Fast(deployment)
     plain.requires_grad_(False)
     fast, folded = _kept_if_alike(_fold, plain, probe, wanted)
-    fast, _ = _kept_if_alike(_lay_out, fast, probe, wanted)
+    laid_out, _ = _kept_if_alike(_lay_out, fast, probe, wanted)
+    if backward is None or _as_well(laid_out, fast, probe, backward):
+        fast = laid_out
     if precision == "bf16" and backward is not None:
         lowered = copy.deepcopy(fast)
         for stage in lowered.stages:
@@ -149,11 +151,21 @@ def _kept(forward: Any) -> Any:
     return run
 
 
-def _has_gradient(lowered: Deployment, probe: Signal, backward: Backward) -> bool:
+def _as_well(changed: Deployment, deployment: Deployment, probe: Signal, backward: Backward) -> bool:
+    """Return whether a changed copy has a gradient wherever the deployment has one.
+
+    Copies are asked: what a stage keeps of a gradient cannot be copied any more.
+    """
+    return _has_gradient(copy.deepcopy(changed), probe, backward) or not _has_gradient(
+        copy.deepcopy(deployment), probe, backward
+    )
+
+
+def _has_gradient(deployment: Deployment, probe: Signal, backward: Backward) -> bool:
     x = probe.x.clone().requires_grad_(True)
     try:
         with torch.enable_grad():
-            logits = backward(lowered, probe.replace(x), 1.0).x
+            logits = backward(deployment, probe.replace(x), 1.0).x
             (gradient,) = torch.autograd.grad(logits.sum(), x)
     except Exception:  # as above
         return False

@@ -265,7 +265,7 @@ class Surface:
         return Examined(
             logits=last.x.reshape(len(x), k, -1).mean(1),
             views=logits.reshape(len(logits), len(x), k, -1).mean(2),
-            score=None if score is None else reachable(score, x).reshape(len(x), k).mean(1),
+            score=None if score is None else reachable(score.float(), x).reshape(len(x), k).mean(1),
             refuses="rejected" in last.side,
         )
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from bench.attack.surrogate import straight_through
 from bench.conformance import workbench
 from bench.conformance.result import Check, Doubtful, Failed, NotApplicable
-from bench.deployment import Deployment, Node, Signal, Stage
+from bench.deployment import INPUT, Deployment, Node, Signal, Stage
 from bench.deployment.deployment import run_node
 from bench.deployment.export import Exported, export
 from bench.deployment.passage import trace
@@ -268,12 +268,11 @@ def check_memory(deployment: Deployment) -> str:
     """No call leaves anything behind that a later call can see, nor writes into its input."""
     given, other = _given(4), workbench.signal(1.0 - workbench.held_out(4)[0], draw=3)
     before = {name: value.clone() for name, value in deployment.state_dict().items()}
-    image = given.x.clone()
     first = deployment.answer(given).x
     deployment.answer(other)
     deployment(other)
-    if not torch.equal(given.x, image):
-        raise Failed("A stage wrote into its input; work on a copy.")
+    if written := _written(deployment, given):
+        raise Failed(f"The stage of node {written[0]!r} wrote into its input; work on a copy.")
     again = deployment.answer(given).x
     if not torch.equal(first, again):
         raise Failed(
@@ -283,6 +282,22 @@ def check_memory(deployment: Deployment) -> str:
     if changed:
         raise Failed(f"A call changed the buffer {changed[0]!r}.")
     return "The same answer before and after other images."
+
+
+@torch.no_grad()
+def _written(deployment: Deployment, given: Signal) -> list[str]:
+    """Return the nodes that take the image itself and write into it."""
+    writing = []
+
+    def apply(node: Node, inputs: tuple[Signal, ...]) -> Signal:
+        before = [signal.x.clone() for signal in inputs]
+        result = run_node(node, inputs)
+        if INPUT in node.inputs and not all(torch.equal(s.x, x) for s, x in zip(inputs, before, strict=True)):
+            writing.append(node.name)
+        return result
+
+    deployment.walk(given, apply, lambda node, leaving: node.stage.cross(leaving))
+    return writing
 
 
 def _same(one: Signal, other: Signal) -> bool:

@@ -15,11 +15,13 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from bench.errors import UsageError
 
 Shape = tuple[int, int, int]
-WRAPPERS: Final = ("state_dict", "model", "net")
+WRAPPERS: Final = ("state_dict", "model_state_dict", "model", "net")
+_PREFIXES: Final = ("module.", "_orig_mod.")  # of DataParallel, of torch.compile
 _SHOWN = 4  # tensors named in one message
 
 
@@ -29,7 +31,7 @@ def load_weights(path: Path, *, sha256: str = "") -> dict[str, Tensor]:
     Parameters
     ----------
     path : .safetensors, or .pt, .pth or .bin as ``torch.save`` writes them: a state dict, or one below "state_dict",
-        "model" or "net"; a prefix "module." of all names is taken off
+        "model_state_dict", "model" or "net"; prefixes "module." and "_orig_mod." of all names are taken off
     sha256 : hex digest that the file must have, "" where none is known
 
     Raises
@@ -60,11 +62,17 @@ def load_weights(path: Path, *, sha256: str = "") -> dict[str, Tensor]:
             f"Weights {path} hold no state dict: expected tensors by name, at the top or below "
             f"{', '.join(map(repr, WRAPPERS))}. Save network.state_dict()."
         )
-    prefix = "module." if all(str(name).startswith("module.") for name in tensors) else ""
     return {
-        str(name).removeprefix(prefix): value.float() if value.dtype in (torch.float16, torch.bfloat16) else value
-        for name, value in tensors.items()
+        name: value.float() if value.dtype in (torch.float16, torch.bfloat16) else value
+        for name, value in _without_prefixes({str(name): value for name, value in tensors.items()}).items()
     }
+
+
+def _without_prefixes(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    for prefix in _PREFIXES * 2:  # one may stand inside the other
+        if all(name.startswith(prefix) for name in tensors):
+            tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
+    return tensors
 
 
 def _unpickled(path: Path) -> Any:
@@ -94,6 +102,9 @@ def _unwrapped(content: Any) -> Any:
 def load_into(network: nn.Module, tensors: Mapping[str, Tensor], *, origin: str = "the weights") -> None:
     """Put the tensors into the network.
 
+    A tensor that shares its memory with one that is given may be missing, as files leave it out; so may how many
+    batches a normalisation has seen, which no answer depends on.
+
     Parameters
     ----------
     origin : where they come from, for the message
@@ -102,14 +113,21 @@ def load_into(network: nn.Module, tensors: Mapping[str, Tensor], *, origin: str 
     ------
     UsageError : names or shapes differ; says which, what was expected and what was got
     """
-    expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    held = {name: value for name, value in network.state_dict().items() if isinstance(value, Tensor)}
+    expected = {name: tuple(value.shape) for name, value in held.items()}
+    there = {held[name].data_ptr() for name in tensors if name in held and held[name].numel()}
+    spared = {name for name, value in held.items() if name.endswith("num_batches_tracked") or value.data_ptr() in there}
     given = {name: tuple(value.shape) for name, value in tensors.items()}
     faults = [
         f"{name}: expected {expected[name]}, got {given[name]}"
         for name in expected
         if given.get(name, expected[name]) != expected[name]
     ]
-    faults += [f"{name}: expected {shape}, missing" for name, shape in expected.items() if name not in given]
+    faults += [
+        f"{name}: expected {shape}, missing"
+        for name, shape in expected.items()
+        if name not in given and name not in spared
+    ]
     faults += [f"{name}: not in the network, got {shape}" for name, shape in given.items() if name not in expected]
     if faults:
         more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
@@ -120,7 +138,7 @@ def load_into(network: nn.Module, tensors: Mapping[str, Tensor], *, origin: str 
     for name, value in tensors.items():
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise UsageError(f"{origin[0].upper()}{origin[1:]} hold numbers that are not finite: tensor {name!r}.")
-    network.load_state_dict(dict(tensors))
+    network.load_state_dict(dict(tensors), strict=False)  # what may be missing was looked at
 
 
 def load_factory(named: str) -> Callable[[Shape, int], nn.Module]:
@@ -153,9 +171,25 @@ def load_factory(named: str) -> Callable[[Shape, int], nn.Module]:
             raise UsageError(f"Model {named!r} failed to build: {type(error).__name__}: {error}.") from error
         if not isinstance(network, nn.Module):
             raise UsageError(f"Model {named!r} gave {type(network).__name__}; expected a torch.nn.Module.")
+        if any(is_lazy(parameter) for parameter in network.parameters()):
+            _see_shapes(network, shape, named)
         return network
 
     return build
+
+
+@torch.no_grad()
+def _see_shapes(network: nn.Module, shape: Shape, named: str) -> None:
+    """Let layers that learn their shapes from what they first get see an image."""
+    training = network.training
+    try:
+        network.eval()
+        network(torch.zeros(1, *shape))
+    except Exception as error:  # the user's code: anything may be raised
+        raise UsageError(
+            f"Model {named!r} does not take an image {(1, *shape)}: {type(error).__name__}: {error}."
+        ) from error
+    network.train(training)
 
 
 def _imported(path: Path) -> Any:

@@ -99,7 +99,7 @@ class Deployment(nn.Module):
         apply : (node, its input signals) -> its output signal
         cross : (node whose signal leaves its placement, that signal) -> what arrives
         """
-        given = {INPUT: signal}
+        given = {INPUT: signal.replace(signal.x.clone())}  # a stage may write into what it gets; the image stays
         placed: dict[str, Placement] = {}
         arrived: dict[str, Signal] = {}
         for node in self.nodes:

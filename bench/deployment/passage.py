@@ -26,8 +26,9 @@ def trace(deployment: Deployment, given: Signal) -> tuple[list[Passage], list[tu
     leaving: list[tuple[Node, Signal]] = []
 
     def apply(node: Node, inputs: tuple[Signal, ...]) -> Signal:
+        kept = tuple(signal.replace(signal.x.clone()) for signal in inputs)  # a stage may write into what it gets
         output = run_node(node, inputs)
-        passages.append(Passage(node, inputs, output))
+        passages.append(Passage(node, kept, output))
         return output
 
     def cross(node: Node, outgoing: Signal) -> Signal:

@@ -84,7 +84,7 @@ def _difference(
 
 
 def _through(passage: Passage, x: Sequence[Tensor]) -> Tensor:
-    moved: tuple[Signal, ...] = tuple(s.replace(image) for s, image in zip(passage.inputs, x, strict=True))
+    moved: tuple[Signal, ...] = tuple(s.replace(image.clone()) for s, image in zip(passage.inputs, x, strict=True))
     return run_node(passage.node, moved).x
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.deployment.signal import Signal
+from bench.errors import ContractViolation
 
 Placement = Literal["device", "server", "tee"]
 Surrogate = Callable[["Signal", float], "Signal"]
@@ -64,10 +65,11 @@ class Stage(nn.Module):
         Notes
         -----
         Equals ``decode(encode(signal))`` to the bit. The default border is 8 bit a value; its rounding is
-        straight-through.
+        straight-through. Side tensors pass only where the stage has a ``decode`` of its own, which finds them.
         """
         rounded = torch.round(signal.x.detach().clamp(0, 1) * 255.0) / 255.0
-        return signal.replace(signal.x + (rounded - signal.x).detach())
+        passed = signal.side if type(self).decode is not Stage.decode else {}
+        return Signal(signal.x + (rounded - signal.x).detach(), signal.draws, passed)
 
     def encode(self, signal: Signal, wire_format: str = "raw") -> list[bytes]:
         """Return the bytes of each image that leave this placement, header included.
@@ -104,7 +106,7 @@ class Capture(Stage):
 
 
 class Classify(Stage):
-    """A classifier as the last stage: x in [0, 1] to logits, (B, K)."""
+    """A classifier as the last stage: x in [0, 1] to logits, float32, (B, K), whatever it computes in."""
 
     def __init__(self, network: nn.Module, placement: Placement = "server") -> None:
         super().__init__()
@@ -112,5 +114,10 @@ class Classify(Stage):
         self.placement = placement
 
     def transform(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.network(x)
-        return logits
+        logits = self.network(x)
+        if not isinstance(logits, Tensor):
+            raise ContractViolation(
+                f"The network {type(self.network).__name__} gives {type(logits).__name__}; expected logits alone, a "
+                "tensor (B, K). Wrap it in a module that returns them."
+            )
+        return logits.float()

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from bench.attack import Threat
 from bench.deployment import Deployment, Draws, Signal
-from bench.errors import ContractViolation
+from bench.errors import ContractViolation, PluginFault
 from bench.tasks.outcome import REJECTED
 
 ROWS = 16  # every call has this many rows: floating point depends on the shape
@@ -78,8 +78,7 @@ def answers(
     tensors = {id(tensor): tensor for tensor in (*deployment.parameters(), *deployment.buffers())}
     for draw in range(draws):
         drawn = streams(domain, seed, shuffled_digests, shuffled, draw)
-        # Nothing that a stage kept of an earlier draw; weights are shared.
-        fresh = copy.deepcopy(deployment, dict(tensors))
+        fresh = _copied(deployment, tensors)
         parts: dict[str, list[Tensor]] = {}
         for start in range(0, len(x), ROWS):
             part = shuffled[start : start + ROWS]
@@ -92,6 +91,17 @@ def answers(
         if not bool(torch.isfinite(whole["logits"]).all()):
             raise ContractViolation("The deployment answered with logits that are not finite.")
         yield Answer(**whole)
+
+
+def _copied(deployment: Deployment, shared: dict[int, Tensor]) -> Deployment:
+    """Return a copy with nothing that a stage kept of an earlier draw; weights are shared."""
+    try:
+        return copy.deepcopy(deployment, dict(shared))
+    except Exception as error:  # a stage's code: anything may be raised
+        raise PluginFault(
+            f"The deployment cannot be copied: {type(error).__name__}: {error}. Each draw is judged by a copy of its "
+            "own: keep locks, sessions and handles out of stages, or give them a __deepcopy__."
+        ) from error
 
 
 def detected(said: Signal) -> dict[str, Tensor]:

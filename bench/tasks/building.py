@@ -72,7 +72,8 @@ def network_of(store: Store, described: Mapping[str, Any]) -> nn.Module:
     else:
         tensors = load_weights(Path(weights["path"]), sha256=weights["digest"])
     load_into(network, tensors)
-    return network.eval()
+    network.eval()  # gives None where a network that keeps its normalisation frozen has a train() of its own
+    return network
 
 
 def deployment_of(store: Store, described: Mapping[str, Any]) -> Deployment:
@@ -86,4 +87,14 @@ def deployment_of(store: Store, described: Mapping[str, Any]) -> Deployment:
             f"Defense {described['defense']['factory']}: deploy gave {type(deployment).__name__}; expected a "
             "Deployment. Return Deployment.chain(stage, ...)."
         )
-    return deployment.eval().requires_grad_(False)
+    deployment.eval().requires_grad_(False)
+    _detach(deployment)
+    return deployment
+
+
+def _detach(deployment: Deployment) -> None:
+    """Cut what modules have computed from their weights, such as old weight norms, off its history: it is copied."""
+    for module in deployment.modules():
+        for name, value in list(vars(module).items()):
+            if isinstance(value, Tensor) and not value.is_leaf:
+                setattr(module, name, value.detach())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import os
@@ -60,7 +61,7 @@ def train(
     UsageError : the checkpoint is of another training
     PluginFault : the loss is not finite any more
     """
-    run = _Run(network, recipe, loss or _classification(recipe), rates, before_step, after_step, len(x), seed)
+    run = _Run(network, recipe, loss or _classification(recipe), rates, before_step, after_step, x, seed)
     first_epoch = 0
     if checkpoint and checkpoint.exists():
         try:
@@ -90,12 +91,13 @@ class _Run:
         rates: Mapping[str, float],
         before_step: Callable[[float], None],
         after_step: Callable[[], None],
-        images: int,
+        x: Tensor,
         seed: int,
     ) -> None:
         self.recipe, self.loss = recipe, loss
         self.before_step, self.after_step = before_step, after_step
-        self.network: nn.Module = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.layout = _layout(network, x)
+        self.network: nn.Module = network.to(memory_format=self.layout)  # type: ignore[call-overload]
         named = dict(network.named_parameters())
         general = {name: p for name, p in named.items() if name not in rates}
         groups = [
@@ -108,6 +110,7 @@ class _Run:
             if recipe.optimiser == "adam"
             else torch.optim.SGD(groups, lr=recipe.rate, momentum=0.9, nesterov=True)
         )
+        images = len(x)
         self.total_steps = images // min(recipe.batch, images) * recipe.epochs
         self.identity = json.dumps({"recipe": asdict(recipe), "seed": seed, "images": images, "rates": dict(rates)})
         self.step = 0
@@ -138,7 +141,7 @@ class _Run:
                 group["lr"] = self.rate() * group["share"]
             self.before_step(self.step / self.total_steps)
             self.optimiser.zero_grad(set_to_none=True)
-            loss = self.loss(self.network, images.contiguous(memory_format=torch.channels_last), y[chosen], rng)
+            loss = self.loss(self.network, images.contiguous(memory_format=self.layout), y[chosen], rng)
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimiser.step()
             self.after_step()
@@ -161,7 +164,8 @@ class _Run:
         if self.average is not None:
             self.network.load_state_dict(self.average)
         self.network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-        return self.network.eval()
+        self.network.eval()  # whose value is that of a train() which a network may have of its own
+        return self.network
 
     def save(self, path: Path, epochs_done: int) -> None:
         tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
@@ -232,3 +236,18 @@ def augment(images: Tensor, recipe: Recipe, rng: np.random.Generator) -> Tensor:
 
 def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _layout(network: nn.Module, x: Tensor) -> torch.memory_format:
+    """Return channels last; the usual layout where the network does not take that, as one that views its maps."""
+    images = x[:2].float().div(255.0)
+    try:
+        with torch.enable_grad(), torch.random.fork_rng(devices=[]):
+            trial = copy.deepcopy(network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            trial.train()
+            said = trial(images.contiguous(memory_format=torch.channels_last))
+            if isinstance(said, Tensor):
+                said.sum().backward()  # type: ignore[no-untyped-call]
+    except Exception:  # the network's code: anything may be raised, and what is wrong with it shows in training
+        return torch.contiguous_format
+    return torch.channels_last

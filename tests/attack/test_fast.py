@@ -174,6 +174,30 @@ def test_a_network_that_views_its_maps_keeps_their_layout_and_is_folded() -> Non
     assert torch.allclose(gradient(fast.deployment, as_it_is, x), gradient(deployment, as_it_is, x), atol=1e-6)
 
 
+class ClippedGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient.view(len(gradient), -1).clamp(-1, 1).view(gradient.shape)
+
+
+def test_a_network_that_views_its_gradients_keeps_its_layout() -> None:
+    class Clipping(nn.Sequential):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(ClippedGradient.apply(x))
+
+    network = Clipping(nn.Conv2d(8, 16, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 10))
+    whole = nn.Sequential(nn.Conv2d(3, 8, 3), network)
+    deployment = Deployment.chain(Capture(), Classify(whole.eval()))
+    fast = fast_copy(deployment, SHAPE, backward=as_it_is)
+    assert torch.allclose(
+        gradient(fast.deployment, as_it_is, images()), gradient(deployment, as_it_is, images()), atol=1e-6
+    )
+
+
 def test_no_step_of_a_resnets_gradient_mixes_two_layouts() -> None:
     class Layouts(TorchDispatchMode):
         """Notes operations on maps of several channels that are not all channels last."""

@@ -32,9 +32,10 @@ def test_a_state_dict_reads_back(tmp_path, network, suffix):
     assert _same(load_weights(path), network)
 
 
-@pytest.mark.parametrize("wrapper", ["state_dict", "model", "net"])
-def test_a_wrapped_state_dict_with_prefix_is_unwrapped(tmp_path, network, wrapper):
-    prefixed = OrderedDict((f"module.{name}", value) for name, value in network.state_dict().items())
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."])
+@pytest.mark.parametrize("wrapper", ["state_dict", "model_state_dict", "model", "net"])
+def test_a_wrapped_state_dict_with_prefix_is_unwrapped(tmp_path, network, wrapper, prefix):
+    prefixed = OrderedDict((f"{prefix}{name}", value) for name, value in network.state_dict().items())
     torch.save({wrapper: prefixed, "epoch": 3, "accuracy": 0.9}, tmp_path / "net.pt")
     assert _same(load_weights(tmp_path / "net.pt"), network)
 
@@ -128,6 +129,35 @@ def test_weights_of_the_wrong_shape_are_named_with_both_shapes(network):
     assert "2.extra: not in the network, got (1,)" in text
 
 
+def test_what_no_answer_depends_on_may_be_missing(network):
+    tensors = {name: value + 1 for name, value in network.state_dict().items()}
+    del tensors["1.num_batches_tracked"]
+    load_into(network, tensors)
+    assert all(torch.equal(network.state_dict()[name], value) for name, value in tensors.items())
+
+
+def test_one_of_two_tied_weights_may_be_missing_and_no_other():
+    network = nn.ModuleDict({"a": nn.Linear(2, 2, bias=False), "b": nn.Linear(2, 2, bias=False)})
+    with pytest.raises(UsageError, match=r"b\.weight: expected \(2, 2\), missing"):
+        load_into(network, {"a.weight": torch.ones(2, 2)})
+    network["b"].weight = network["a"].weight
+    load_into(network, {"a.weight": torch.ones(2, 2)})
+    assert torch.equal(network["b"].weight, torch.ones(2, 2))
+
+
+def test_a_state_that_is_no_tensor_is_the_networks_own():
+    class Counting(nn.Linear):
+        def get_extra_state(self):
+            return {"runs": 1}
+
+        def set_extra_state(self, state):
+            raise AssertionError("nothing was given")
+
+    network = Counting(2, 2)
+    load_into(network, {"weight": torch.ones(2, 2), "bias": torch.ones(2)})
+    assert torch.equal(network.weight, torch.ones(2, 2))
+
+
 def test_weights_that_are_not_finite_are_refused(network):
     tensors = {name: value.clone() for name, value in network.state_dict().items()}
     tensors["0.bias"][0] = float("nan")
@@ -143,6 +173,9 @@ from beside import WIDTH
 class Net(nn.Sequential):
     def __init__(self, classes=10, width=WIDTH):
         super().__init__(nn.Flatten(), nn.LazyLinear(classes))
+
+def narrow():
+    return nn.Sequential(nn.LazyLinear(3), nn.Linear(4, 2))
 
 def shaped(shape, classes):
     return nn.Sequential(nn.Flatten(), nn.Linear(shape[0] * shape[1] * shape[2], classes))
@@ -172,7 +205,7 @@ def nets(tmp_path) -> Path:
 
 def test_a_users_factory_gets_shape_and_classes_where_it_asks_for_them(nets):
     assert load_factory(f"{nets}:shaped")((1, 2, 3), 4)[1].weight.shape == (4, 6)
-    assert load_factory(f"{nets}:Net")((1, 2, 3), 4)(torch.zeros(2, 1, 2, 3)).shape == (2, 4)
+    assert load_factory(f"{nets}:Net")((1, 2, 3), 4)[1].weight.shape == (4, 6)  # a lazy layer has seen an image
     assert isinstance(load_factory(f"{nets}:bare")((1, 2, 3), 4), nn.Linear)
 
 
@@ -180,6 +213,7 @@ def test_a_users_factory_gets_shape_and_classes_where_it_asks_for_them(nets):
     ("name", "says"),
     [
         ("greedy", "asks for 'depth'"),
+        ("narrow", r"does not take an image \(1, 1, 2, 3\)"),
         ("wrong", r"gave str; expected a torch\.nn\.Module"),
         ("failing", r"failed to build: KeyError: '\(1, 2, 3\) 4'"),
         ("NUMBER", "has no function or class 'NUMBER'"),

@@ -298,6 +298,18 @@ def test_a_bare_border_moves_all_deployments_alike() -> None:
     assert not torch.equal(undefended.answer(signal).x, network(off_grid)), "the border must be felt"
 
 
+def test_the_default_border_lets_no_side_tensor_through() -> None:
+    class Scoring(Stage):
+        placement = "device"
+
+        def forward(self, signal: Signal) -> Signal:
+            return signal.replace(score=signal.x.flatten(1).mean(1))
+
+    deployment = Deployment.chain(Scoring(), Classify(nn.Flatten()))
+    signal = Signal(torch.rand(2, 1, 4, 4), Draws.of("probe", 0, [b"a", b"b"]))
+    assert dict(deployment(signal).side) == dict(deployment.answer(signal).side) == {}
+
+
 def test_the_borders_rounding_is_straight_through() -> None:
     x = torch.rand((4, *SHAPE), generator=torch.Generator().manual_seed(2)).requires_grad_(True)
     crossed = Capture().cross(Signal(x, Draws.of("score", 0, names(4)))).x

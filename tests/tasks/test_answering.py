@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 import torch
+from torch import nn
+from torch.nn.utils import weight_norm
 
-from bench.deployment import Draws, Signal
-from bench.errors import ContractViolation
-from bench.tasks.answering import Answer, detected, labels
+from bench.deployment import Classify, Deployment, Draws, Signal, Stage
+from bench.errors import ContractViolation, PluginFault
+from bench.tasks import building
+from bench.tasks.answering import Answer, answers, detected, labels
 from bench.tasks.outcome import REJECTED
 
 
@@ -32,6 +37,57 @@ def test_another_form_is_refused(side: dict[str, torch.Tensor], message: str) ->
 
 def test_side_tensors_that_are_no_detectors_are_left_alone() -> None:
     assert detected(said(mask=torch.zeros(3))) == {}
+
+
+def asked(deployment: Deployment, draws: int = 4) -> list[Answer]:
+    x = torch.full((3, 1, 4, 4), 0.5)
+    return list(answers(deployment.requires_grad_(False), x, [bytes([i]) for i in range(3)], "score", 0, draws))
+
+
+class Noise(Stage):
+    """Writes its noise into what it gets."""
+
+    placement, randomised = "device", True
+
+    def forward(self, signal: Signal) -> Signal:
+        signal.x.add_(torch.from_numpy(signal.draws.uniform("noise", *signal.x.shape[1:])).float())
+        return signal
+
+
+def test_a_stage_that_writes_into_its_input_spoils_no_later_draw() -> None:
+    means = [
+        float(answer.logits.mean()) for answer in asked(Deployment.chain(Noise(), Classify(nn.Flatten(), "device")))
+    ]
+    assert len(set(means)) == 4
+    assert all(0.8 < mean < 1.2 for mean in means)
+
+
+def test_what_cannot_be_copied_is_a_fault_that_says_so() -> None:
+    network = nn.Flatten()
+    network.lock = threading.Lock()
+    with pytest.raises(PluginFault, match="cannot be copied: TypeError"):
+        asked(Deployment.chain(Classify(network)))
+
+
+def test_a_network_with_a_norm_of_its_weights_in_the_old_style_is_answered() -> None:
+    deployment = Deployment.chain(Classify(nn.Sequential(nn.Flatten(), weight_norm(nn.Linear(16, 3)))))
+    deployment.requires_grad_(False)
+    building._detach(deployment)
+    assert asked(deployment, 1)[0].logits.shape == (3, 3)
+
+
+def test_a_network_that_answers_in_another_precision_gives_float32_and_one_that_gives_more_is_refused() -> None:
+    class Doubled(nn.Flatten):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x).double()
+
+    class Two(nn.Flatten):
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return super().forward(x), x
+
+    assert asked(Deployment.chain(Classify(Doubled())))[0].logits.dtype == torch.float32
+    with pytest.raises(ContractViolation, match="Two gives tuple; expected logits alone"):
+        asked(Deployment.chain(Classify(Two())))
 
 
 def test_what_is_refused_has_no_label() -> None:

@@ -133,6 +133,31 @@ def test_a_damaged_checkpoint_is_said_and_training_starts_anew(tmp_path):
     assert _same(again, train(_network(), *_images(), PLAIN, seed=0))
 
 
+class _Viewing(nn.Module):
+    """Takes ``view`` of its maps, and has a ``train`` that gives nothing."""
+
+    def __init__(self):
+        super().__init__()
+        self.maps = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Dropout(0.3), nn.Conv2d(4, 8, 3))
+        self.head = nn.Linear(8 * 4 * 4, 2)
+
+    def forward(self, x):
+        return self.head(self.maps(x).view(len(x), -1))
+
+    def train(self, mode=True):
+        super().train(mode)
+
+
+def test_a_network_that_views_its_maps_is_trained():
+    torch.manual_seed(0)
+    x, y = _images()
+    before = torch.get_rng_state()
+    network = train(_Viewing(), x, y, replace(PLAIN, epochs=8), seed=0)
+    assert not torch.equal(torch.get_rng_state(), before)  # its layers were drawn
+    assert not network.training
+    assert (network(x.float() / 255).argmax(1) == y).float().mean() > 0.9
+
+
 def test_a_training_that_diverges_is_a_fault_and_not_a_network():
     with pytest.raises(PluginFault, match=r"diverged in epoch \d"):
         train(_network(), *_images(), replace(PLAIN, optimiser="sgd", rate=1e30), seed=0)
