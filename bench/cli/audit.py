@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from bench.cli.failed import say_failed
 from bench.cli.left_out import say_left_out_of_run
 from bench.cli.options import JOBS, JSON, PLACES, RETRY, STORE, TERMS, folder, with_options
 from bench.errors import ExitCode, UsageError
@@ -95,6 +96,7 @@ def command(
     else:
         verdict.show(found)
     click.echo(f"{ended.executed} tasks executed, {ended.reused} reused", err=True)
+    say_failed(ended)
     click.echo(f"audit: {files['audit.html']}", err=True)
     failed = False
     for one in found.settings:

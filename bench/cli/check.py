@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 
 from bench.cli.left_out import say_left_out
 from bench.cli.options import JSON, echo_json
-from bench.errors import ExitCode
+from bench.errors import ExitCode, UnknownName, UsageError
 
 
 @click.command(epilog="\b\nExamples:\n  bench check superiot\n  bench check 'qusec-tq[levels=2]'\n")
@@ -23,7 +24,12 @@ def command(*, name: str, as_json: bool) -> int:
     from bench.conformance.suite import KINDS
 
     say_left_out(dict.fromkeys(KINDS, name))
-    results = check_selection(name)
+    try:
+        results = check_selection(name)
+    except UnknownName as error:
+        if (package := Path(f"bench-defense-{name}")).is_dir():
+            raise UsageError(f"Plugin {name!r} is not installed. Run: pip install -e {package}") from error
+        raise
     failed = [result for result in results if result.outcome == "fail"]
     if as_json:
         echo_json([asdict(result) for result in results])

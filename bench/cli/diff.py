@@ -66,7 +66,7 @@ def command(
     from bench import api
     from bench.analysis.bounds import judge, parse
     from bench.reporting import show_differences, wording
-    from bench.reporting.differences import broken, unjudged
+    from bench.reporting.differences import broken, held, unjudged
     from bench.reporting.files import as_csv, write_whole
     from bench.reporting.files import as_json as frame_as_json
 
@@ -81,7 +81,7 @@ def command(
     else:
         show_differences(frame)
     for found in judgements:
-        for text in [*unjudged(found), *broken(found)]:
+        for text in [*unjudged(found), *broken(found), *held(found)]:
             click.echo(text, err=True)
     failed = any(found.broken or (found.is_open and not allow_unjudged) for found in judgements)
     return ExitCode.VERDICT if failed else ExitCode.DONE

@@ -33,4 +33,5 @@ def defense(*, name: str, folder: str) -> int:
     files = new_defense(name, Path(folder))
     for file in files:
         click.echo(str(file))
+    click.echo(f"next: pip install -e {Path(folder) / f'bench-defense-{name}'} && bench check {name}", err=True)
     return ExitCode.DONE

@@ -152,7 +152,10 @@ TERMS: Options[Any] = [
         help="quick for a first look; standard is the literature's setting.",
     ),
     click.option(
-        "--samples", type=click.IntRange(min=1), default=None, help="Images.  [default: 64 quick, 1000 standard]"
+        "--samples",
+        type=click.IntRange(min=1),
+        default=None,
+        help="Images; attacks are made on whole blocks, of which only these count.  [default: 64 quick, 1000 standard]",
     ),
     click.option(
         "--uncapped", is_flag=True, help="Slow attacks too get all images, not as many at most as they declare."

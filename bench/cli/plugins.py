@@ -16,12 +16,12 @@ _HEADINGS = {"hardware": "hardware"}
 KINDS: tuple[Kind, ...] = ("defense", "attack", "model", "dataset", "hardware", "gate", "report-section")
 
 
-@click.command(epilog="\b\nExamples:\n  bench plugins\n  bench plugins qusec-tq\n")
+@click.command(epilog="\b\nExamples:\n  bench plugins\n  bench plugins qusec-tq\n  bench plugins qusec\n")
 @click.argument("name", required=False)
 @click.option("--all", "everything", is_flag=True, help="Also what libraries have and is not offered, with the reason.")
 @JSON
 def command(*, name: str | None, everything: bool, as_json: bool) -> int:
-    """List all plugins with origin and version, what is broken and why; with NAME, its parameters."""
+    """List all plugins with origin and version, what is broken and why; with NAME, of one or a family, parameters."""
     registry = discover()
     if name:
         return _one(registry, name, as_json=as_json)
@@ -87,7 +87,10 @@ def _allowed(settings: Settings) -> str:
 
 
 def _one(registry: Registry, name: str, *, as_json: bool) -> int:
-    matches = [(kind, registry.of(kind)[name]) for kind in KINDS if name in registry.of(kind)]
+    name = name.partition("[")[0]
+    matches = [(kind, registry.of(kind)[name]) for kind in KINDS if name in registry.of(kind)] or [
+        (kind, found) for kind in KINDS for found in registry.of(kind).values() if name == found.entry.family
+    ]
     refused = [entry for entry in registry.not_offered if entry.name == name]
     if not matches and not refused:
         refusals = [entry.name for entry in registry.not_offered]

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from bench.cli.failed import say_failed
 from bench.cli.left_out import say_left_out_of_run
 from bench.cli.options import EXECUTION, JSON, SELECTION, STORE, folder, with_options
 from bench.errors import ExitCode
@@ -65,8 +66,7 @@ def command(
     else:
         show(ended.records)
     click.echo(f"{ended.executed} tasks executed, {ended.reused} reused", err=True)
-    for record in (*ended.late, *ended.broken):
-        click.echo(f"{record['status']}: {_what(record)}: {record['reason']}", err=True)
+    say_failed(ended)
     click.echo(f"report: {files.get('html', place)}", err=True)
     if ended.broken:
         return ExitCode.CELLS_FAILED
@@ -82,11 +82,6 @@ def _link_latest(place: Path) -> None:
         temporary.unlink(missing_ok=True)
         temporary.symlink_to(place.name)
         temporary.replace(latest)
-
-
-def _what(record: dict[str, Any]) -> str:
-    parts = [record[kind]["label"] for kind in ("dataset", "defense", "attack", "hardware") if kind in record]
-    return " · ".join([*parts, record.get("knowledge", "")]).rstrip(" ·")
 
 
 def _unranked(records: list[dict[str, Any]]) -> bool:

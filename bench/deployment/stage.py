@@ -106,7 +106,7 @@ class Capture(Stage):
 
 
 class Classify(Stage):
-    """A classifier as the last stage: x in [0, 1] to logits, float32, (B, K), whatever it computes in."""
+    """A classifier as the last stage: x in [0, 1] to logits, (B, K), of the precision of x, whatever it computes in."""
 
     def __init__(self, network: nn.Module, placement: Placement = "server") -> None:
         super().__init__()
@@ -120,4 +120,4 @@ class Classify(Stage):
                 f"The network {type(self.network).__name__} gives {type(logits).__name__}; expected logits alone, a "
                 "tensor (B, K). Wrap it in a module that returns them."
             )
-        return logits.float()
+        return logits.to(x.dtype)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from bench.planning.task import Task
+
+NOT_RUN: Final = "not run"  # how a task ends whose needs failed
 
 
 class Watcher(Protocol):
@@ -49,12 +51,13 @@ class Lines:
 
     def __init__(self, every_s: float = 10.0) -> None:
         self.every_s = every_s
-        self.total = self.done = self.failed = 0
+        self.total = self.done = self.failed = self.not_run = 0
         self.last = 0.0
 
     def begin(self, tasks: Sequence[Task]) -> None:
         """Say how much there is to do."""
-        self.total, self.done, self.failed, self.last = len(tasks), 0, 0, time.monotonic()
+        self.total, self.done, self.failed, self.not_run = len(tasks), 0, 0, 0
+        self.last = time.monotonic()
         if tasks:
             _say(f"{len(tasks)} tasks to run")
 
@@ -67,8 +70,9 @@ class Lines:
 
     def finished(self, task: Task, status: str, reason: str = "") -> None:
         """Count; say so when it failed."""
-        self.done += 1
-        if status != "ok":
+        self.done += status != NOT_RUN
+        self.not_run += status == NOT_RUN
+        if status not in ("ok", NOT_RUN):
             self.failed += 1
             _say(f"{status}: {task.label}: {reason}")
         self._now_and_then(task.label)
@@ -76,7 +80,8 @@ class Lines:
     def end(self) -> None:
         """Say that all is done."""
         if self.total:
-            _say(f"{self.done} of {self.total} tasks done, {self.failed} failed")
+            rest = f", {self.not_run} not run that need what failed" if self.not_run else ""
+            _say(f"{self.done} of {self.total} tasks done, {self.failed} failed{rest}")
 
     def _now_and_then(self, text: str) -> None:
         if time.monotonic() - self.last >= self.every_s:
@@ -131,7 +136,7 @@ class Bar:
     def finished(self, task: Task, status: str, reason: str = "") -> None:
         """Advance; print failures above the bar."""
         self.running.pop(task.key, None)
-        if status != "ok":
+        if status not in ("ok", NOT_RUN):
             self.progress.print(f"{status}: {task.label}: {reason}", style="red", markup=False, highlight=False)
         self.progress.advance(self.bar)
         self._show()

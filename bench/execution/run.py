@@ -32,11 +32,13 @@ class Run:
     ----------
     records : one a cell, in the order of the plan
     executed, reused : numbers of tasks
+    remembered : number of tasks that failed in an earlier run, and were not tried again
     """
 
     records: list[dict[str, Any]]
     executed: int
     reused: int
+    remembered: int = 0
     failures: Mapping[str, Finished] = field(default_factory=dict)
 
     @property
@@ -90,7 +92,7 @@ def execute(
                     raise
     executed = set(tally.executed)
     reused = sum(key not in executed and key not in failures for key in plan.tasks)
-    return Run(records, len(executed), reused, failures)
+    return Run(records, len(executed), reused, len(set(tally.remembered)), failures)
 
 
 def _settle(
@@ -102,7 +104,7 @@ def _settle(
         known = {key: (end.status, end.reason) for key, end in failures.items()}
         planner = Planner(registry, store, spec, failures=known)
         plan = planner.plan()
-        pending = _pending(store, plan, failures, retry=retry)
+        pending = _pending(store, plan, failures, tally, retry=retry)
         if pending:
             step = workers.scheduler(planner.selection).execute(pending)
             failures |= step.failures
@@ -112,7 +114,7 @@ def _settle(
             return plan, failures
 
 
-def _pending(store: Store, plan: Plan, failures: dict[str, Finished], *, retry: bool) -> list[Task]:
+def _pending(store: Store, plan: Plan, failures: dict[str, Finished], tally: Tally, *, retry: bool) -> list[Task]:
     """Return the tasks to execute; what failed in an earlier run for a reason of its own is not tried again."""
     pending = []
     for key, task in plan.tasks.items():
@@ -120,6 +122,7 @@ def _pending(store: Store, plan: Plan, failures: dict[str, Finished], *, retry: 
             continue
         if not retry and (past := store.failure(key)):
             failures[key] = Finished(key, past["status"], past["reason"])
+            tally.remembered.append(key)
             continue
         broken = next((failures[need] for need in task.needs if need in failures), None)
         if broken is not None:

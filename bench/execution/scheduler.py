@@ -12,7 +12,7 @@ from filelock import Timeout
 from bench.execution.executor import Executor, Finished, Progressed
 from bench.execution.interrupt import interrupt_held_back
 from bench.execution.limits import stopwatch
-from bench.execution.progress import Watcher
+from bench.execution.progress import NOT_RUN, Watcher
 from bench.planning.task import Task
 from bench.store import Lease, Store
 
@@ -24,11 +24,13 @@ class Tally:
     Attributes
     ----------
     executed, reused : keys of tasks that were run here, and of those that were there already
+    remembered : keys of tasks that failed in an earlier run, and were not tried again
     failures : key -> how it ended
     """
 
     executed: list[str] = field(default_factory=list)
     reused: list[str] = field(default_factory=list)
+    remembered: list[str] = field(default_factory=list)
     failures: dict[str, Finished] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -87,7 +89,8 @@ class Scheduler:
             if broken := next((need for need in task.needs if need in tally.failures), None):
                 del waiting[task.key]
                 cause = tally.failures[broken]
-                self._fail(task, Finished(task.key, cause.status, cause.reason), tally)
+                tally.failures[task.key] = Finished(task.key, cause.status, cause.reason)
+                self.watcher.finished(task, NOT_RUN)
                 continue
             if any(need in waiting or need in running for need in task.needs):
                 continue
@@ -122,11 +125,8 @@ class Scheduler:
         else:
             if event.lasting and task.kind not in {"images", "labels"}:  # their files may be mended
                 self.store.fail(task.key, event.status, event.reason, trace=event.trace, printed=event.printed)
-            self._fail(task, event, tally)
-
-    def _fail(self, task: Task, event: Finished, tally: Tally) -> None:
-        tally.failures[task.key] = event
-        self.watcher.finished(task, event.status, event.reason)
+            tally.failures[task.key] = event
+            self.watcher.finished(task, event.status, event.reason)
 
     def _take_stopwatch(self) -> bool:
         try:

@@ -65,6 +65,8 @@ class Selection:
         defenses.sort(key=lambda c: not c.found.entry.baseline)  # type: ignore[attr-defined]
         if own := is_own_model(spec.models):
             check_own_model(spec.models)
+        elif spec.models.endswith(".py"):
+            raise UsageError(f"Model {spec.models!r} must be written FILE.py:FACTORY, such as nets.py:make_net.")
         models: list[Chosen | str] = [spec.models] if own else [*pick("model", spec.models)]
         if spec.weights is not None and len(models) != 1:
             raise UsageError("--weights goes with one --models; name the network that the weights are for.")

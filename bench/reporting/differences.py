@@ -67,9 +67,8 @@ def _title(lines: Sequence[Line]) -> Text:
     told += [f"budget {first['budget']}"] if first["budget"] else []
     told += ["95 % intervals of the change from A to B"]
     if images:
-        told += [
-            f"true ones of shares below about {100 * detectable_difference(images[-1]):.1f} points may go undetected"
-        ]
+        least = f"{100 * detectable_difference(images[-1]):.1f} points"
+        told += [f"true changes of accuracies below about {least} may go undetected"]
     return title.append("\n" + wording.plain(", ".join(told)), style="not bold dim")
 
 
@@ -182,6 +181,13 @@ def broken(judgement: Judgement) -> list[str]:
         text = f"{line['defense']} ({place}): {change(line['difference'], line['unit'])}{unit}{between}{on}"
         found.append(wording.plain(f"broken: {judgement.bound.text}: {text}"))
     return found
+
+
+def held(judgement: Judgement) -> list[str]:
+    """Return a sentence where a bound was asked of something and is not broken."""
+    if judgement.broken or not judgement.judged:
+        return []
+    return [wording.plain(f"held: {judgement.bound.text}: {wording.count(judgement.judged, 'figure')} compared")]
 
 
 def unjudged(judgement: Judgement) -> list[str]:

@@ -184,7 +184,10 @@ class Store:
         if prefix in keys:
             return prefix
         if not keys:
-            raise UsageError(f"No key begins with {prefix!r} in {self.root}. `bench status` lists what is there.")
+            raise UsageError(
+                f"No key begins with {prefix!r} in {self.root}. `bench plan --cells` and a report's cells.csv name "
+                "them."
+            )
         shown = ", ".join(sorted(keys)[:4]) + (", ..." if len(keys) > 4 else "")
         raise UsageError(f"{len(keys)} keys begin with {prefix!r}: {shown}. Give more digits.")
 

@@ -58,9 +58,32 @@ def untrained(described: Mapping[str, Any]) -> nn.Module:
     shape, classes = tuple(described["shape"]), described["classes"]
     torch.manual_seed(described["training_seed"])
     if "file" in described["architecture"]:
-        return load_factory(described["architecture"]["file"])(shape, classes)
+        network = load_factory(described["architecture"]["file"])(shape, classes)
+        _try_out(network, shape, classes, described["dataset"])
+        return network
     architecture: Architecture = implementation(described["architecture"])
     return architecture.build(shape, classes)
+
+
+def _try_out(network: nn.Module, shape: tuple[int, ...], classes: int, dataset: str) -> None:
+    """Raise PluginFault where a user's network does not answer images of a data set with logits of its classes."""
+    training, images = network.training, torch.zeros(2, *shape)
+    network.eval()
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            said = network(images)
+    except Exception as error:  # the user's code: anything may be raised
+        raise PluginFault(
+            f"The model fails on images {tuple(images.shape)}, as {dataset} has them: {type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(said, Tensor):
+        raise PluginFault(f"The model gives {type(said).__name__}; expected logits alone, a tensor (B, K).")
+    if said.shape != (2, classes):
+        raise PluginFault(
+            f"The model gives {tuple(said.shape)} for two images; expected (2, {classes}): {dataset} has {classes} "
+            "classes."
+        )
+    network.train(training)
 
 
 def network_of(store: Store, described: Mapping[str, Any]) -> nn.Module:

@@ -268,3 +268,40 @@ def test_strict_asks_for_ranks_only_where_a_ladder_is_fixed(made):
     assert not _unranked(whole)
     assert not _unranked([*whole, made.attack_record("none", "ead", right, norm="l1")])
     assert _unranked([record for record in whole if (record.get("attack") or {}).get("label") != "square"])
+
+
+@pytest.mark.parametrize(
+    ("factory", "says"),
+    [
+        ("few", "The model gives (2, 3) for two images; expected (2, 4): toy has 4 classes."),
+        ("two", "The model gives tuple; expected logits alone, a tensor (B, K)."),
+        ("large", "The model fails on images (2, 1, 8, 8), as toy has them: RuntimeError: mat1 and mat2"),
+    ],
+)
+def test_an_own_model_that_answers_in_another_form_is_said_to_once(command_line, factory, says):
+    (command_line.folder / "forms.py").write_text(
+        "import torch\nfrom torch import nn\n"
+        "class Two(nn.Flatten):\n    def forward(self, x): return super().forward(x), x\n"
+        "def few(): return nn.Sequential(nn.Flatten(), nn.Linear(64, 3))\n"
+        "def two(): return Two()\n"
+        "def large(): return nn.Sequential(nn.Flatten(), nn.Linear(100, 4))\n"
+    )
+    call = ("run", *BASE, "--defenses", "toy-round", "--attacks", "toy-step", "--model", f"forms.py:{factory}")
+    said = command_line(*call, "--no-html", "--out", "out", code=1).stderr
+    assert says in said
+    assert said.count(says) == 2  # when it happens, and at the end
+    assert "not run that need what failed" in said
+    again = command_line(*call, "--no-html", "--out", "out", code=1).stderr
+    assert "was not tried again. Give --retry" in again
+    assert "Give --retry" not in command_line(*call, "--retry", "--no-html", "--out", "out", code=1).stderr
+
+
+def test_a_file_without_a_factory_is_told_how_a_model_is_written(command_line):
+    assert "must be written FILE.py:FACTORY" in command_line("run", *TINY, "--model", "net.py", code=2).stderr
+
+
+def test_a_package_that_is_not_installed_is_said_to_be(command_line):
+    said = command_line("new", "defense", "unheard")
+    assert "next: pip install -e bench-defense-unheard && bench check unheard" in said.stderr
+    refused = command_line("check", "unheard", code=2)
+    assert "Plugin 'unheard' is not installed. Run: pip install -e bench-defense-unheard" in refused.stderr

@@ -92,7 +92,8 @@ def test_bounds_decide_the_exit_code(runs):
     assert "broken: robust_accuracy drops 2: none (mnist" in broken.err
     assert "-12.0 points, -17.2 to -8.2, p <.001 on 200 images" in broken.err
     assert "not judged: robust_accuracy drops 2: jpeg[quality=50]: not comparable: budget" in broken.err
-    runs("a.jsonl", "b.jsonl", "--fail-if", "robust_accuracy drops 12.1 for none", code=0)
+    kept = runs("a.jsonl", "b.jsonl", "--fail-if", "robust_accuracy drops 12.1 for none", code=0)
+    assert kept.err == "held: robust_accuracy drops 12.1 for none: 1 figure compared\n"
     runs("b.jsonl", "a.jsonl", "--fail-if", "robust_accuracy drops 2 for none", code=0)
     one_of_two = ("--fail-if", "robust_accuracy rises 1 for none", "--fail-if", "robust_accuracy drops 20% for none")
     runs("a.jsonl", "b.jsonl", *one_of_two, code=3)
