@@ -34,7 +34,8 @@ def test_every_call_has_one_shape_and_the_filling_is_counted(digits: Victim) -> 
     network = _Shapes(digits[0])
     surface = surface_of(network, SHAPE)
     panel = Panel(surface)
-    network.seen.clear()  # of what the surface tried its copy on
+    assert surface.fast
+    network.seen.clear()  # of what the copy was tried on
     panel.answers(digits[1][:3], torch.arange(3))
     panel.ascent(digits[1][: ROWS + 1], torch.arange(ROWS + 1), digits[2][: ROWS + 1], margin)
     assert network.seen == [ROWS] * 3
@@ -45,6 +46,7 @@ def test_every_call_has_one_shape_and_the_filling_is_counted(digits: Victim) -> 
 def test_averages_over_draws_are_asked_for_in_smaller_portions(digits: Victim) -> None:
     network = _Shapes(digits[0])
     panel = Panel(surface_of(network, SHAPE, expectation=16))
+    assert panel.surface.fast
     network.seen.clear()
     panel.answers(digits[1][:5], torch.arange(5))
     assert network.seen == [64, 64]
