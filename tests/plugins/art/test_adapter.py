@@ -234,6 +234,8 @@ class _NeverAgain(Deployment):
 def test_a_search_without_end_is_given_up(surface_of: MakeSurface) -> None:
     surface: Surface = surface_of(_CoinFlip(), GREY, "decision")
     surface._deployment = _NeverAgain.chain(Classify(_CoinFlip()))
+    assert surface.fast
+    _NeverAgain.asked = 0  # the copy was tried
     x = images(GREY, 1)
     batch = Batch(x, torch.zeros(1, dtype=torch.int64), draws_for(x), 0)
     row = BY_NAME["hopskipjump-l2"]
