@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -14,8 +14,11 @@ from bench.cli.options import JSON, OF_A_RUN, SELECTION, STORE, echo_json, folde
 from bench.errors import DamagedObject, ExitCode, MissingObject
 
 if TYPE_CHECKING:
+    from bench.planning.cell import Cell
     from bench.planning.task import Task
     from bench.store import Store
+
+_NAMED: Final = 4  # of what was skipped for one reason; --cells has them all
 
 
 @click.command(
@@ -79,14 +82,26 @@ def command(*, store: str | None, list_cells: bool, as_json: bool, **flags: Any)
     )
     basis = f" ({guess.learned} of {len(missing)} tasks judged by what like ones took here)" if missing else ""
     click.echo(f"about {guess.seconds / 60:.1f} min on one core, {guess.size / 1e6:.1f} MB of results{basis}")
-    for reason, count in Counter(c["reason"] for c in cells if c["state"] == "skipped").items():
-        click.echo(f"skipped {count}: {reason}")
+    for line in _skipped(made.cells):
+        click.echo(line)
     if not made.settled:
         click.echo(
             "Some data sets are not read or defenses not fitted yet: supposed to be usual ones. A defense that draws "
             "takes longer, since it is asked many times."
         )
     return ExitCode.DONE if made.tasks else ExitCode.NOTHING
+
+
+def _skipped(cells: Iterable[Cell]) -> Iterator[str]:
+    """Yield a line each reason: how many cells, and of which attacks or defenses."""
+    by_reason: dict[str, Counter[str]] = {}
+    for cell in cells:
+        if cell.status == "skipped":
+            names = by_reason.setdefault(cell.reason, Counter())
+            names[cell.asked["attack" if cell.kind == "attack" else "defense"]["label"]] += 1
+    for reason, names in by_reason.items():
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        yield f"skipped {names.total()} of {', '.join(list(names)[:_NAMED])}{more}: {reason}"
 
 
 def _timed(store: Store, tasks: Iterable[Task]) -> Iterator[tuple[Task, float]]:

@@ -30,7 +30,7 @@ def check_own_model(text: str) -> None:
     try:
         with tokenize.open(path) as file:
             source = file.read()
-        tree = ast.parse(source)
+        tree = ast.parse(source, str(path))
         symbols = symtable.symtable(source, str(path), "exec").get_symbols()
     except (OSError, SyntaxError, ValueError) as error:
         raise UsageError(f"File {path} cannot be read as Python: {error}.") from error

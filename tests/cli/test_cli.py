@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -41,6 +42,12 @@ def test_every_verb_has_help_that_says_what_it_does(command_line, verb):
 
 def test_an_unknown_verb_is_told_the_nearest(command_line):
     assert "Did you mean 'run'" in command_line("rum", code=2).stderr
+
+
+def test_a_plan_names_what_it_skips_and_why(command_line):
+    said = command_line("plan", *BASE, "--defenses", "none", "--attacks", "toy-n*").stdout
+    reason = r"Needs no-such-distribution, which is not installed\. Run: pip install 'no-such-distribution'\."
+    assert re.search(rf"^skipped \d+ of toy-needs: {reason}$", said, re.M), said
 
 
 def test_plan_run_status_explain_and_report_tell_one_story(command_line):

@@ -106,7 +106,7 @@ def test_a_file_that_may_bind_more_than_it_says_is_not_refused(tmp_path: Path, m
         ("net.py", "nope", r"net\.py has no function or class 'nope'; it has Net, later, build\."),
         ("net.py", "hidden", r"has no function or class 'hidden'"),
         ("absent.py", "build", r"No file .*absent\.py for model"),
-        ("broken.py", "build", r"broken\.py cannot be read as Python: .*line 1"),
+        ("broken.py", "build", r"broken\.py cannot be read as Python: .*\(broken\.py, line 1\)"),
         ("empty.py", "build", r"has no function or class 'build'; it has none"),
     ],
 )

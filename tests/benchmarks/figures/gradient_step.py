@@ -26,7 +26,7 @@ from bench.planning.machine import gradient_precision
 from ..figure import Figure
 from ..subjects import CLASSES, SHAPE, art_estimator, undefended
 
-BATCH, ROUNDS = 128, 9
+BATCH, ROUNDS = 128, 25  # a turn on a virtual machine is up to twice as long as the next
 TITLE = f"surface: gradient step, ResNet-20, batch {BATCH}"
 
 
