@@ -231,7 +231,7 @@ class Work:
             seen = {**seen, "knowledge": "adaptive"}  # it knows the defense, whether or not it needs a stand-in
         mimic = self.mimic(attacked).key if assault.way == LEARNED else ""
         parameters = _parameters(assault, settings)
-        repeat = REPEATED if assault.core and block[0] == 0 else 0
+        repeat = REPEATED if assault.core and not assault.probe and block[0] == 0 else 0
         return make_task(
             "craft",
             f"{assault.label} on {subject.chosen.label} ({seen['knowledge']}), images {block[0]}-{block[1] - 1}",

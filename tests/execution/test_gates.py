@@ -39,6 +39,8 @@ def test_a_healthy_run_trips_nothing_but_the_number_of_images(command_line: Any)
     assert {(r["probe"], r["attack"]["name"], r["threat"]["epsilon"]) for r in probes} == {
         ("unbounded", name, 1.0) for name in ("toy-steps",)
     }
+    # What is tried for a gate's sake is not run again for another's.
+    assert {r["evidence"]["repeated"]["images"] for r in probes} == {0}
 
 
 def test_an_adversarially_trained_network_trips_nothing_but_the_number_of_images(command_line: Any) -> None:

@@ -1,11 +1,12 @@
 """What the harness costs: a run against the same calls in a bare script, and the planning of 10,000 cells.
 
 The run and the script are processes of their own, one thread each, timed from start to end with all their imports. The
-networks are trained and the defenses fitted before, for both. The script builds each deployment once, sends it to the
-same calls with the same images, those of ART, of the probe that gates want and of the defenses' own attacks, and asks
-for the answers once; that both crafted the same images is checked. All six defenses draw nothing: a randomised one is
-asked 48 times by protocol, which is no cost of the harness. The suite's workers tell malloc to keep what is freed and
-to grow by huge pages, which a bare script does not; how the run compares with a script that does is printed too.
+networks are trained, the defenses fitted and the tests that gates make of a deployment alone done before, for both. The
+script builds each deployment once, sends it to the same calls with the same images, those of ART, of the probe that
+gates want and of the defenses' own attacks, and asks for the answers once; that both crafted the same images is
+checked. All six defenses draw nothing: a randomised one is asked 48 times by protocol, which is no cost of the harness.
+The suite's workers tell malloc to keep what is freed and to grow by huge pages, which a bare script does not; how the
+run compares with a script that does is printed too.
 """
 
 from __future__ import annotations
@@ -116,8 +117,10 @@ def _prepared(registry: Registry, store: Store, spec: RunSpecification) -> Plan:
     """Return the settled plan, all that comes before crafting and evaluating done."""
     planner = Planner(registry, store, spec)
     executor = LocalExecutor(store.root, jobs=1, preload=planner.selection.preload, memory_bytes=memory_bytes() // 2)
+    settled = False
     try:
-        while not (plan := planner.plan()).settled:
+        while not settled:  # once more when it is: only then the tests that gates make of each deployment are planned
+            settled = (plan := planner.plan()).settled
             ready = [task for task in plan.tasks.values() if task.kind not in {"craft", "evaluate"}]
             ended = Scheduler(store, executor, Silent()).execute(ready)
             assert not ended.failures, ended.failures
