@@ -179,8 +179,8 @@ TERMS: Options[Any] = [
         type=click.Choice(["auto", "fp32", "bf16"]),
         default="auto",
         show_default=True,
-        help="Of attackers' gradients; auto is bf16 where the processor multiplies in it (AMX, AVX512_BF16). "
-        "Success is judged in float32.",
+        help="Of attackers' gradients; auto is bf16 where the processor multiplies in it (AMX, AVX512_BF16). Attacks "
+        "of minimum norm, and what judges success, are fp32.",
     ),
     click.option(
         "--split-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Names the training pools."

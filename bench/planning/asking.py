@@ -54,7 +54,7 @@ class Asking:
             # How many draws an adaptive attacker averages is asked, maybe as "auto"; how many it is, the surface shows.
             hidden={"expectation": self.spec.expectation} if assault.level == "adaptive" else {},
             # What it changes stands in the keys of the record's parts.
-            shown={"headline": assault.point.headline, "precision": precision(assault.entry, self.spec)},
+            shown={"headline": assault.point.headline, "precision": precision(assault.entry, self.spec.precision)},
             **more,
         )
 

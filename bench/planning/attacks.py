@@ -231,7 +231,7 @@ def surface(
         "access": access,
         "backward": backward,
         "expectation": expectation,
-        "precision": precision(attack, spec),
+        "precision": precision(attack, spec.precision),
     }
 
 
@@ -243,9 +243,13 @@ def averaged(traits: Mapping[str, Any], spec: RunSpecification) -> int:
     return draws
 
 
-def precision(attack: Attack, spec: RunSpecification) -> str:
-    """Return what an attack's gradients are computed in, "fp32" or "bf16"; answers are always float32."""
-    return gradient_precision(spec.precision) if attack.access == "gradient" else "fp32"
+def precision(attack: Attack, asked: str) -> str:
+    """Return what an attack's gradients are computed in, "fp32" or "bf16"; answers without one are always float32.
+
+    So are those of an attack of minimum norm: its images come to rest on the boundary, where the third digit of a logit
+    says on which side they are (decision 0021).
+    """
+    return gradient_precision(asked) if attack.access == "gradient" and not attack.minimum_norm else "fp32"
 
 
 def blocks(count: int, available: int, size: int) -> list[tuple[int, int]]:

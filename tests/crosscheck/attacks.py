@@ -16,8 +16,9 @@ from torch import Tensor
 
 from bench.attack import Batch, Surface, Threat, ways
 from bench.deployment import Draws
-from bench.planning.machine import gradient_precision
+from bench.planning.attacks import precision
 from bench.planning.subjects import described, identity
+from bench.plugins.entries import Attack
 from bench.plugins.registry import discover
 from bench.plugins.selection import select
 from bench.tasks.building import implementation
@@ -67,7 +68,7 @@ def by_suite(victim: Victim, rows: Tensor, selection: str, threat: Threat, seed:
             shape=tuple(victim.x.shape[1:]),  # type: ignore[arg-type]
             classes=victim.classes,
             backward=ways.backward(ways.OWN if victim.deployment.differentiable else ways.USUAL),
-            precision=gradient_precision("auto"),  # type: ignore[arg-type]
+            precision=precision_of(selection),  # type: ignore[arg-type]
             starts=len(part),
             settled=True,
             seed=seed,
@@ -83,6 +84,13 @@ def code_of(selection: str) -> dict[str, Any]:
     """Return what names an attack of the suite: its parameters and a digest of its code."""
     (chosen,), _ = select(discover(), "attack", selection)
     return identity(chosen)
+
+
+def precision_of(selection: str) -> str:
+    """Return what the gradients of an attack of the suite are computed in on this machine."""
+    (chosen,), _ = select(discover(), "attack", selection)
+    assert isinstance(chosen.found.entry, Attack)
+    return precision(chosen.found.entry, "auto")
 
 
 def by_peer(victim: Victim, rows: Tensor, peer: Peer, threat: Threat, seed: int) -> Tensor:

@@ -22,8 +22,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bench.planning.machine import gradient_precision
-
 from . import attacks
 from .agreement import agreement
 from .contests import Side, contests
@@ -68,7 +66,7 @@ def outcome(name: Name, side: Side, norm: str, images: int) -> Path:
 
 def _key(victim: Victim, side: Side, threat: object, images: int) -> str:
     ours = side.library == "suite"
-    by = [attacks.code_of(side.attack), gradient_precision("auto")] if ours else version(side.library)
+    by = [attacks.code_of(side.attack), attacks.precision_of(side.attack)] if ours else version(side.library)
     files = [Path(__file__).with_name(name).read_bytes() for name in ("attacks.py", "victims.py")]
     code = hashlib.sha256(b"".join(files)).hexdigest()
     named = [victim.subject, victim.defense, victim.fit, str(side), str(threat), images, by, code, torch.__version__]

@@ -191,3 +191,12 @@ def test_the_binarisation_test_is_of_the_adaptive_pgd_of_the_ladder_under_the_st
 
     assert is_binarised(assault("pgd-ce", headline=True), specification(budget="standard"))
     assert not is_binarised(assault(core, headline, **given), specification(budget=budget))
+
+
+@pytest.mark.parametrize("asked", ["bf16", "fp32"])
+def test_what_rests_on_a_boundary_is_sought_in_float32(asked):
+    spec = specification(precision=asked)
+    climbing = attack("gradient")
+    assert surface(climbing, "adaptive", SMOOTH, spec)["precision"] == asked
+    assert surface(replace(climbing, minimum_norm=True), "adaptive", SMOOTH, spec)["precision"] == "fp32"
+    assert surface(attack("score"), "adaptive", SMOOTH, spec)["precision"] == "fp32"
