@@ -1,12 +1,12 @@
 """What the harness costs: a run against the same calls in a bare script, and the planning of 10,000 cells.
 
 The run and the script are processes of their own, one thread each, timed from start to end with all their imports. The
-networks are trained, the defenses fitted and the tests that gates make of a deployment alone done before, for both. The
-script builds each deployment once, sends it to the same calls with the same images, those of ART, of the probe that
-gates want and of the defenses' own attacks, and asks for the answers once; that both crafted the same images is
-checked. All six defenses draw nothing: a randomised one is asked 48 times by protocol, which is no cost of the harness.
-The suite's workers tell malloc to keep what is freed and to grow by huge pages, which a bare script does not; how the
-run compares with a script that does is printed too.
+networks are trained, the defenses fitted and the tests that gates make of a deployment alone done before, for both, with
+the clean answers that those need. The script builds each deployment once, sends it to the same calls with the same
+images, those of ART, of the probe that gates want and of the defenses' own attacks, and asks for the answers once; that
+both crafted the same images is checked. All six defenses draw nothing: a randomised one is asked 48 times by protocol,
+which is no cost of the harness. The suite's workers tell malloc to keep what is freed and to grow by huge pages, which a
+bare script does not; how the run compares with a script that does is printed too.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from bench.execution.progress import Silent
 from bench.execution.scheduler import Scheduler
 from bench.planning.plan import Plan, Planner
 from bench.planning.specification import RunSpecification
+from bench.planning.task import Task
 from bench.plugins.registry import Registry, discover
 from bench.store import Store
 
@@ -114,19 +115,31 @@ def _figure(
 
 
 def _prepared(registry: Registry, store: Store, spec: RunSpecification) -> Plan:
-    """Return the settled plan, all that comes before crafting and evaluating done."""
+    """Return the settled plan, all that is neither crafted nor evaluated done, with what that needs."""
     planner = Planner(registry, store, spec)
     executor = LocalExecutor(store.root, jobs=1, preload=planner.selection.preload, memory_bytes=memory_bytes() // 2)
     settled = False
     try:
         while not settled:  # once more when it is: only then the tests that gates make of each deployment are planned
             settled = (plan := planner.plan()).settled
-            ready = [task for task in plan.tasks.values() if task.kind not in {"craft", "evaluate"}]
+            ready = _with_needs(plan, [k for k, task in plan.tasks.items() if task.kind not in {"craft", "evaluate"}])
             ended = Scheduler(store, executor, Silent()).execute(ready)
             assert not ended.failures, ended.failures
     finally:
         executor.close()
     return plan
+
+
+def _with_needs(plan: Plan, keys: Sequence[str]) -> list[Task]:
+    """Return tasks and all that they need: the test of a deployment asks for its clean answers."""
+    found: dict[str, Task] = {}
+    left = list(keys)
+    while left:
+        key = left.pop()
+        if key in plan.tasks and key not in found:
+            found[key] = plan.tasks[key]
+            left += found[key].needs
+    return list(found.values())
 
 
 def _timed(place: Path, command: Sequence[str], settings: Mapping[str, str] | None = None) -> tuple[float, float]:
