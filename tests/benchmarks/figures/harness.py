@@ -1,12 +1,12 @@
 """What the harness costs: a run against the same calls in a bare script, and the planning of 10,000 cells.
 
 The run and the script are processes of their own, one thread each, timed from start to end with all their imports. The
-networks are trained, the defenses fitted and the tests that gates make of a deployment alone done before, for both, with
-the clean answers that those need. The script builds each deployment once, sends it to the same calls with the same
+networks are trained, the defenses fitted and the tests that gates make of a deployment alone done before, for both,
+with the clean answers that those need. The script builds each deployment once, sends it to the same calls with the same
 images, those of ART, of the probe that gates want and of the defenses' own attacks, and asks for the answers once; that
 both crafted the same images is checked. All six defenses draw nothing: a randomised one is asked 48 times by protocol,
-which is no cost of the harness. The suite's workers tell malloc to keep what is freed and to grow by huge pages, which a
-bare script does not; how the run compares with a script that does is printed too.
+which is no cost of the harness. The suite's workers tell malloc to keep what is freed and to grow by huge pages, which
+a bare script does not; how the run compares with a script that does is printed too.
 """
 
 from __future__ import annotations
