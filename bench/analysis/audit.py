@@ -68,7 +68,8 @@ class Audited:
     ----------
     line : its row of the leaderboard; cost, certificate and clean accuracy stand there
     verdict : "broken", "unbroken", "certified", "incomplete" or "not ranked: GATE"
-    broken, right : images broken, of those right without attack
+    broken, right : images broken, of those right without attack; of several triples of seeds, under any
+    clean_images : that clean accuracy is of
     provenance : cost column of the line -> how the figure was come by, and what is flagged about it
     clean_change : of clean accuracy against the undefended model; None where that was not run
     controls : accuracy under what must do no harm
@@ -81,6 +82,7 @@ class Audited:
     verdict: str
     broken: int
     right: int
+    clean_images: int
     claims: tuple[Claimed, ...]
     rungs: tuple[Rung, ...]
     controls: tuple[tuple[str, float], ...]
@@ -174,6 +176,7 @@ def _audited(
         verdict=_verdict(line, lost),
         broken=lost,
         right=right,
+        clean_images=0 if evidence.clean is None else len(evidence.clean),
         claims=_claims(evidence),
         rungs=rungs(row, own_rungs),
         controls=tuple((raw.name, raw.accuracy) for raw in evidence.controls),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.analysis.groups import Replicate, Row, counts
+from bench.analysis.groups import Replicate, Row, Seeds, counts
 from bench.analysis.records import Record
 from bench.analysis.worst_case import Candidate, worst_case
 
@@ -31,12 +32,13 @@ class Cause(NamedTuple):
     lost: int
 
 
-def cause(loser: Row, keeper: Row, knowledge: str = "") -> Cause | None:
+def cause(loser: Row, keeper: Row, images: int, knowledge: str = "") -> Cause | None:
     """Return what loses the images that ``loser`` answers wrongly more often than ``keeper``; None where none is lost.
 
     Parameters
     ----------
     loser, keeper : rows of the same triples of seeds
+    images : the first so many are compared
     knowledge : "" for the attacks of every knowledge
 
     Notes
@@ -52,8 +54,7 @@ def cause(loser: Row, keeper: Row, knowledge: str = "") -> Cause | None:
             continue
         known |= {(attack.attack, attack.knowledge) for attack in kept[1]}
         here, there = worst_case(*found).shares, worst_case(*kept).shares
-        n = min(len(here), len(there))
-        newly = np.flatnonzero(here[:n] < there[:n])
+        newly = np.flatnonzero(here[:images] < there[:images])
         lost |= set(newly.tolist())
         for name, worst in _worst_on(*found).items():
             tally[name] |= set(newly[worst[newly]].tolist())
@@ -101,11 +102,24 @@ def missing(before: Row, after: Row, knowledge: str = "") -> str:
 
     Parameters
     ----------
+    before, after : rows of the same triples of seeds; an attack that is missing under one of them is missing
     knowledge : "" for the attacks of every knowledge
     """
-    gone, ended = _attacks(before).keys() - _attacks(after).keys(), _broken(after)
-    told = sorted(name for name in gone if knowledge in ("", name[1]))
-    return _first(f"{_some([name])} {ended.get(name, 'not run')}" for name in told)
+    told: dict[tuple[str, str], list[tuple[Seeds, str]]] = defaultdict(list)
+    for mine, theirs in zip(before.replicates, after.replicates, strict=True):
+        here, there = (replace(row, replicates=[part]) for row, part in ((before, mine), (after, theirs)))
+        gone, ended = _attacks(here).keys() - _attacks(there).keys(), _broken(there)
+        for name in gone:
+            if knowledge in ("", name[1]):
+                told[name].append((mine.seeds, ended.get(name, "not run")))
+    return _first(_ended(name, told[name], len(after.replicates)) for name in sorted(told))
+
+
+def _ended(name: tuple[str, str], ends: list[tuple[Seeds, str]], of: int) -> str:
+    """Return how an attack ended, and where it did not under all triples of seeds, under which."""
+    how = " or ".join(dict.fromkeys(end for _, end in ends))
+    which = " and ".join("/".join(map(str, seeds)) for seeds, _ in ends)
+    return f"{_some([name])} {how}" + (f" under seeds {which}" if len(ends) < of else "")
 
 
 def versions(before: Iterable[Record], after: Iterable[Record]) -> list[str]:

@@ -212,16 +212,15 @@ def _attacked(claim: Claim, evidence: RowEvidence, level: str, attack: str) -> F
 
     if claim.quantity == "detection rate":
         return _detected(evidence, level, attack)
-    row, twin = evidence.row, None
-    if claim.quantity == "gain":
-        row, twin = evidence.beside_twin or (row, evidence.twin)
-    shares, used = left(row, lambda record: record["knowledge"] == level and meant(record))
-    if shares is None:
-        return None
     if claim.quantity != "gain":
-        return _found(evidence, shares, used, level)
-    bare, _ = left(twin, meant) if twin is not None else (None, ())
-    return None if bare is None else _found(evidence, shares, used, level, bare)
+        shares, used = left(evidence.row, lambda record: record["knowledge"] == level and meant(record))
+        return None if shares is None else _found(evidence, shares, used, level)
+    if evidence.beside_twin is None:
+        return None
+    row, twin = evidence.beside_twin
+    shares, used = left(row, lambda record: record["knowledge"] == level and meant(record))
+    bare, _ = left(twin, meant)
+    return None if shares is None or bare is None else _found(evidence, shares, used, level, bare)
 
 
 def _detected(evidence: RowEvidence, level: str, attack: str) -> Found | None:

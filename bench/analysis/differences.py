@@ -96,7 +96,7 @@ def _lines(sides: Sides, pair: Matched, figure: str, shares: Callable[[Row], Val
         assert b is not None
         n = min(len(before), len(after))
         told |= _compared(before[:n], after[:n])
-        told |= _explained(a, b, figure, told["verdict"])
+        told |= _explained(a, b, figure, told["verdict"], n)
     return [told]
 
 
@@ -106,13 +106,13 @@ def _compared(before: Values, after: Values) -> dict[str, Any]:
     return told | ({"verdict": "same"} if np.array_equal(before, after) else {})
 
 
-def _explained(a: Row, b: Row, figure: str, verdict: str) -> dict[str, Any]:
-    """Return what is behind a figure that moved, and what else is not the same."""
+def _explained(a: Row, b: Row, figure: str, verdict: str, images: int) -> dict[str, Any]:
+    """Return what is behind a figure of so many images that moved, and what else is not the same."""
     if figure == CLEAN:
         return {"changed": "; ".join(causes.versions(a.records, b.records))}
     told: dict[str, Any] = {"changed": causes.changed(a, b), "missing": causes.missing(a, b, ATTACKED[figure])}
     if verdict in ("lower", "higher"):
-        found = causes.cause(*((b, a) if verdict == "lower" else (a, b)), knowledge=ATTACKED[figure])
+        found = causes.cause(*((b, a) if verdict == "lower" else (a, b)), images, ATTACKED[figure])
         if found is not None:
             told |= {
                 "attack": found.attack or "clean images",

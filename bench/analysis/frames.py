@@ -12,7 +12,7 @@ import pandas as pd
 from bench.analysis.groups import counts
 from bench.analysis.records import Record, current, outcome
 from bench.analysis.statistics import estimate
-from bench.analysis.worst_case import attack_candidate, clean_candidate
+from bench.analysis.worst_case import attack_candidate, clean_candidate, found_distances
 
 CELL_COLUMNS = (
     "dataset", "model", "defense", "family", "kind", "attack", "knowledge", "norm", "epsilon", "domain", "budget",
@@ -34,13 +34,15 @@ def cells(records: Iterable[Record]) -> pd.DataFrame:
     -----
     ``accuracy`` is the share of all images of the cell that are right under this attack alone, images that are wrong
     when clean counted as wrong, and of a certificate's cell the share that is proven; ``success_rate`` is the share of
-    the cleanly right ones that it turns. ``counts`` says whether the cell may lower the worst case: it ended well and
-    is neither a control nor a probe of a gate. ``transfer`` marks oblivious attacks on a defense that trains the
-    classifier: its twin is another network. ``accuracy_float`` is the accuracy before what the attack found was brought
-    to the 8-bit grid, for deterministic deployments; ``notes`` is what the attack says.
+    the right answers to the cell's clean images that it turns. ``counts`` says whether the cell may lower the worst
+    case: it ended well and is neither a control nor a probe of a gate. ``transfer`` marks oblivious attacks on a
+    defense that trains the classifier: its twin is another network. ``accuracy_float`` is the accuracy before what the
+    attack found was brought to the 8-bit grid, for deterministic deployments; ``notes`` is what the attack says.
     """
     chosen = current(records)
-    clean = {_deployment(r): r for r in chosen if r["kind"] == "clean" and r["status"] == "ok"}
+    judged = [record for record in chosen if record["kind"] == "clean" and record["status"] == "ok"]
+    judged.sort(key=lambda record: int(record["samples"]))
+    clean = {_deployment(record): record for record in judged}  # of several, that of the most images
     found = [_cell(record, clean.get(_deployment(record))) for record in chosen]
     order = [
         "dataset",
@@ -129,12 +131,10 @@ def _outcomes(record: Record, clean: Record | None) -> dict[str, float]:
         before = clean_candidate(clean).scored[: len(candidate.scored)]
         after = candidate.scored[: len(before)]
         if before.sum() > 0:
-            found["success_rate"] = float(np.maximum(before - after, 0.0).sum() / before.sum())
-    if record["attack"].get("minimum_norm", False):
-        distance = outcome(record, "distance").astype(np.float64)
-        attacked = outcome(record, "attacked") > 0 if "attacked" in record["outcomes"] else distance > 0
-        if attacked.any():
-            found["median_distance"] = float(np.median(distance[attacked]))
+            # Of the sums: where answers are drawn, falls alone, without the rises, would be a success of no attack.
+            found["success_rate"] = max(0.0, float((before - after).sum() / before.sum()))
+        if record["attack"].get("minimum_norm", False) and len(before):
+            found["median_distance"] = float(np.median(found_distances(record, before)))
     return found
 
 

@@ -168,14 +168,14 @@ class Row:
         return [r for part in self.replicates for r in (part.clean, *part.attacks) if r is not None]
 
 
-def alike(row: Row, other: Row) -> tuple[Row, Row]:
-    """Return two rows under the seeds that both were run under; as they are where they share none.
+def alike(row: Row, other: Row) -> tuple[Row, Row] | None:
+    """Return two rows under the seeds that both were run under, None where they share none.
 
     Another seed may be another network, which is no twin of this one.
     """
     common = {part.seeds for part in row.replicates} & {part.seeds for part in other.replicates}
     if not common:
-        return row, other
+        return None
     first, second = (
         replace(one, replicates=[part for part in one.replicates if part.seeds in common]) for one in (row, other)
     )
@@ -250,7 +250,7 @@ def _rows_of(setting: Setting, evasion: list[Record], proofs: list[Record]) -> l
             row.replicates.append(parts[label, seeds])
         part = parts[label, seeds]
         if threat is None:
-            part.clean = _better_clean(setting, part.clean, record)
+            part.clean = _better(part.clean, record, setting)
         elif record.get("probe"):
             if _same_but_epsilon(threat, setting):
                 part.probes.append(record)
@@ -262,7 +262,7 @@ def _rows_of(setting: Setting, evasion: list[Record], proofs: list[Record]) -> l
     for record in proofs:
         name = (str(record["defense"]["label"]), seeds_of(record))
         if name in parts and setting_of(record) == setting:
-            parts[name].certificate = record
+            parts[name].certificate = _better(parts[name].certificate, record, setting)
     for row in by_defense.values():
         attacked = [part for part in row.replicates if part.attacks or part.elsewhere]
         row.replicates = sorted(attacked or row.replicates, key=lambda part: part.seeds)
@@ -283,7 +283,7 @@ def _same_but_epsilon(first: Setting, second: Setting) -> bool:
     )
 
 
-def _better_clean(setting: Setting, known: Record | None, record: Record) -> Record:
+def _better(known: Record | None, record: Record, setting: Setting) -> Record:
     """Prefer what was judged, then the setting's own budget, then more images."""
 
     def merit(candidate: Record) -> tuple[bool, bool, int]:

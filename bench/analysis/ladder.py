@@ -76,7 +76,8 @@ def standing(row: Row, verdicts: Sequence[Verdict] = ()) -> Standing:
     Of a defense that could not be fitted or run at all, the reason is all there is to say.
     """
     if absent := next((r for r in row.records if r["kind"] == "clean" and r["status"] != "ok"), None):
-        return Standing("incomplete", (), "", (f"{absent['status']}: {absent['reason']}",), adaptive=False)
+        why = absent.get("reason") or "no reason was given"
+        return Standing("incomplete", (), "", (f"{absent['status']}: {why}",), adaptive=False)
     failed = failed_gates(row)
     failed += [(v.name, v.evidence.rstrip(".")) for v in verdicts if v.outcome == "fail" and v.name != LADDER]
     gates = sorted({name.upper() for name, _ in failed})

@@ -23,7 +23,7 @@ from bench.analysis.paired import Difference, paired_difference
 from bench.analysis.records import KNOWLEDGE, Record
 from bench.analysis.scrutiny import asked_rows, badge, row_verdicts
 from bench.analysis.statistics import Estimate, Values, detectable_difference, estimate, pooled, rank_intervals
-from bench.analysis.worst_case import QUERIES, wrong_within
+from bench.analysis.worst_case import QUERIES, Candidate, WorstCase, first
 
 _NOTHING = Estimate(math.nan, math.nan, math.nan, 0)
 _COSTS = (
@@ -53,7 +53,7 @@ class Judged:
     Attributes
     ----------
     verdicts : of the gates of rows
-    cases, cleans : of each triple of seeds, correct under the worst case and without attack of each image
+    cases, cleans : of each triple of seeds, the worst case and the clean images
     shares : of each image that the worst case is known of, correct under it, mean over seeds, float64, (n,)
     levels : knowledge -> share of right answers under its attacks alone, with its interval
     spread : standard deviation of the robust accuracy over triples of seeds; NaN for one
@@ -63,8 +63,8 @@ class Judged:
     row: Row
     standing: Standing
     verdicts: list[Verdict]
-    cases: list[Values]
-    cleans: list[Values]
+    cases: list[WorstCase]
+    cleans: list[Candidate]
     shares: Values
     clean: Values
     levels: dict[str, Estimate]
@@ -101,8 +101,8 @@ def judge(evidence: RowEvidence) -> Judged:
         row=row,
         standing=standing(row, given),
         verdicts=given,
-        cases=[case.shares for case in cases],
-        cleans=[clean.scored for _, clean in parts],
+        cases=cases,
+        cleans=[clean for _, clean in parts],
         shares=unharmed if row.worst_shares is None else row.worst_shares,
         clean=unharmed,
         levels=levels,
@@ -214,8 +214,8 @@ def _line(
         "setting": number,
     }
     for k in QUERIES:
-        line[f"wrong_in_{k}"] = _mean(wrong_within(case, k) for case in judged.cases)
-        line[f"clean_wrong_in_{k}"] = _mean(wrong_within(clean, k) for clean in judged.cleans)
+        line[f"wrong_in_{k}"] = _mean(case.wrong_within(k) for case in judged.cases)
+        line[f"clean_wrong_in_{k}"] = _mean(first(clean, len(judged.shares)).wrong_within(k) for clean in judged.cleans)
     empty = {name: "" if name in ("uplink_format", "energy_provenance", "hardware") else math.nan for name in _COSTS}
     return line | {**empty, **costs.get((setting.place, row.label), {})}
 

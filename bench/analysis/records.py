@@ -18,6 +18,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.analysis.generations import newest
 from bench.errors import UsageError
 
 Record: TypeAlias = dict[str, Any]
@@ -372,7 +373,8 @@ def merge(*collections: Iterable[Record]) -> list[Record]:
 def current(records: Iterable[Record]) -> list[Record]:
     """Return one record of each cell: the newest, whatever code made it; of costs, the newest of each machine.
 
-    What was asked once must not enter a worst case twice, as an old and a new run of the same attack would.
+    What was asked once must not enter a worst case twice, as an old and a new run of the same attack would; nor may
+    what was found of an earlier version of a network or a defense (``bench.analysis.generations``).
     """
     chosen: dict[tuple[str, str], Record] = {}
     for record in merge(records):
@@ -382,7 +384,7 @@ def current(records: Iterable[Record]) -> list[Record]:
         name = (record["cell_id"], machine)
         if name not in chosen or _finished(record) >= _finished(chosen[name]):
             chosen[name] = record
-    return list(chosen.values())
+    return newest(chosen.values())[0]
 
 
 def outcome(record: Record, name: str) -> Array:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bench.analysis.groups import Replicate, Row
 from bench.analysis.records import Record
 from bench.analysis.statistics import Estimate, Values, estimate, pooled
-from bench.analysis.worst_case import Candidate, evened, worst_case, worst_cases
+from bench.analysis.worst_case import Candidate, evened, first, worst_case, worst_cases
 
 USUAL: Final = "adaptive, the usual way"
 _HALF: Final = 0.5
@@ -125,13 +125,16 @@ def broken(row: Row) -> tuple[int, int]:
 
     Notes
     -----
-    An image is right that is answered rightly more often than not, and broken where that holds of the clean image and
-    not of its worst x', under any triple of seeds. Of a deterministic deployment this is right and wrong.
+    Of the images that the worst case stands on. An image is right that is answered rightly more often than not, and
+    broken where that holds of the clean image and not of its worst x', under any triple of seeds. Of a deterministic
+    deployment this is right and wrong.
     """
     lost, right = [], []
     for part in row.replicates:
         if (clean := part.clean_candidate()) is None:
             continue
+        if row.worst_shares is not None:
+            clean = first(clean, len(row.worst_shares))
         case = worst_case(clean, part.candidates(row.setting, clean.scored))
         lost.append(_broken(clean, case.shares))
         right.append(clean.scored > _HALF)

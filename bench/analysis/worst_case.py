@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import bdtrc
 
+from bench.analysis.paired import resampled
 from bench.analysis.records import Record, outcome
-from bench.analysis.statistics import Values, fewer, pooled
+from bench.analysis.statistics import ALPHA, MARGIN, Values, pooled
 
 QUERIES = (1, 10, 100)
 _TOLERANCE = (1 + 1e-5, 1e-6)  # of float32 distances at the ball's edge, as threats judge it
@@ -23,12 +25,18 @@ class Candidate:
     ----------
     attack, knowledge : labels; "" for the clean image
     selected, scored : share of correct answers on the selection and on the score draws, float64, (m,), m <= n
+    draws : behind each scored share
     """
 
     attack: str
     knowledge: str
     selected: Values
     scored: Values
+    draws: int = 1
+
+    def wrong_within(self, queries: int) -> float:
+        """Return the mean over images of the chance of at least one wrong answer in so many queries."""
+        return wrong_within(self.scored, queries, self.draws)
 
 
 Tried = tuple[Candidate, Sequence[Candidate]]  # the clean images, and what each attack found
@@ -44,16 +52,18 @@ class WorstCase:
     chosen : index of the winning attack among those given, -1 for the clean image, int64, (n,)
     strongest : index of the attack that is worst, alone or with others, for most images; -1 where none does any harm
     harmed : images for which ``strongest`` is worst
+    draws : behind each share
     """
 
     shares: Values
     chosen: NDArray[np.int64]
     strongest: int
     harmed: int
+    draws: int = 1
 
     def wrong_within(self, queries: int) -> float:
-        """Return the mean over images of the probability of at least one wrong answer in so many queries."""
-        return wrong_within(self.shares, queries)
+        """Return the mean over images of the chance of at least one wrong answer in so many queries."""
+        return wrong_within(self.shares, queries, self.draws)
 
 
 @dataclass(frozen=True)
@@ -96,11 +106,12 @@ def known(tried: Sequence[Tried]) -> int:
     -----
     On those that any attack was tried on: where none was, nothing is known. But where attacks on fewer images leave
     fewer of those right than the others do, by over a point and more than chance, they would have left fewer of the
-    rest too. What the others leave of the rest is then no worst case, and the number stands on the fewer images.
+    rest too. What the others leave of the rest is then no worst case, and the number stands on the fewer images; unless
+    these happen to be easier, and the number of all is the lower one: an attack must not raise a number.
     """
     n = longest(tried)
-    while telling := [fall for fall in falls(tried, n) if is_telling(fall)]:
-        n = telling[0].images
+    while lower := [fall for fall in falls(tried, n) if is_telling(fall) and fall.after.mean() <= _left(tried, n)]:
+        n = lower[0].images
     return n
 
 
@@ -144,8 +155,23 @@ def longest(tried: Sequence[Tried]) -> int:
 
 
 def is_telling(fall: Fall) -> bool:
-    """Return whether a fall is over a point and more than chance."""
-    return fewer(fall.after, fall.before)
+    """Return whether a fall is over a point, and more than chance would make of a point.
+
+    Notes
+    -----
+    More attacks only ever lose images, so that a test of both directions would ask for six lost images, of however few
+    that were tried. Right and wrong: the images lost are more than a binomial of a point explains. Else the paired
+    bootstrap of the fall lies above a point.
+    """
+    lost = fall.before - fall.after
+    if np.all((lost == 0) | (lost == 1)):
+        return float(bdtrc(float(lost.sum()) - 1, fall.images, MARGIN)) < ALPHA
+    return resampled(lost, level=1 - 2 * ALPHA).low > MARGIN
+
+
+def _left(tried: Sequence[Tried], images: int) -> float:
+    """Return what all attacks leave of the first so many images, each of those it was tried on."""
+    return float(pooled([worst_case(first(clean, images), attacks).shares for clean, attacks in tried]).mean())
 
 
 def _fall(tried: Sequence[Tried], images: int, longer: int) -> Fall:
@@ -162,9 +188,23 @@ def first(candidate: Candidate, images: int) -> Candidate:
     return replace(candidate, selected=candidate.selected[:images], scored=candidate.scored[:images])
 
 
-def wrong_within(shares: Values, queries: int) -> float:
-    """Return the mean over images of 1 - p^k, p the probability of a correct answer."""
-    return float(np.mean(1.0 - shares**queries))
+def wrong_within(shares: Values, queries: int, draws: int = 1) -> float:
+    """Return the mean over images of the chance that at least one of k queries is answered wrongly.
+
+    Parameters
+    ----------
+    shares : of right answers, float64, (n,), each of so many ``draws``
+
+    Notes
+    -----
+    1 - C(s, k) / C(T, k), of s right answers in T draws: what k of these draws, taken at random, show; its mean is
+    1 - p^k. A share put in the place of p would not do: 1 - (s / T)^k is too low on average, by half at k = 10 and p =
+    .99. For more queries than draws no estimate is right on average, and that low one is what is left.
+    """
+    if queries > draws:
+        return float(np.mean(1.0 - shares**queries))
+    right = np.rint(shares * draws)[:, None] - np.arange(queries)
+    return float(np.mean(1.0 - np.prod(np.maximum(right, 0.0) / (draws - np.arange(queries)), axis=1)))
 
 
 def clean_candidate(record: Record) -> Candidate:
@@ -189,11 +229,12 @@ def found_distances(record: Record, clean: Values) -> Values:
 
     Notes
     -----
-    An attack that found nothing gives inf, or the clean image itself at distance 0: both count as nothing found.
+    An attack that found nothing gives inf, or the clean image itself at distance 0: both count as nothing found. On
+    images whose clean answer is not known it tells nothing.
     """
-    distance = outcome(record, "distance").astype(np.float64)
+    distance = outcome(record, "distance").astype(np.float64)[: len(clean)]
     right = clean[: len(distance)] > 0
-    attacked = outcome(record, "attacked") > 0 if "attacked" in record["outcomes"] else right
+    attacked = outcome(record, "attacked")[: len(clean)] > 0 if "attacked" in record["outcomes"] else right
     distance = np.where(attacked & np.isfinite(distance) & (distance > 0), distance, np.inf)
     return np.where(right, distance, 0.0)
 
@@ -227,7 +268,7 @@ def worst_case(clean: Candidate, attacks: Sequence[Candidate]) -> WorstCase:
     worst = selected.min(0)
     harmed = ((selected[1:] == worst) & (worst < selected[0])).sum(1) if attacks else np.zeros(0, dtype=np.int64)
     strongest = int(harmed.argmax()) if len(harmed) and harmed.max() > 0 else -1
-    return WorstCase(shares, winner - 1, strongest, int(harmed[strongest]) if strongest >= 0 else 0)
+    return WorstCase(shares, winner - 1, strongest, int(harmed[strongest]) if strongest >= 0 else 0, clean.draws)
 
 
 def _is_single(record: Record) -> bool:
@@ -237,4 +278,5 @@ def _is_single(record: Record) -> bool:
 def _drawn(record: Record, attack: str, knowledge: str) -> Candidate:
     draws = record["draws"]
     selected = outcome(record, "selected").astype(np.float64) / draws["select"]
-    return Candidate(attack, knowledge, selected, outcome(record, "scored").astype(np.float64) / draws["score"])
+    scored = outcome(record, "scored").astype(np.float64) / draws["score"]
+    return Candidate(attack, knowledge, selected, scored, int(draws["score"]))

@@ -34,6 +34,7 @@ def command(*, sources: tuple[str, ...], out: str, html: bool, as_json: bool) ->
     Without SOURCES, the store's own records.
     """
     from bench import api
+    from bench.analysis.generations import newest
     from bench.reporting import show, write
 
     records = api.load(sources or [str(api.open_store().root)])
@@ -46,5 +47,7 @@ def command(*, sources: tuple[str, ...], out: str, html: bool, as_json: bool) ->
         click.echo(files["leaderboard.json"].read_text())
     else:
         show(records)
+    for what in newest(records)[1]:
+        click.echo(f"left out: {what}", err=True)
     click.echo(f"report: {files.get('html', out)}", err=True)
     return ExitCode.DONE

@@ -91,9 +91,10 @@ def _sentences(found: Audited) -> Iterable[str]:
         yield f"{str(line['reasons']).rstrip('.')}."
     if found.right:
         verb = "was" if found.broken == 1 else "were"
+        seeds = f" under at least one of {line['seeds']} seeds" if line["seeds"] > 1 else ""
         yield (
-            f"Of {wording.count(int(line['samples']), 'image')}, {found.right:,} are right without attack; "
-            f"{found.broken:,} of them {verb} broken by the worst attack on each."
+            f"Of {wording.count(int(line['samples']), 'image')}, {found.right:,} are right without attack{seeds}; "
+            f"{found.broken:,} of them {verb} broken by the worst attack on each{seeds}."
         )
     if not wording.is_missing(line["robust_accuracy"]):
         hedge = "" if found.is_settled else ", a number that is not to be relied upon"
@@ -136,7 +137,7 @@ def _ladder(found: Audited) -> Table:
     line = found.line
     rows: list[Cells] = []
     clean = (wording.percent(line["clean_accuracy"]), wording.interval(line["clean_low"], line["clean_high"]))
-    rows.append(("no attack", *clean, str(int(line["samples"])), "", "", ""))
+    rows.append(("no attack", *clean, str(found.clean_images), "", "", ""))
     rows += [(f"control: {name}", wording.percent(share), "", "", "", "", "") for name, share in found.controls]
     rows += [_rung(rung) for rung in found.rungs]
     if not wording.is_missing(line["robust_accuracy"]):

@@ -202,3 +202,13 @@ def test_a_detector_is_shown_with_its_false_alarms_and_every_attack(made):
     assert (line["attack"], line["knowledge"], line["detected"]) == ("pgd", "adaptive", 1.0)
     assert line["false_positives"] == pytest.approx(flags.mean())
     assert audit(records[:1], defense).settings[0].detectors == ()
+
+
+def test_images_are_counted_among_those_that_the_number_stands_on(made):
+    """An attack on the first ten that breaks them all: the other thirty met less."""
+    defense = "jpeg[quality=50]"
+    records = [made.clean_record(defense, right(0))]
+    records += [made.attack_record(defense, name, right(0), knowledge=level) for name, level in CORE.items()]
+    records.append(made.attack_record(defense, "mim", np.zeros(10)))
+    found = only(records, defense)
+    assert (found.line["samples"], found.broken, found.right, found.clean_images) == (10, 9, 9, N)

@@ -311,3 +311,33 @@ def test_what_moved_stands_first_by_size_and_settings_keep_their_order(
     assert list(first["figure"]) == ["robust_accuracy", "adaptive"] * 2
     assert frame["setting"].is_monotonic_increasing
     assert frame[frame["norm"] == ""].iloc[0]["figure"] == "uplink_bytes"
+
+
+def test_an_attack_that_failed_under_one_of_several_seeds_is_missing(made: Any) -> None:
+    """Without it the mean rises, which would hide a fall from somebody's CI."""
+    run = [
+        record
+        for seed in (0, 1)
+        for record in (
+            made.clean_record(DEFENSE, np.ones(200), seed=seed),
+            made.attack_record(DEFENSE, "pgd", np.repeat([0, 1], 100), seed=seed),
+            made.attack_record(DEFENSE, "square", np.ones(200), knowledge="black-box", seed=seed),
+        )
+    ]
+    crashed = copy.deepcopy(run)
+    crashed[4] |= {"status": "failed", "reason": "out of memory"}
+    robust = line(differences(run, crashed), "robust_accuracy")
+    assert robust["verdict"] == "higher"
+    assert robust["missing"] == "pgd (adaptive) failed under seeds 0/1/1"
+
+
+def test_images_that_an_attack_is_blamed_for_are_of_those_compared(made: Any) -> None:
+    """A short attack that tells cuts the number to its images; what it does elsewhere moved nothing."""
+    before = [
+        made.clean_record(DEFENSE, np.ones(200)),
+        made.attack_record(DEFENSE, "mim", np.repeat([1, 0, 1], [100, 20, 80])),
+        made.attack_record(DEFENSE, "pgd", np.zeros(40)),
+    ]
+    after = [made.clean_record(DEFENSE, np.ones(200)), made.attack_record(DEFENSE, "pgd", np.ones(200))]
+    robust = line(differences(before, after), "robust_accuracy")
+    assert (robust["verdict"], robust["images"], robust["changed_images"]) == ("higher", 40, 40)

@@ -104,3 +104,24 @@ def test_of_many_rows_one_that_is_far_above_all_others_is_first() -> None:
     outcomes = {f"other-{i}": rng.binomial(32, 0.1, 1000) / 32 for i in range(39)}
     outcomes["best"] = rng.binomial(32, 0.9, 1000) / 32
     assert statistics.rank_intervals(outcomes)["best"] == (1, 1)
+
+
+def test_few_draws_of_many_images_are_not_held_to_be_more_than_no_whole_image() -> None:
+    """Forty images that are right in one draw of 32 keep as much as one image that is always right, or is not there."""
+    drawn = np.zeros(1000)
+    drawn[:40] = 1 / 32
+    assert statistics.paired_permutation(drawn, np.zeros(1000)) < 1e-3
+    assert statistics.compare(drawn, np.zeros(1000)) > 0.2
+    assert statistics.rank_intervals({"drawn": drawn, "whole": np.zeros(1000)})["whole"] == (1, 2)
+
+
+def test_rows_of_equal_means_near_nothing_are_rarely_told_apart() -> None:
+    rng = np.random.default_rng(0)
+
+    def is_told_apart() -> bool:
+        vulnerable = np.where(rng.random(1000) < 0.04, 1 / 32, 0.0)
+        return (
+            statistics.compare(rng.binomial(32, vulnerable) / 32, (rng.random(1000) < 0.04 / 32).astype(float)) < 0.05
+        )
+
+    assert np.mean([is_told_apart() for _ in range(200)]) <= 0.05

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from bench.analysis.gates.evidence import RowEvidence, told
 from bench.analysis.gates.verdict import Verdict
 from bench.analysis.statistics import MARGIN
-from bench.analysis.worst_case import falls, known, longest, uneven
+from bench.analysis.worst_case import falls, is_telling, known, longest, uneven
 
 
 def gate() -> Callable[[RowEvidence], Verdict]:
@@ -24,7 +24,8 @@ def coverage(evidence: RowEvidence) -> Verdict:
     of images that met all attacks and of images that met some. Looked at are the images that a shorter attack was tried
     on: those right under the attacks that were tried on all images, and those right under the shorter ones too. Where
     the second are fewer by more than a point and more than chance, so would be the rest: the number stands on these
-    images alone, with the interval that they give (``known``), and this warns. Where it may be chance it warns too.
+    images alone, with the interval that they give (``known``), and this warns. Where it may be chance it warns too, and
+    where the number of all images is lower all the same.
 
     Seeds that met fewer attacks than others raise their mean: where the attacks that not all met lower the number of
     those that met them in this way, the row's is known to be too high: fail.
@@ -51,6 +52,9 @@ def coverage(evidence: RowEvidence) -> Verdict:
     stands = known(tried)
     if stands < every:
         return Verdict("coverage", "warn", f"{text}: the number is that of the first {stands:,} images.")
+    if is_telling(fall):
+        kept = "the number of all is lower than that of these and stands, but it is too high"
+        return Verdict("coverage", "warn", f"{text}: {kept}.")
     if fall.size > MARGIN:
         return Verdict("coverage", "warn", f"{text}, which may be chance: the number may be too high.")
     return Verdict("coverage", "pass", text + ".")

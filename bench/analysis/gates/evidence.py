@@ -98,14 +98,15 @@ class RowEvidence:
 
     @property
     def beside_twin(self) -> tuple[Row, Row] | None:
-        """Return the row and its undefended twin under the seeds of both, None where it has none or is one."""
+        """Return the row and its undefended twin under the seeds of both; None where there is none."""
         return None if self.twin is None or self.twin is self.row else alike(self.row, self.twin)
 
     def over_twin(self, figure: Callable[[Row], Values | None]) -> tuple[Values, Values] | None:
         """Return a figure of each image of the row and of its twin, of the images of both; None where one has none."""
-        if self.beside_twin is None:
+        pair = self.beside_twin
+        if pair is None:
             return None
-        own, other = (figure(row) for row in self.beside_twin)
+        own, other = map(figure, pair)
         if own is None or other is None:
             return None
         n = min(len(own), len(other))
@@ -154,9 +155,30 @@ def raw(records: Iterable[Record]) -> list[Raw]:
 
 
 def clean_shares(row: Row) -> Values | None:
-    """Return the share of right clean answers of each image, None where there are none."""
-    found = [candidate.scored for part in row.replicates if (candidate := part.clean_candidate()) is not None]
-    return pooled(found) if found else None
+    """Return the share of right clean answers of each image, mean over seeds; None where there are none."""
+    found = _clean(row)
+    return pooled(list(found.values())) if found else None
+
+
+def harmless(row: Row, name: str) -> tuple[Raw, Values, Values] | None:
+    """Return a control, and what is right without it and with it under the seeds of both; None where it was not run.
+
+    Returns
+    -------
+    control, before, after : share of right answers of each image, mean over seeds, float64, (m,)
+    """
+    control = next((attack for attack in controls_of(row) if attack.record["attack"]["name"] == name), None)
+    clean = _clean(row)
+    common = control.found.keys() & clean.keys() if control else set()
+    if control is None or not common:
+        return None
+    before, after = (pooled([shares[seeds] for seeds in sorted(common)]) for shares in (clean, control.found))
+    n = min(len(before), len(after))
+    return control, before[:n], after[:n]
+
+
+def _clean(row: Row) -> dict[Seeds, Values]:
+    return {part.seeds: clean.scored for part in row.replicates if (clean := part.clean_candidate()) is not None}
 
 
 def beside(first: Raw, second: Raw) -> tuple[Values, Values]:

@@ -16,7 +16,7 @@ def gate() -> Callable[[RowEvidence], Verdict]:
 
 
 def monotone(evidence: RowEvidence) -> Verdict:
-    """Judge whether each attack leaves no more images right here than at the next smaller radius that was run.
+    """Judge whether each attack leaves no more images right here than at the next smaller radius that it was run at.
 
     Notes
     -----
@@ -32,23 +32,32 @@ def monotone(evidence: RowEvidence) -> Verdict:
     ]
     if not smaller:
         return Verdict("monotone", "n/a", "No smaller radius was run.")
-    below = max(smaller, key=lambda row: row.setting.epsilon)
-    here, there = _searching(evidence.row), _searching(below)
-    pairs = [(here[name], there[name]) for name in here if name in there]
+    below: dict[str, Raw] = {}
+    for row in sorted(smaller, key=lambda row: row.setting.epsilon):
+        below |= _searching(row)
+    pairs = [(now, below[name]) for name, now in _searching(evidence.row).items() if name in below]
     if not pairs:
         return Verdict("monotone", "n/a", "No attack was run at two radii.")
     astray = [(now, before) for now, before in pairs if fewer(*beside(before, now), pairs=len(pairs))]
-    radii = f"{below.setting.epsilon:.4g} and {evidence.row.setting.epsilon:.4g}"
+    radii = ", ".join(f"{radius:.4g}" for radius in sorted({_radius(before) for _, before in pairs}))
+    here = f"{evidence.row.setting.epsilon:.4g}"
     if not astray:
-        return Verdict("monotone", "pass", f"{len(pairs)} attacks leave no more at the larger of radii {radii}.")
+        attacks = f"{len(pairs)} attacks leave" if len(pairs) > 1 else "1 attack leaves"
+        return Verdict("monotone", "pass", f"{attacks} no more at {here} than at {radii}.")
     decisive = any(now.core in ITERATED and now.knowledge == "adaptive" for now, _ in astray)
     found = told(_rises(before, now) for now, before in astray)
-    return Verdict("monotone", "fail" if decisive else "warn", f"At radii {radii}: {found}.")
+    return Verdict("monotone", "fail" if decisive else "warn", f"At {here}: {found}.")
 
 
 def _rises(before: Raw, now: Raw) -> str:
     less, more = beside(before, now)
-    return f"of {len(less):,} images {now.name} leaves {less.mean():.1%}, then {more.mean():.1%}"
+    return (
+        f"of {len(less):,} images {now.name} leaves {more.mean():.1%}, and at {_radius(before):.4g} {less.mean():.1%}"
+    )
+
+
+def _radius(attack: Raw) -> float:
+    return float(attack.record["threat"]["epsilon"])
 
 
 def _searching(row: Row) -> dict[str, Raw]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bench.analysis.gates.evidence import Raw, RowEvidence, beside, clean_shares, controls_of, told
+from bench.analysis.gates.evidence import RowEvidence, beside, harmless, told
 from bench.analysis.gates.verdict import Verdict
 from bench.analysis.groups import Row
 from bench.analysis.ladder import on_ladder
@@ -28,40 +28,33 @@ def noise(evidence: RowEvidence) -> Verdict:
     Where no such network stands beside it, as beside the undefended one itself, over a point warns: the ball is larger
     than this deployment stands without any attacker.
     """
-    control, clean = _control(evidence.row), evidence.clean
-    if control is None or clean is None:
+    found = harmless(evidence.row, "noise")
+    if found is None:
         return Verdict("noise", "n/a", "Noise was not run.")
+    control, before, after = found
     ladder = [
         attack
         for attack in evidence.raw
         if on_ladder(evidence.row, attack.record) and attack.knowledge in ("white-box", "adaptive")
     ]
     beaten = [attack for attack in ladder if fewer(*beside(control, attack), pairs=len(ladder))]
-    n = min(len(clean), len(control.left))
-    text = f"Noise leaves {control.accuracy:.1%} of {n} images, {clean[:n].mean():.1%} are right without"
+    text = f"Noise leaves {after.mean():.1%} of {len(after)} images, {before.mean():.1%} are right without"
     losses = evidence.over_twin(_loss)
     if losses is not None:
         own, other = losses
         text += f": {100 * own.mean():.1f} points; of the undefended network it costs {100 * other.mean():.1f}"
     if beaten:
-        found = told(f"{attack.name} leaves {attack.accuracy:.1%}" for attack in beaten)
+        weaker = told(f"{attack.name} leaves {attack.accuracy:.1%}" for attack in beaten)
         decisive = any(attack.knowledge == "adaptive" for attack in beaten)
-        return Verdict("noise", "fail" if decisive else "warn", f"{text}; {found}.")
+        return Verdict("noise", "fail" if decisive else "warn", f"{text}; {weaker}.")
     if losses is None:
-        return Verdict("noise", "warn" if fewer(control.left, clean) else "pass", text + ".")
+        return Verdict("noise", "warn" if fewer(after, before) else "pass", text + ".")
     own, other = losses
     worse = own.mean() - other.mean() > MARGIN and gains(own, other, ERRORS)
     return Verdict("noise", "warn" if worse else "pass", text + ".")
 
 
-def _control(row: Row) -> Raw | None:
-    return next((attack for attack in controls_of(row) if attack.record["attack"]["name"] == "noise"), None)
-
-
 def _loss(row: Row) -> Values | None:
     """Return of each image how much of its right answers noise takes, None where that is not known."""
-    control, clean = _control(row), clean_shares(row)
-    if control is None or clean is None:
-        return None
-    n = min(len(clean), len(control.left))
-    return clean[:n] - control.left[:n]
+    found = harmless(row, "noise")
+    return None if found is None else found[1] - found[2]

@@ -33,7 +33,8 @@ def unbounded(evidence: RowEvidence) -> Verdict:
     probe = min(found, key=lambda attack: attack.accuracy, default=None)
     broken = next((record for record in probes if record["status"] in ("failed", "timed-out")), None)
     if broken is not None and (probe is None or probe.accuracy > LEFT):
-        return Verdict("unbounded", "fail", f"The probe {broken['status'].replace('-', ' ')}: {broken['reason']}")
+        why = broken.get("reason") or "no reason was given"
+        return Verdict("unbounded", "fail", f"The probe {broken['status'].replace('-', ' ')}: {why}")
     if probe is None:
         return Verdict("unbounded", "n/a", "No probe was run.")
     images = f"{len(probe.left)} images" if len(probe.left) != 1 else "1 image"

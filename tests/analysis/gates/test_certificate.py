@@ -77,3 +77,16 @@ def test_certificates_of_another_radius_and_those_that_could_not_be_made_say_not
         verdict = certificate(row_of([*records(made, [0, 0, 0, 0]), other], CQ))
         assert (verdict.outcome, verdict.evidence) == ("n/a", "There is no certificate.")
     assert certificate(row_of([*records(made, [0, 0, 0, 0]), proof([0, 0, 0, 0])], CQ)).outcome == "n/a"
+
+
+@pytest.mark.parametrize("few_first", [True, False])
+def test_of_several_certificates_that_of_the_most_images_is_judged(
+    made: Any, row_of: Any, proof: Any, few_first: bool
+) -> None:
+    """A report of several runs may hold one of fewer images, and one that was skipped."""
+    brief, skipped = proof([0, 0]), proof([0, 0, 0, 0], status="skipped")
+    for number, other in enumerate((brief, skipped)):
+        other |= {"run_key": f"other-{number}", "cell_id": f"{number}" * 32 if few_first else "ef"[number] * 32}
+    verdict = certificate(row_of([*records(made, [1, 1, 0, 0]), proof([0, 0, 1, 0]), brief, skipped], CQ))
+    assert verdict.outcome == "fail"
+    assert "has image 2" in verdict.evidence

@@ -33,18 +33,31 @@ def test_shorter_attacks_that_find_nothing_new_pass(made: Any, attacked: Any) ->
     assert coverage(attacked([("pgd", "adaptive", 0.5)], records=[brief])).outcome == "pass"
 
 
-def test_a_fall_that_may_be_chance_warns(made: Any, attacked: Any) -> None:
-    """Five images of 128 that stand under attacks on all, and fall under one on 128: p = .06."""
-    standing = (np.arange(400) % 25 == 0).astype(np.uint8)
+def one_in(spacing: int, made: Any, attacked: Any) -> Any:
+    """One image in so many stands under an attack on all 400, none of 110 under another."""
+    standing = (np.arange(400) % spacing == 0).astype(np.uint8)
     long = made.attack_record(DEFENSE, "pgd", standing, knowledge="adaptive")
     brief = made.attack_record(DEFENSE, "apgd-dlr", np.zeros(110, np.uint8), knowledge="adaptive")
-    evidence = attacked([], records=[long, brief])
+    return attacked([], records=[long, brief])
+
+
+def test_a_fall_that_may_be_chance_warns(made: Any, attacked: Any) -> None:
+    """Three images of 110, where one in a hundred would be no matter: p = .10."""
+    evidence = one_in(50, made, attacked)
     assert len(evidence.row.worst_shares) == 400
     verdict = coverage(evidence)
     assert verdict.outcome == "warn"
     assert (
-        "Of the first 110 images attacks on all 400 leave 4.5%, with those on fewer (apgd-dlr) 0.0%" in verdict.evidence
+        "Of the first 110 images attacks on all 400 leave 2.7%, with those on fewer (apgd-dlr) 0.0%, which may be"
+        in verdict.evidence
     )
+
+
+def test_five_images_of_a_hundred_that_an_attack_on_these_alone_breaks_are_no_chance(made: Any, attacked: Any) -> None:
+    """A test that looked for falls in both directions would call it so (p = .06): nothing can rise."""
+    evidence = one_in(25, made, attacked)
+    assert (len(evidence.row.worst_shares), evidence.row.worst_shares.sum()) == (110, 0)
+    assert "0.0%: the number is that of the first 110 images" in coverage(evidence).evidence
 
 
 def test_what_every_attack_saw_whole_passes(attacked: Any) -> None:

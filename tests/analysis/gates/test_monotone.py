@@ -35,3 +35,13 @@ def test_an_attack_that_does_worse_with_more_room_trips_it(
     assert monotone(row_of(records, "none", 0.3)).outcome == outcome
     # The number at the smaller radius is not the one that is too high.
     assert monotone(row_of(records, "none", 0.1)).outcome == "n/a"
+
+
+def test_each_attack_is_held_against_the_next_radius_that_it_was_run_at_itself(made: Any, row_of: Any) -> None:
+    """A radius between, at which something else was run, hides nothing."""
+    records = [made.clean_record("none", np.ones(N)), made.attack_record("none", "bim", left(0.2), epsilon=0.2)]
+    for epsilon, share in ((0.1, 0.3), (0.3, 0.6)):
+        records.append(made.attack_record("none", "pgd", left(share), epsilon=epsilon))
+    verdict = monotone(row_of(records, "none", 0.3))
+    assert verdict.outcome == "fail"
+    assert "pgd (adaptive) leaves 60.0%, and at 0.1 30.0%" in verdict.evidence

@@ -49,3 +49,17 @@ def test_noise_is_held_against_what_it_does_to_the_undefended_network(
     found = noise(evidence)
     assert found.outcome == outcome
     assert f"of the undefended network it costs {100 * (1 - undefended):.1f}" in found.evidence
+
+
+def test_what_noise_costs_is_of_the_seeds_that_it_was_tried_under(made: Any, row_of: Any) -> None:
+    records = []
+    for seed, right in ((0, 0.9), (1, 1.0)):
+        clean = (np.arange(400) < right * 400).astype(np.uint8)
+        records += [
+            made.clean_record("none", clean, seed=seed),
+            made.attack_record("none", "pgd", np.zeros(400), seed=seed),
+        ]
+    records.append(made.attack_record("none", "noise", (np.arange(400) < 360).astype(np.uint8)))
+    verdict = noise(row_of(records, "none"))
+    assert verdict.outcome == "pass"
+    assert "Noise leaves 90.0% of 400 images, 90.0% are right without" in verdict.evidence

@@ -1,0 +1,61 @@
+"""Versions of one name: a report of several runs may hold records of a network or a defense as it was, and as it is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+Name = tuple[str, ...]
+Version = tuple[str, ...]
+
+
+def newest(records: Iterable[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the records of the newest version of each network and each defense, and what was left out, in words.
+
+    Notes
+    -----
+    An attack on what a defense was before its author mended it says nothing of what it is: pooled, the worst of both
+    would stand as the number of one. A network is told by its version and the digest of its weights, under each pair of
+    seeds that it depends on; a defense by its version. Of two the one whose records finished last stays; where a record
+    does not say, it is of neither.
+    """
+    records = list(records)
+    latest: dict[Name, tuple[str, Version]] = {}
+    for record in records:
+        finished = str((record.get("provenance") or {}).get("finished") or "")
+        for name, version in _versions(record):
+            if all(version):
+                latest[name] = max(latest.get(name, ("", ())), (finished, version))
+    kept, left_out = [], Counter[str]()
+    for record in records:
+        old = [
+            (name, version)
+            for name, version in _versions(record)
+            if all(version) and name in latest and version != latest[name][1]
+        ]
+        if old:
+            name, version = old[0]
+            left_out[f"{name[0]} {name[1]}, {_told(version)} (the newest is {_told(latest[name][1])})"] += 1
+        else:
+            kept.append(record)
+    return kept, [f"{count:,} record{'s' if count > 1 else ''} of {what}" for what, count in left_out.items()]
+
+
+def _versions(record: Mapping[str, Any]) -> list[tuple[Name, Version]]:
+    """Return what the network and the defense of a record are called, and which version of them it is of."""
+    data, model, defense, seeds = (record[part] for part in ("dataset", "model", "defense", "seeds"))
+    weights = str(model.get("digest") or "")
+    own = weights if model.get("weights") == "user" else ""
+    place = (str(data["label"]), str(data.get("fingerprint") or ""))
+    network = ("network", str(model["label"]), own, *place, str(seeds["split"]), str(seeds["training"]))
+    deployed = ("defense", str(defense["label"]), str(model["label"]), own, *place)
+    return [
+        (network, (str(model.get("version") or ""), weights)),
+        (deployed, (str(defense.get("version") or ""),)),
+    ]
+
+
+def _told(version: Version) -> str:
+    number, *weights = version
+    return f"version {number}" + "".join(f" with weights {digest[:8]}" for digest in weights)

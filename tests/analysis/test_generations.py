@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.analysis import cells, leaderboard
+from bench.analysis.generations import newest
+
+from .whole_ladder import first, ladder, row
+
+DEFENSE = "jpeg[quality=50]"
+Records = list[dict[str, Any]]
+
+
+@pytest.fixture
+def both(made: Any) -> tuple[Records, Records]:
+    """A defense as it was, which fell, and as it is, which stands; the attacks of the old one found more."""
+    old = [*ladder(made, DEFENSE, first(20)), made.attack_record(DEFENSE, "mim", first(0))]
+    new = copy.deepcopy(ladder(made, DEFENSE, first(160)))
+    for record in new:
+        record["defense"] |= {"version": "2"}
+        record["provenance"] |= {"finished": "2026-11-22T10:00:00+00:00"}
+        record |= {"cell_id": f"2{record['cell_id'][1:]}", "run_key": f"2{record['run_key'][1:]}"}
+    return old, new
+
+
+def test_what_a_defense_was_does_not_count_for_what_it_is(both: tuple[Records, Records]) -> None:
+    old, new = both
+    assert row([*old, *new], DEFENSE)["robust_accuracy"] == row(new, DEFENSE)["robust_accuracy"] == 0.8
+    assert len(leaderboard([*new, *old])) == 1
+    assert set(cells([*old, *new]).accuracy) == {1.0, 0.8}
+
+
+def test_what_is_left_out_is_said(both: tuple[Records, Records]) -> None:
+    old, new = both
+    kept, told = newest([*old, *new])
+    assert kept == new
+    assert told == [f"6 records of defense {DEFENSE}, version 1 (the newest is version 2)"]
+    assert newest(new) == (new, [])
+
+
+def test_other_weights_are_another_network(made: Any, both: tuple[Records, Records]) -> None:
+    old, new = both
+    for record in new:
+        record["defense"]["version"] = "1"
+        record["model"] = {**record["model"], "digest": "ab" * 32}
+    beside = ladder(made, "none", first(0), seed=1)  # under another seed it is another network anyway
+    kept, told = newest([*old, *new, *beside])
+    assert kept == [*new, *beside]
+    assert told == [
+        "6 records of network cleverhans-cnn, version 1 with weights 00000000 (the newest is version 1 with weights "
+        "abababab)"
+    ]
+
+
+def test_a_record_that_does_not_say_its_version_is_of_every_one(both: tuple[Records, Records]) -> None:
+    old, new = both
+    for record in old:
+        del record["defense"]["version"]
+        record["model"] = {**record["model"], "digest": ""}
+    assert newest([*old, *new])[1] == []
+    assert np.isclose(row([*old, *new], DEFENSE)["robust_accuracy"], 0.0)
