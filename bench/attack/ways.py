@@ -29,17 +29,21 @@ def ways(deployment: Deployment, passages: Sequence[Passage], image: Signal) -> 
 
     Notes
     -----
-    An undefended model has one way: what leaves images as they are has no stand-in.
+    An undefended model has one way: what leaves images as they are has no stand-in. The derivatives of the stages
+    themselves are a way of their own where a deployment draws and declares that it has none: a white-box attacker
+    follows them through single draws, and nobody would average them if the word were false.
     """
     first = OWN if deployment.differentiable else USUAL
+    own = (OWN,) if first == USUAL and deployment.randomised else ()
     learned = transforming(passages, image)
     if not learned and not any(p.node.stage.surrogates and _acts(p) for p in passages):
-        return (first,)
+        return (first, *own)
     names = dict.fromkeys(name for p in passages for name in p.node.stage.surrogates if name != IDENTITY)
     taken = [stand_in_for(p.node.stage, p.output, p.inputs[0]) for p in passages if _keeps_shape(p) and _acts(p)]
     differs = bool(taken) and (first == OWN or any(name != IDENTITY for name in taken))
     return (
         first,
+        *own,
         *(f"{_OFFERED}{name}" for name in names),
         *((IDENTITY,) if differs else ()),
         *((LEARNED,) if learned else ()),

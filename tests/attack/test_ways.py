@@ -90,10 +90,20 @@ class Offering(Rounded):
         return {"identity": lambda signal, progress: signal, "soft": lambda signal, progress: signal}
 
 
+class Drawn(Rounded):
+    """Has a derivative, whatever it says, which draws hide."""
+
+    randomised = True
+
+    def transform(self, x):
+        return x * 0.5
+
+
 @pytest.mark.parametrize(
     ("stages", "expected"),
     [
         ((Capture(),), ("as-it-is",)),  # nothing to stand in for
+        ((Drawn(),), ("straight-through", "as-it-is", "learned")),
         ((Shattered(),), ("as-it-is", "surrogate:triple", "identity", "learned")),
         ((Rounded(),), ("straight-through", "learned")),  # usual is the identity already
         ((Offering(),), ("straight-through", "surrogate:soft", "learned")),

@@ -23,6 +23,7 @@ FloatImages = NDArray[np.float32]
 Labels = NDArray[np.int64]
 Rows = NDArray[np.int64]
 
+LOOKS = 4  # answers averaged where one settles nothing
 _NORMS: Mapping[str, float | int] = {"linf": np.inf, "l2": 2, "l1": 1}
 
 
@@ -82,9 +83,36 @@ class Craft:
         return np.eye(self.surface.classes, dtype=np.float32)[labels]
 
     def standing(self, x: FloatImages) -> Rows:
-        """Return which images the surface still answers with their true label, or refuses to answer."""
+        """Return which images the surface still answers with their true label, or refuses to answer.
+
+        All of them where one answer settles nothing: it was drawn, or is a stand-in's.
+        """
+        if not self.surface.settled:
+            return np.arange(len(x))
         answers = self.surface.predict(torch.from_numpy(x)).numpy()
         return np.flatnonzero((answers == self.y) | (answers == REFUSED))
+
+    def keep(self, best: FloatImages, rows: Rows, found: FloatImages) -> None:
+        """Put what a further attempt found in the place of what is there: where one answer settles nothing, the better.
+
+        Parameters
+        ----------
+        best : changed; of all images
+        found : of those in ``rows``
+        """
+        if not self.surface.settled:
+            better = self._lead(found, rows) < self._lead(best[rows], rows)
+            rows, found = rows[better], found[better]
+        best[rows] = found
+
+    def _lead(self, x: FloatImages, rows: Rows) -> FloatImages:
+        """Return how far the true class leads in the mean of several answers, float32, (n,)."""
+        with torch.no_grad():
+            answers = [self.surface.logits(torch.from_numpy(x)).numpy() for _ in range(LOOKS)]
+        scores = np.mean(answers, axis=0)
+        true = scores[np.arange(len(rows)), self.y[rows]]
+        scores[np.arange(len(rows)), self.y[rows]] = -np.inf
+        return cast(FloatImages, true - scores.max(1))
 
     def scores(self) -> FloatImages:
         """Return the clean images' logits, float32, (B, K)."""
@@ -115,7 +143,7 @@ def _restarts(craft: Craft) -> FloatImages:
     for attempt in range(craft.count("restarts")):
         if not len(rows):
             break
-        best[rows] = craft.attempt(craft.build(), rows, craft.y[rows], attempt)
+        craft.keep(best, rows, craft.attempt(craft.build(), rows, craft.y[rows], attempt))
         rows = craft.standing(best)
     return best
 
@@ -128,7 +156,7 @@ def _targets(craft: Craft) -> FloatImages:
     for rank in range(min(craft.count("targets"), wrong.shape[1])):
         if not len(rows):
             break
-        best[rows] = craft.attempt(craft.build(), rows, wrong[rows, rank], rank)
+        craft.keep(best, rows, craft.attempt(craft.build(), rows, wrong[rows, rank], rank))
         rows = craft.standing(best)
     return best
 

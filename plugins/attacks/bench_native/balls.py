@@ -41,8 +41,10 @@ def steepest(gradient: Tensor, norm: Norm) -> Tensor:
 
     Notes
     -----
-    Linf: signs. L2: the gradient over its length. L1: signs of the ``SPARSE`` share of values with the largest
-    gradients, each of size 1 / their number; a single value, which is steepest in truth, is used up at the box's edge.
+    Linf: signs. L2: the gradient over its length, both over its largest value first: squares of small gradients, such
+    as those of the cross-entropy where the answer is sure, are 0 in float32. L1: signs of the ``SPARSE`` share of
+    values with the largest gradients, each of size 1 / their number; a single value, which is steepest in truth, is
+    used up at the box's edge.
 
     References
     ----------
@@ -51,8 +53,9 @@ def steepest(gradient: Tensor, norm: Norm) -> Tensor:
     if norm == "linf":
         return gradient.sign()
     if norm == "l2":
-        size = length(gradient, "l2")
-        return gradient * per_image(torch.where(size == 0, size, 1 / size), gradient)
+        largest = length(gradient, "linf")
+        even = gradient / per_image(torch.where(largest == 0, 1.0, largest), gradient)
+        return even / per_image(length(even, "l2").clamp(min=1.0), gradient)
     flat = gradient.flatten(1)
     count = max(1, round(SPARSE * flat.shape[1]))
     rows = flat.abs().topk(count, 1).indices

@@ -77,7 +77,7 @@ class CarliniL2(Search):
             broken = case.convincing(everything, found.answers)
             broken &= case.worth(found.answers, case.y) >= self.confidence
             distance = threat.distance(x, delivered)
-            nearer = broken & (distance < shortest)
+            nearer = broken & (distance < shortest) & case.may_stand(distance)
             best[nearer], shortest[nearer] = delivered[nearer], distance[nearer]
             slope = 2 * (x_adv - origin) - per_image(constants, x) * found.gradient
             slope = slope * (1 - moved.square()) / 2

@@ -129,6 +129,14 @@ class Case:
             return torch.zeros(len(rows), dtype=torch.bool)
         return self.steady[rows] & self.convincing(rows, answers)
 
+    def may_stand(self, distance: Tensor) -> Tensor:
+        """Return which images at these distances from the clean ones may be the nearest broken ones, bool, (B,).
+
+        The clean image itself only where the surface is settled: where answers are drawn a wrong one is luck, and
+        nothing that is found later would be nearer.
+        """
+        return (distance > 0) | self.panel.surface.settled
+
     def convincing(self, rows: Tensor, answers: Tensor) -> Tensor:
         """Return which answers are what the attacker wants by more than rounding, bool, (B,)."""
         return self.sure(answers, self.y[rows])

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from bench_native.balls import dual_length, length, per_image, project
+from bench_native.balls import dual_length, length, project, steepest
 from bench_native.case import Case
 from bench_native.losses import margin
 from bench_native.search import Search
@@ -62,8 +62,9 @@ class Fmn(Search):
                 found = case.ascent(everything, delivered, case.y, margin)
                 answers = found.answers
             lead = case.worth(answers, case.y)
-            broken = case.convincing(everything, answers) & (lead > self.confidence)
             distance = threat.distance(x, delivered)
+            # Where answers are drawn, one wrong answer to the clean image would end the search at radius 0.
+            broken = case.convincing(everything, answers) & (lead > self.confidence) & case.may_stand(distance)
             nearer = broken & (distance < shortest)
             best[nearer], shortest[nearer] = delivered[nearer], distance[nearer]
             if last:
@@ -75,8 +76,7 @@ class Fmn(Search):
             slope = dual_length(found.gradient, norm).clamp(min=1e-12)
             reach = torch.where(shortest.isinf(), size + (self.confidence - lead).abs() / slope, radius) * (1 + gamma)
             radius = torch.where(broken, torch.minimum(radius, size) * (1 - gamma), reach).clamp(max=farthest)
-            weight = length(found.gradient, "l2").clamp(min=1e-12)
-            moved = project(delta + step * found.gradient / per_image(weight, delta), radius, norm)
+            moved = project(delta + step * steepest(found.gradient, "l2"), radius, norm)
             delta = (x + moved).clamp(0.0, 1.0) - x
         notes["found"] = int(shortest.isfinite().sum())
         return best

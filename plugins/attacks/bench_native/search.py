@@ -21,7 +21,7 @@ class Search(ABC):
 
     Attributes
     ----------
-    looks : asks about clean images twice first, to know whose wrong answers can be relied on
+    looks : asks about an image in each ball twice first, unless the surface is settled, to know whose answers differ
     minimum_norm : may leave the ball of the threat
     classes : of the surface that is attacked
     """

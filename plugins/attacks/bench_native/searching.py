@@ -64,7 +64,7 @@ def _square(norm: Norm) -> Attack:
             "ECCV 2020, arXiv 1912.00049"
         ),
         parameters=(
-            integer("steps", 5000, "queries at most (5000: AutoAttack)"),
+            integer("steps", 5000, "queries at most, twice as many where answers are random (5000: AutoAttack)"),
             number("share", 0.8, "share of values changed at first (.8: AutoAttack)", minimum=0.01, maximum=0.99),
             loss("margin", "ce", source="margin: AutoAttack"),
         ),

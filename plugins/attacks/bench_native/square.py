@@ -24,7 +24,8 @@ class Square(Search):
 
     Parameters
     ----------
-    steps : queries an image at most; images leave once they are answered wrongly for good
+    steps : queries an image at most, twice as many where answers are random; images leave that are answered wrongly for
+        good
     share : of values that the first squares change
     loss : "margin" or "ce"
 

@@ -258,3 +258,33 @@ def test_mistakes_are_named(surface_of: MakeSurface, batch_on: BatchOn) -> None:
         adapter.apgd_dlr().run(surface, batch, Threat(norm="linf", epsilon=0.1))
     with pytest.raises(Unavailable, match="untargeted only"):
         adapter.fgsm().run(surface, batch, Threat(norm="linf", epsilon=0.1, targeted=True))
+
+
+class _Unlucky(nn.Module):
+    """Answers as a network does, but wrongly the first time that it is asked about clean images."""
+
+    clean: Tensor | None = None  # of the class: a surface works on a copy
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        answer: Tensor = self.network(x)
+        if self.clean is None or not torch.equal(x[: len(self.clean)], self.clean):
+            return answer
+        _Unlucky.clean = None
+        return answer.roll(1, 1)
+
+
+@pytest.mark.parametrize("name", ["apgd-ce", "apgd-targeted"])
+def test_an_image_that_one_draw_answers_wrongly_is_attacked_all_the_same(
+    name: str, surface_of: MakeSurface, batch_on: BatchOn
+) -> None:
+    network = Tiny(GREY)
+    batch = batch_on(network, images(GREY, 12))
+    surface = surface_of(_Unlucky(network), GREY)
+    _Unlucky.clean = batch.x
+    found = ArtAttack(BY_NAME[name], max_iter=5).run(surface, batch, Threat(norm="linf", epsilon=0.05)).x_adv
+    assert _Unlucky.clean is None
+    assert int((network(found).argmax(1) != batch.y).sum()) > 6

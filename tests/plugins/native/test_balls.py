@@ -71,3 +71,11 @@ def test_random_points_lie_in_the_ball_and_belong_to_the_image(norm: Norm) -> No
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_apgd_begins_on_the_edge_of_the_ball(norm: Norm) -> None:
     torch.testing.assert_close(length(edge(DRAWS, (1, 8, 8), 0.7, norm), norm), torch.full((3,), 0.7))
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_a_gradient_whose_squares_are_nothing_in_float32_has_a_direction(norm: Norm) -> None:
+    """The cross-entropy's has such values where the margin is some fifty logits."""
+    small = 1e-30 * _noise(3)
+    assert not small.square().any()
+    torch.testing.assert_close(steepest(small, norm), steepest(_noise(3), norm))

@@ -19,7 +19,7 @@ from bench_native.panel import Panel
 from bench_native.spsa import Spsa
 from bench_native.square import pair_of_bumps
 
-from .conftest import Linear, Victim, batch_of, make, surface_of, wrong
+from .conftest import ENTRIES, Linear, Victim, batch_of, make, surface_of, wrong
 
 DIGITS, GREY = (1, 32, 32), (1, 28, 28)
 Plane = tuple[Linear, Tensor, Tensor]
@@ -269,3 +269,31 @@ def test_estimated_gradients_in_l2_lead_nearly_as_far_as_true_ones(linear: Plane
     sign = torch.where(y == 1, -1.0, 1.0)
     gained = sign * (network.z(found) - network.z(x))
     assert (gained / (0.25 * network.w.norm()) > 0.85).all()
+
+
+class Unlucky(nn.Module):
+    """Answers as a network does, but wrongly the first time that it is asked about a clean image."""
+
+    left: Tensor  # of the class, since a surface works on a copy: clean images that it was not asked about yet
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        answers: Tensor = self.network(x)
+        same = (x[:, None] == self.left[None]).flatten(2).all(2)
+        Unlucky.left = self.left[~same.any(0)]
+        return torch.where(same.any(1)[:, None], answers.roll(1, 1), answers)
+
+
+@pytest.mark.parametrize("name", ["fmn-linf", "fmn-l2", "native-cw-l2"])
+def test_an_unlucky_draw_at_the_clean_image_does_not_end_the_search(name: str, digits: Victim) -> None:
+    """At distance 0 nothing found later is nearer, and FMN's ball would never grow again."""
+    network, x, y = digits
+    surface = surface_of(Unlucky(network), DIGITS)
+    Unlucky.left = x
+    attack = make(name, steps=60) if name != "native-cw-l2" else make(name, steps=60, rate=0.05, constant=10.0)
+    found = attack.run(surface, batch_of(x, y), Threat(norm=ENTRIES[name].norm, epsilon=1.0)).x_adv
+    assert not len(Unlucky.left)
+    assert (network(found).argmax(1) != y).float().mean() > 0.9
