@@ -173,7 +173,7 @@ def _audited(
     lost, right = broken(row)
     return Audited(
         line=line,
-        verdict=_verdict(line, lost),
+        verdict=_verdict(line, lost, right),
         broken=lost,
         right=right,
         clean_images=0 if evidence.clean is None else len(evidence.clean),
@@ -189,14 +189,17 @@ def _audited(
     )
 
 
-def _verdict(line: Line, lost: int) -> str:
+def _verdict(line: Line, lost: int, right: int) -> str:
     """Return the word for a row.
 
     Notes
     -----
-    A gate that failed or a hole in the ladder comes first: what it says is that the number is not to be read. Certified
-    is a row of which every image that attacks left is proven.
+    A gate that failed or a hole in the ladder comes first: what it says is that the number is not to be read. Where no
+    image is right without attack, none could be broken. Certified is a row of which every image that attacks left is
+    proven.
     """
+    if line["status"] == "ranked" and not right:
+        return INCOMPLETE
     if line["status"] != "ranked":
         return str(line["status"]) if str(line["status"]).startswith(_WITHHELD) else INCOMPLETE
     if lost:

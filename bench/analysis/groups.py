@@ -190,8 +190,8 @@ def counts(record: Record) -> bool:
 def place_of(record: Record) -> tuple[str, str, str, str]:
     """Return the data and the network of a record; a user's own weights are a network of their own."""
     dataset, model = record["dataset"], record["model"]
-    own = str(model.get("digest", "")) if model.get("weights") == "user" else ""
-    return (str(dataset["label"]), str(dataset.get("fingerprint", "")), str(model["label"]), own)
+    own = str(model.get("digest") or "") if model.get("weights") == "user" else ""
+    return (str(dataset["label"]), str(dataset.get("fingerprint") or ""), str(model["label"]), own)
 
 
 def setting_of(record: Record) -> Setting:

@@ -89,6 +89,8 @@ def _sentences(found: Audited) -> Iterable[str]:
     line = found.line
     if line["reasons"]:
         yield f"{str(line['reasons']).rstrip('.')}."
+    if line["attacks"] and not found.right:
+        yield f"None of {wording.count(int(line['samples']), 'image')} is right without attack: none could be broken."
     if found.right:
         verb = "was" if found.broken == 1 else "were"
         seeds = f" under at least one of {line['seeds']} seeds" if line["seeds"] > 1 else ""

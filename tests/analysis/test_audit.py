@@ -212,3 +212,7 @@ def test_images_are_counted_among_those_that_the_number_stands_on(made):
     records.append(made.attack_record(defense, "mim", np.zeros(10)))
     found = only(records, defense)
     assert (found.line["samples"], found.broken, found.right, found.clean_images) == (10, 9, 9, N)
+
+
+def test_where_nothing_is_right_nothing_stayed_unbroken(whole):
+    assert only(whole(wrong=range(N))).verdict == "incomplete"
