@@ -198,8 +198,8 @@ def wrong_within(shares: Values, queries: int, draws: int = 1) -> float:
     Notes
     -----
     1 - C(s, k) / C(T, k), of s right answers in T draws: what k of these draws, taken at random, show; its mean is
-    1 - p^k. A share put in the place of p would not do: 1 - (s / T)^k is too low on average, by half at k = 10 and p =
-    .99. For more queries than draws no estimate is right on average, and that low one is what is left.
+    1 - p^k. A share put in the place of p would not do: 1 - (s / T)^k is too low on average, by an eighth at k = 10,
+    p = .99 and T = 32. For more queries than draws no estimate is right on average, and that low one is what is left.
     """
     if queries > draws:
         return float(np.mean(1.0 - shares**queries))

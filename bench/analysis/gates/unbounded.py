@@ -7,7 +7,7 @@ from collections.abc import Callable
 from bench.analysis.gates.evidence import RowEvidence, raw
 from bench.analysis.gates.verdict import Verdict
 
-LEFT = 0.01  # evaluation.md of this project: an unbounded attack leaves at most 1 %
+LEFT = 0.01  # ours: what is left of label noise and of images that no class is near to
 
 
 def gate() -> Callable[[RowEvidence], Verdict]:

@@ -29,8 +29,10 @@ def judge(evidence: RowEvidence) -> Verdict:
     """
     views = {name: left for name, left in evidence.views.items() if name.startswith("view")}
     alone = evidence.views.get("answer")
-    if evidence.row.defense["name"] != NAME or not views or alone is None:
+    if evidence.row.defense["name"] != NAME:
         return Verdict("denoised", "n/a", "There are no denoisers.")
+    if not views or alone is None:
+        return Verdict("denoised", "n/a", "What denoisers give back is not on record, or there are none.")
     told = ", ".join(f"{left.mean():.1%}" for left in views.values())
     text = f"Of {len(alone):,} clean images the classifier answers {alone.mean():.1%} rightly, denoised {told}."
     lost = {name: left for name, left in views.items() if left.mean() < alone.mean() - MARGIN}

@@ -10,7 +10,7 @@ Shape = tuple[int, int, int]
 
 
 class CleverHansCNN(nn.Module):
-    """The basic network of CleverHans, which QuSecNets uses: three convolutions and one linear layer.
+    """The basic network of CleverHans, on which QuSecNets is tried here: three convolutions and one linear layer.
 
     References
     ----------

@@ -18,7 +18,7 @@ def bench_models() -> Sequence[Model]:
         Model(
             name="cleverhans-cnn",
             factory="bench_models.architectures:CleverHans",
-            summary="CleverHans' basic network, which QuSecNets uses: three convolutions and one linear layer.",
+            summary="CleverHans' basic network, tried here with QuSecNets: three convolutions, one linear layer.",
             source="cleverhans v2.1.0, utils_keras.cnn_model",
             weights=WEIGHTS,
         ),
