@@ -96,5 +96,9 @@ class DamagedObject(BenchError):
     """A stored object whose bytes do not match its checksum."""
 
 
+class CodeChanged(BenchError):
+    """Code was changed between the planning of a task and its end."""
+
+
 class TaskTimeout(BenchError):
     """A task that used up its time."""

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.groups import counts
-from bench.analysis.records import Record, current, outcome
+from bench.analysis.records import Record, current, outcome, per_image
 from bench.analysis.statistics import estimate
 from bench.analysis.worst_case import attack_candidate, clean_candidate, found_distances
 
@@ -99,8 +99,8 @@ def _cell(record: Record, clean: Record | None) -> dict[str, Any]:
         "core": attack.get("core", ""),
         "minimum_norm": bool(attack.get("minimum_norm", False)),
         "counts": record["kind"] == "attack" and counts(record),
-        "forward_per_image": _per_image(aggregates.get("forward"), samples),
-        "gradient_per_image": _per_image(aggregates.get("gradient"), samples),
+        "forward_per_image": per_image(record, "forward"),
+        "gradient_per_image": per_image(record, "gradient"),
         "seconds": _number(aggregates.get("seconds")),
         "gates": "; ".join(f"{gate['outcome']}: {gate['name']}" for gate in record.get("gates") or []),
         "notes": "; ".join(f"{name} {value}" for name, value in told.items()) if isinstance(told, dict) else "",
@@ -136,10 +136,6 @@ def _outcomes(record: Record, clean: Record | None) -> dict[str, float]:
         if record["attack"].get("minimum_norm", False) and len(before):
             found["median_distance"] = float(np.median(found_distances(record, before)))
     return found
-
-
-def _per_image(count: object, samples: int) -> float:
-    return _number(count) / samples if samples else math.nan
 
 
 def _number(value: object) -> float:

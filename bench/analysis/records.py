@@ -390,3 +390,14 @@ def current(records: Iterable[Record]) -> list[Record]:
 def outcome(record: Record, name: str) -> Array:
     """Return one of the outcome arrays of a record."""
     return decode_array(record["outcomes"][name])
+
+
+def per_image(record: Record, name: str) -> float:
+    """Return how many evaluations, "forward" or "gradient", an attack asked for each image; NaN where it is not known.
+
+    Blocks are attacked whole: an attack on the first images of a block has asked about all of it. Older records do not
+    say how many images these are, and are taken to hold no others.
+    """
+    told = record.get("aggregates") or {}
+    images, count = told.get("images") or record.get("samples"), told.get(name)
+    return float(count) / images if images and isinstance(count, int | float) else math.nan

@@ -157,6 +157,7 @@ class Assembler:
                 "forward": sum(c.meta["forward"] for c in crafted),
                 "gradient": sum(c.meta["gradient"] for c in crafted),
                 "seconds": seconds,
+                "images": sum(len(c.tensors["attacked"]) for c in crafted),
             }
             evidence["gradients"] = _summed([c.meta["tally"] for c in crafted], without="starts")
             evidence["attacked"] = sum(int(c.tensors["attacked"].sum()) for c in crafted)

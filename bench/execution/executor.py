@@ -16,8 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import bench
 from bench.errors import BenchError
 from bench.planning.task import Task
+from bench.store import code
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Finished:
     status : "ok", "failed" or "timed-out"
     reason : one sentence where the status is not ok; ``trace`` and ``printed`` are what helps its author
     lasting : it would end so again: the task raised or was too slow; not so where its process was killed
+    lacking : something that it reads was damaged or gone from the store, and has to be made again first
     """
 
     key: str
@@ -38,6 +41,7 @@ class Finished:
     trace: str = ""
     printed: str = ""
     lasting: bool = False
+    lacking: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,9 +106,13 @@ class LocalExecutor:
         threads = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", "NUMBA")}
         # Huge pages where malloc grows, as far as the system has them: fewer to copy at each fork, fewer to fault in.
         tunables = ":".join(filter(None, (os.environ.get("GLIBC_TUNABLES"), "glibc.malloc.hugetlb=1")))
-        environment = {**os.environ, **threads, "GLIBC_TUNABLES": tunables}
+        # Modules are those that this process imports, whose code stands in the keys, never those of the working folder.
+        path = os.pathsep.join(dict.fromkeys(part or str(Path.cwd()) for part in sys.path))
+        # What oneDNN is told to compute with where float32 is asked for is in no key.
+        float32 = {f"{name}_DEFAULT_FPMATH_MODE": "STRICT" for name in ("ONEDNN", "DNNL")}
+        environment = {**os.environ, **threads, **float32, "GLIBC_TUNABLES": tunables, "PYTHONPATH": path}
         self._server = subprocess.Popen(
-            [sys.executable, "-m", "bench.execution.zygote", str(root), *preload],
+            [sys.executable, "-P", "-m", "bench.execution.zygote", str(root), *preload],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -117,7 +125,8 @@ class LocalExecutor:
     def submit(self, task: Task) -> None:
         self._running[task.key] = _Running(task, time.monotonic() + task.timeout_s)
         work = {"kind": task.kind, "key": task.key, "spec": dict(task.spec)}
-        self._say({"run": task.key, "task": work, "timed": task.exclusive, "memory": self._memory})
+        order = {"run": task.key, "task": work, "timed": task.exclusive, "memory": self._memory}
+        self._say({**order, "code": code.stamps()})
 
     def next(self, timeout_s: float) -> Event | None:
         end = time.monotonic() + timeout_s
@@ -150,6 +159,8 @@ class LocalExecutor:
             raise BenchError(
                 f"The server of worker processes died{said_last}. What is in the store is kept; run again."
             )
+        if said.get("ready") and Path(said["suite"]) != Path(bench.__file__):
+            raise BenchError(f"Workers would run {said['suite']}, but keys are of {bench.__file__}. Mend PYTHONPATH.")
         key = said.get("id", "")
         running = self._running.get(key)
         if running is None:
@@ -169,6 +180,7 @@ class LocalExecutor:
             trace=said.get("trace", ""),
             printed=said.get("printed", ""),
             lasting=said["status"] == "raised",
+            lacking=said["status"] == "lacking",
         )
 
     def _stop_the_late(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -100,17 +101,21 @@ def _settle(
 ) -> tuple[Plan, dict[str, Finished]]:
     """Plan and execute in waves until nothing is missing; return the last plan and what failed."""
     failures: dict[str, Finished] = {}
+    again: Counter[str] = Counter()
     while True:
+        retried: set[str] = set()
         known = {key: (end.status, end.reason) for key, end in failures.items()}
         planner = Planner(registry, store, spec, failures=known)
         plan = planner.plan()
         pending = _pending(store, plan, failures, tally, retry=retry)
         if pending:
             step = workers.scheduler(planner.selection).execute(pending)
-            failures |= step.failures
+            again.update(key for key, end in step.failures.items() if end.lacking)
+            retried = {key for key, end in step.failures.items() if end.lacking and again[key] < ATTEMPTS}
+            failures |= {key: end for key, end in step.failures.items() if key not in retried}
             tally.executed += step.executed
         _stop_on_data_failure(planner, failures)
-        if len(failures) == len(known) and (plan.settled or not pending):
+        if len(failures) == len(known) and not retried and (plan.settled or not pending):
             return plan, failures
 
 
@@ -153,7 +158,8 @@ def _records(plan: Plan, assembler: Assembler, failures: Mapping[str, Finished])
 def _outdated(record: Mapping[str, Any], cell: Cell, store: Store, failures: Mapping[str, Finished]) -> bool:
     """Return whether there is by now what could not be had when the record was made."""
     if record["status"] in {"failed", "timed-out"}:
-        return not any(key in failures for key in cell.needs)
+        ends = [failures[key] for key in cell.needs if key in failures]
+        return not any(end.status == record["status"] for end in ends)
     lacking = set(cell.wants) - set(record["provenance"]["objects"])
     return record["status"] == "ok" and any(store.has(key) for key in lacking)
 

@@ -89,7 +89,7 @@ class Scheduler:
             if broken := next((need for need in task.needs if need in tally.failures), None):
                 del waiting[task.key]
                 cause = tally.failures[broken]
-                tally.failures[task.key] = Finished(task.key, cause.status, cause.reason)
+                tally.failures[task.key] = Finished(task.key, cause.status, cause.reason, lacking=cause.lacking)
                 self.watcher.finished(task, NOT_RUN)
                 continue
             if any(need in waiting or need in running for need in task.needs):
@@ -104,6 +104,9 @@ class Scheduler:
             lease = self.store.claim(task.key)
             if lease is None:
                 continue
+            if self.store.has(task.key):  # made between the two
+                lease.release()
+                continue  # and counted as reused in the next round
             if task.exclusive and not self._take_stopwatch():
                 lease.release()
                 return

@@ -4,9 +4,9 @@ It imports the slow libraries once and runs no plugin code. Each task is a fork 
 leaked memory and no crash can reach the next. One fork waits ahead of its task, so that a task need not wait for its
 fork. Commands and answers are JSON lines; when the parent goes away, so does everything here.
 
-    in   {"run": ID, "task": {...}, "timed": false, "memory": BYTES}      {"kill": ID}
-    out  {"ready": true}    {"id": ID, "progress": [SHARE, TEXT]}
-         {"id": ID, "status": "ok|raised|hindered|died", ...}
+    in   {"run": ID, "task": {...}, "timed": false, "memory": BYTES, "code": STAMPS}      {"kill": ID}
+    out  {"ready": true, "suite": FILE}    {"id": ID, "progress": [SHARE, TEXT]}
+         {"id": ID, "status": "ok|raised|hindered|lacking|died", ...}
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
+import bench
 from bench.tasks.kinds import BEFOREHAND
 
 _PR_SET_PDEATHSIG, _PR_SET_THP_DISABLE = 1, 41
@@ -49,11 +50,13 @@ def main() -> int:
     root, preload = Path(sys.argv[1]), sys.argv[2:]
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what libraries print while being imported is no answer
-    _die_with_parent()
+    _die_with_parent(signal.SIGTERM)
     _load((*_CORE, *preload))
     _settle_torch()
-    _say(answers, {"ready": True})
-    return _Nursery(root, answers).serve()
+    _say(answers, {"ready": True, "suite": bench.__file__})
+    nursery = _Nursery(root, answers)
+    signal.signal(signal.SIGTERM, lambda *_: nursery.abandon())  # else what tasks have started would outlive all
+    return nursery.serve()
 
 
 @dataclass(frozen=True)
@@ -199,6 +202,12 @@ class _Nursery:
         )
         _say(self.answers, {"id": running.task, "status": "died", "reason": f"the worker died ({how})"})
 
+    def abandon(self) -> NoReturn:
+        """Kill all workers, with what they started, and end; the parent is gone."""
+        for process in (*([self.waiting.process] if self.waiting else []), *(r.process for r in self.workers.values())):
+            _kill(process)
+        os._exit(1)
+
     def end(self) -> None:
         self.dismiss()
         for running in self.workers.values():
@@ -211,7 +220,8 @@ class _Nursery:
 def _work(root: Path, orders: int, pipe: int) -> NoReturn:
     """Wait for one task in this forked process, run it, and end it."""
     os.setsid()  # a group of its own, with all that the task starts
-    _die_with_parent()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _die_with_parent(signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.fdopen(pipe, "w", buffering=1)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -228,14 +238,15 @@ def _work(root: Path, orders: int, pipe: int) -> NoReturn:
         _keep_freed()
     try:
         resource.setrlimit(resource.RLIMIT_DATA, (command["memory"], command["memory"]))
-        result = _execute(root, command["task"], answers)
+        result = _execute(root, command, answers)
     except BaseException as error:
-        from bench.errors import BenchError, DamagedObject, MissingObject, StoreFull
+        from bench.errors import BenchError, CodeChanged, DamagedObject, MissingObject, StoreFull
         from bench.plugins.place import place
 
+        lacking = isinstance(error, (DamagedObject, MissingObject))  # it is made again
         short = isinstance(error, MemoryError) or "can't allocate memory" in str(error)  # torch raises RuntimeError
         # What the machine did to the task, not the task itself: it may go well another time.
-        hindered = short or isinstance(error, (DamagedObject, MissingObject, StoreFull, OSError))
+        hindered = short or isinstance(error, (StoreFull, CodeChanged, OSError))
         text = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
         if short:
             text = (
@@ -248,7 +259,7 @@ def _work(root: Path, orders: int, pipe: int) -> NoReturn:
         said = os.read(printed, _TAIL).decode(errors="replace")
         trace = traceback.format_exc(limit=-8)
         result = {
-            "status": "hindered" if hindered else "raised",
+            "status": "lacking" if lacking else "hindered" if hindered else "raised",
             "reason": text[:2000],
             "trace": trace[-_TAIL:],
             "printed": said,
@@ -257,14 +268,17 @@ def _work(root: Path, orders: int, pipe: int) -> NoReturn:
     os._exit(0)
 
 
-def _execute(root: Path, task: dict[str, Any], answers: IO[str]) -> dict[str, Any]:
+def _execute(root: Path, command: dict[str, Any], answers: IO[str]) -> dict[str, Any]:
     import numpy
     import torch
 
+    from bench.errors import CodeChanged
     from bench.store import Store
+    from bench.store.code import changed
     from bench.tasks import progress
     from bench.tasks.kinds import function
 
+    task = command["task"]
     seed = int(task["key"][:8], 16)  # for plugins that draw from global generators
     random.seed(seed)
     numpy.random.seed(seed)
@@ -276,6 +290,10 @@ def _execute(root: Path, task: dict[str, Any], answers: IO[str]) -> dict[str, An
     seconds = time.monotonic() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     spent = {"seconds": seconds, "cpu_seconds": time.process_time() - worked, "kind": task["kind"]}
+    if others := changed(command["code"]):
+        raise CodeChanged(
+            f"{', '.join(others)} changed during the run, whose results are named by what it was. Run again."
+        )
     store.write(task["key"], outcome.tensors, {**outcome.meta, **spent})
     return {"status": "ok", "seconds": seconds, "peak_bytes": peak}
 
@@ -322,10 +340,10 @@ def _small_pages() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_THP_DISABLE, 1, 0, 0, 0)
 
 
-def _die_with_parent() -> None:
-    """Ask the kernel to kill this process when its parent ends, however it ends (Linux)."""
+def _die_with_parent(by: signal.Signals) -> None:
+    """Ask the kernel for a signal to this process when its parent ends, however it ends (Linux)."""
     with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, by)
 
 
 def _say(stream: IO[str], message: dict[str, Any]) -> None:

@@ -141,6 +141,7 @@ class Asking:
                 "parts": parts,
                 "status": status,
                 "reason": reason,
+                "shown": {**told["defense"], **shown},
                 "world": world(),
                 "assembly": code_digest("bench.execution.assembly:Assembler"),
                 "gates": self.gates,

@@ -24,6 +24,7 @@ from bench.planning.task import Task
 from bench.plugins.entries import Dataset, Defense, Gate
 from bench.plugins.registry import Registry
 from bench.plugins.selection import Chosen, choose, select
+from bench.store import code
 
 
 @dataclass
@@ -65,6 +66,7 @@ class Planner:
         failures: Mapping[str, tuple[str, str]] | None = None,
     ) -> None:
         self.registry, self.store, self.spec = registry, store, spec
+        code.refresh()
         self.selection = Selection.of(registry, spec)
         offered = [found for found in registry.of("gate").values() if isinstance(found.entry, Gate)]
         # What gates say of a record stands in it; gates of rows are asked by every report anew.

@@ -1,8 +1,8 @@
 """Name the code behind a plugin's entry without importing it.
 
 The code is the module of the factory and all that it imports, however deep and wherever the import stands, as far as
-it comes from the same distribution. Comments, docstrings and formatting do not change the name. Files that are no
-Python are not part of it, and neither is what only a type checker imports.
+it comes from the same distribution or from another that offers plugins. Comments, docstrings and formatting do not
+change the name. Files that are no Python are not part of it, and neither is what only a type checker imports.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import ast
 import json
 import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
@@ -30,7 +32,8 @@ def code_digest(factory: str) -> str:
 
     Parameters
     ----------
-    factory : "package.module:callable"; or "path/file.py:callable", of which the file's bytes count alone
+    factory : "package.module:callable"; or "path/file.py:callable", of which the bytes of the file count, and of what
+        it imports from its own folder
 
     Raises
     ------
@@ -38,7 +41,13 @@ def code_digest(factory: str) -> str:
     """
     place, _, _ = factory.rpartition(":")
     if place.endswith(".py"):
-        return blake2b(_bytes(Path(place).expanduser()), digest_size=16).hexdigest()
+        file = Path(place).expanduser()
+        digest = blake2b(_bytes(file), digest_size=16)
+        _note(file)
+        for name, neighbour in sorted(_neighbours(file).items()):
+            _note(neighbour)
+            digest.update(f"\n{name}={blake2b(_bytes(neighbour), digest_size=16).hexdigest()}".encode())
+        return digest.hexdigest()
     if _file(place) is None:
         raise PluginFault(f"Module {place!r} of factory {factory!r} is not installed.")
     return _digest_from(place)
@@ -51,8 +60,8 @@ def _digest_from(start: str) -> str:
 
 
 def _reached(start: str) -> set[str]:
-    """Return the modules that importing ``start`` can bring in, of those that its distribution has."""
-    owner = _Owner.of(start.partition(".")[0])
+    """Return the modules that importing ``start`` can bring in, of those that distributions with plugins have."""
+    owners = {_Owner.of(start.partition(".")[0]), *_owners()}
     reached: set[str] = set()
     passed: set[str] = set()
     waiting = [start]
@@ -64,11 +73,79 @@ def _reached(start: str) -> set[str]:
         parts = name.split(".")
         for depth in range(1, len(parts) + 1):  # importing a.b.c runs a and a.b first
             module = ".".join(parts[:depth])
-            if module in reached or not owner.has(parts[0]) or _file(module) is None:
+            if module in reached or not any(owner.has(parts[0]) for owner in owners) or _file(module) is None:
                 continue
             reached.add(module)
             waiting += _source(module).imports
     return reached
+
+
+def stamps() -> dict[str, tuple[int, int, str]]:
+    """Return of each file whose code has been named when it was changed, its size, and a digest of its code."""
+    return dict(_seen)
+
+
+def changed(stamps: Mapping[str, Sequence[Any]]) -> list[str]:
+    """Return the files whose code is no longer what it was when these ``stamps`` were taken."""
+    moved = [path for path, (when, size, _) in stamps.items() if _stamp(Path(path)) != (when, size)]
+    return [path for path in moved if not Path(path).is_file() or _digest_of(Path(path)) != stamps[path][2]]
+
+
+def refresh() -> None:
+    """Read code anew where a file was changed since it was read: a process may outlive what it has imported."""
+    if any(_stamp(Path(path)) != seen[:2] for path, seen in _seen.items()):
+        for cached in (_digest_from, _source, _file, _lies_in):
+            cached.cache_clear()
+        _seen.clear()
+
+
+_seen: Final[dict[str, tuple[int, int, str]]] = {}
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return (0, 0)
+    return (found.st_mtime_ns, found.st_size)
+
+
+def _digest_of(path: Path) -> str:
+    return _parsed(path, "").digest
+
+
+def _neighbours(file: Path) -> dict[str, Path]:
+    """Return the modules that a file imports from its own folder, however deep, by name."""
+    found: dict[str, Path] = {}
+    waiting = [("", file)]
+    while waiting:
+        name, path = waiting.pop()
+        for imported in _imports(name if path.name == "__init__.py" else name.rpartition(".")[0], path):
+            folder, parts = file.parent, imported.split(".")
+            for depth in range(1, len(parts) + 1):
+                module, below = ".".join(parts[:depth]), _in_folder(folder, parts[depth - 1])
+                if below is None or below == file:
+                    break
+                if module not in found and below.is_file():
+                    found[module] = below
+                    waiting.append((module, below))
+                folder = below if below.is_dir() else below.parent
+                if below.is_file() and below.name != "__init__.py":
+                    break
+    return found
+
+
+def _imports(package: str, path: Path) -> list[str]:
+    try:
+        return [name for name in _parsed(path, package).imports if name]
+    except PluginFault:
+        return []  # said where the file is loaded
+
+
+def _note(path: Path) -> None:
+    stamp = _stamp(path)
+    with suppress(PluginFault):
+        _seen[str(path)] = (*stamp, _digest_of(path))
 
 
 # ---------------------------------------------------------------------- modules
@@ -85,6 +162,15 @@ def _source(module: str) -> _Source:
     """Return the digest of one module and the names that it imports, those of attributes among them."""
     path = _file(module)
     assert path is not None
+    stamp = _stamp(path)
+    source = _parsed(path, module if path.name == "__init__.py" else module.rpartition(".")[0])
+    if path.is_file():
+        _seen[str(path)] = (*stamp, source.digest)
+    return source
+
+
+def _parsed(path: Path, package: str) -> _Source:
+    """Return the digest of a file, and what it imports, as a module of ``package``."""
     content = b"" if path.is_dir() else _bytes(path)
     if path.suffix != ".py":
         return _Source(blake2b(content, digest_size=16).hexdigest(), ())
@@ -92,7 +178,6 @@ def _source(module: str) -> _Source:
         tree = ast.parse(content)
     except (SyntaxError, ValueError) as error:
         raise PluginFault(f"File {path} is no Python: {error}.") from error
-    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     reader = _Reader(package)
     text = reader.text(tree)
     return _Source(blake2b(text.encode(), digest_size=16).hexdigest(), tuple(dict.fromkeys(reader.imports)))
@@ -160,19 +245,23 @@ class _Owner:
     @cache
     def of(cls, package: str) -> _Owner:
         """Return the owner of a top-level package; where no distribution that offers plugins has it, itself alone."""
-        for distribution in _distributions():
-            owner = cls._by(distribution)
+        for owner in _owners():
             if owner.has(package):
                 return owner
         return cls(frozenset({package}), None)
 
     @classmethod
     @cache
-    def _by(cls, distribution: metadata.Distribution) -> _Owner:
+    def by(cls, distribution: metadata.Distribution) -> _Owner:
         tops = {point.module.partition(".")[0] for point in distribution.entry_points}
         tops |= set((distribution.read_text("top_level.txt") or "").split())
         tops |= {file.parts[0].removesuffix(".py") for file in distribution.files or () if file.suffix == ".py"}
         return cls(frozenset(tops - {"..", "__pycache__"}), _editable(distribution))
+
+
+@cache
+def _owners() -> tuple[_Owner, ...]:
+    return tuple(_Owner.by(distribution) for distribution in _distributions())
 
 
 @cache

@@ -27,6 +27,14 @@ LIBRARIES: Final = (
     "scipy",
     "numba",
     "onnxruntime",
+    "pillow",
+)
+_CHOOSE_KERNELS: Final = (
+    "ATEN_CPU_CAPABILITY",
+    "ONEDNN_MAX_CPU_ISA",
+    "DNNL_MAX_CPU_ISA",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "MKL_CBWR",
 )
 _CPUINFO: Final = Path("/proc/cpuinfo")
 
@@ -109,20 +117,21 @@ def environment_class() -> str:
 
     Returns
     -------
-    str : such as "x86_64-GenuineIntel-avx512-float32-py3.11"
+    str : such as "x86_64-GenuineIntel-avx512+bf16+amx-float32-py3.11"
 
     Notes
     -----
-    Torch and its mathematics libraries choose their kernels by the instruction set and the maker of the processor.
-    ``ATEN_CPU_CAPABILITY``, by which a user overrides the choice, is part of the class.
+    Torch and its mathematics libraries choose their kernels by the instruction set and the maker of the processor, and
+    what is computed in bfloat16 where a processor multiplies in it may be in float32 elsewhere. Variables by which a
+    user overrides the choice, such as ``ATEN_CPU_CAPABILITY``, are part of the class.
     """
     try:
         text = _CPUINFO.read_text()
     except OSError:
         text = ""
     maker, capability = _processor(text)
-    forced = os.environ.get("ATEN_CPU_CAPABILITY")
-    parts = [platform.machine(), maker, f"forced={forced}" if forced else capability, "float32"]
+    forced = [f"{name}={value}" for name in _CHOOSE_KERNELS if (value := os.environ.get(name))]
+    parts = [platform.machine(), maker, capability, *forced, "float32"]
     return "-".join(filter(None, [*parts, f"py{sys.version_info.major}.{sys.version_info.minor}"]))
 
 
@@ -140,9 +149,10 @@ def _processor(cpuinfo: str) -> tuple[str, str]:
             said.setdefault(name.strip(), value.strip())
     maker = said.get("vendor_id", said.get("CPU implementer", ""))
     flags = set(said.get("flags", said.get("Features", "")).split())
+    reduced = "".join(sorted({name for flag, name in _REDUCED.items() if flag in flags}, reverse=True))
     for capability, needs in _CAPABILITIES:
         if needs <= flags:
-            return maker, capability
+            return maker, capability + reduced
     return maker, "default"
 
 
@@ -152,3 +162,4 @@ _CAPABILITIES: Final = (
     ("sve", {"sve"}),
     ("neon", {"asimd"}),
 )
+_REDUCED: Final = {"avx512_bf16": "+bf16", "amx_bf16": "+amx", "bf16": "+bf16"}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bench.errors import UsageError
 from bench.store.files import TEMPORARY
 from bench.store.leases import Leases
 
@@ -67,8 +68,18 @@ def collect(root: Path, leases: Leases, *, dry_run: bool, grace_s: float) -> Fre
     Parameters
     ----------
     dry_run : only say what would go
-    grace_s : what is younger than this stays, so that a run in progress loses nothing
+    grace_s : what is younger than this stays
+
+    Raises
+    ------
+    UsageError : a run is in progress, what it has made so far stands in no record yet
     """
+    for path in (root / "leases").glob("*.lease"):
+        if holder := leases.holder(path.name.partition(".")[0]):
+            raise UsageError(
+                f"A run is using the store {root} (process {holder.get('pid')} on {holder.get('host')}); no record "
+                "names yet what it has made. Collect when it has ended."
+            )
     needed = _needed(root)
     youngest = time.time() - grace_s
     going: list[Path] = []

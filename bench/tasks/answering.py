@@ -75,7 +75,7 @@ def answers(
     order = np.random.Generator(np.random.Philox(key=int.from_bytes(names, "little"))).permutation(len(x))
     back = torch.from_numpy(np.argsort(order))
     shuffled, shuffled_digests = x[torch.from_numpy(order)], [digests[i] for i in order]
-    tensors = {id(tensor): tensor for tensor in (*deployment.parameters(), *deployment.buffers())}
+    tensors: dict[int, Tensor] = {id(tensor): tensor for tensor in deployment.parameters()}
     for draw in range(draws):
         drawn = streams(domain, seed, shuffled_digests, shuffled, draw)
         fresh = _copied(deployment, tensors)

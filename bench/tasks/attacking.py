@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from hashlib import blake2b
@@ -180,4 +181,7 @@ def _check(x_adv: torch.Tensor, x: torch.Tensor, threat: Threat, numbers: list[i
 
 
 def _plain(notes: Mapping[str, object]) -> dict[str, Any]:
-    return {str(k): v if isinstance(v, (bool, int, float, str)) else str(v) for k, v in notes.items()}
+    def lasts(value: object) -> bool:
+        return isinstance(value, (bool, int, str)) or (isinstance(value, float) and math.isfinite(value))
+
+    return {str(name): value if lasts(value) else str(value) for name, value in notes.items()}

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import pytest
 from bench.execution.executor import Finished, LocalExecutor
 from bench.planning.task import Task
 from bench.store import Store
+from bench.store.code import code_digest
 
 COUNTING = """
 import ctypes
@@ -86,7 +89,7 @@ def look(spec, store):
 def _executor(folder: Path, name: str, text: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalExecutor]:
     """Give an executor whose server has imported a module of this text."""
     (folder / f"{name}.py").write_text(text)
-    monkeypatch.setenv("PYTHONPATH", str(folder))
+    monkeypatch.syspath_prepend(str(folder))
     Store(folder / "store")
     with closing(LocalExecutor(folder / "store", jobs=1, preload=("torch", name), memory_bytes=4 << 30)) as executor:
         yield executor
@@ -160,3 +163,91 @@ def _waiting(executor: LocalExecutor, gone: int) -> int:
             return waiting[0]
         time.sleep(0.01)
     raise AssertionError("no worker waits")
+
+
+def test_what_lies_in_the_working_folder_is_no_module_of_a_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another checkout's code would be run there, under the keys of this one's."""
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "bench").mkdir(parents=True)
+    for file in ("bench/__init__.py", "queue.py", "random.py"):
+        (elsewhere / file).write_text("raise RuntimeError('shadow')\n")
+    monkeypatch.chdir(elsewhere)
+    with _executor(tmp_path, "looking", LOOKING, monkeypatch) as executor:
+        assert _done(executor, tmp_path, "look", "a")["process"]
+
+
+CHANGING = """
+from pathlib import Path
+import bench.tasks.kinds
+from bench.tasks.outcome import Outcome
+
+bench.tasks.kinds.FUNCTIONS["change"] = "changing:change"
+
+def change(spec, store):
+    Path(spec["file"]).write_text(spec["text"])
+    return Outcome(meta={})
+"""
+
+
+@pytest.mark.parametrize(("text", "status"), [("value = 1  # as it was\n", "ok"), ("value = 2\n", "failed")])
+def test_a_result_of_code_that_was_changed_meanwhile_is_not_kept(
+    text: str, status: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("value = 1\n")
+    code_digest(f"{file}:value")  # as planning does
+    with _executor(tmp_path, "changing", CHANGING, monkeypatch) as executor:
+        spec = {"file": str(file), "text": text}
+        executor.submit(Task(kind="change", key="c" * 32, label="change", spec=spec, preimage={}))  # type: ignore[arg-type]
+        event = executor.next(60)
+    assert isinstance(event, Finished)
+    assert event.status == status
+    assert Store(tmp_path / "store").has("c" * 32) == (status == "ok")
+    assert not event.lasting
+    assert "mine.py changed during the run" in event.reason or status == "ok"
+
+
+STARTING = """
+import subprocess
+import sys
+import time
+import bench.tasks.kinds
+from bench.execution.executor import LocalExecutor
+from bench.planning.task import Task
+
+bench.tasks.kinds.FUNCTIONS["start"] = "starting:start"
+
+def start(spec, store):
+    print(subprocess.Popen(["sleep", "77.77"]).pid, file=open(spec["file"], "w"), flush=True)
+    time.sleep(60)
+
+if __name__ == "__main__":
+    executor = LocalExecutor(sys.argv[1], jobs=1, preload=("starting",), memory_bytes=4 << 30)
+    executor.submit(Task(kind="start", key="d" * 32, label="start", spec={"file": sys.argv[2]}, preimage={}))
+    executor.next(60)
+"""
+
+
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGKILL])
+def test_what_a_task_has_started_does_not_outlive_a_run_that_is_killed(by: signal.Signals, tmp_path: Path) -> None:
+    (tmp_path / "starting.py").write_text(STARTING)
+    Store(tmp_path / "store")
+    said = tmp_path / "pid"
+    parent = subprocess.Popen([sys.executable, tmp_path / "starting.py", tmp_path / "store", said])
+    child = int(_once(lambda: said.exists() and said.read_text()))
+    assert Path(f"/proc/{child}").exists()
+    parent.send_signal(by)
+    parent.wait(30)
+    _once(lambda: not Path(f"/proc/{child}").exists() or "Z" in Path(f"/proc/{child}/stat").read_text().split()[2:3])
+
+
+def _once(found: Callable[[], Any]) -> Any:
+    """Return what a function gives as soon as it gives anything."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        if given := found():
+            return given
+        time.sleep(0.02)
+    raise AssertionError("it did not come about")

@@ -63,3 +63,18 @@ def test_what_is_timed_runs_last_and_waits_while_another_run_of_this_machine_tim
     assert order["b" * 32] < freed_at[0] < order["a" * 32]
     with stopwatch().acquire(timeout=0):
         pass  # given back
+
+
+def test_what_another_run_made_just_before_the_claim_is_not_made_again(tmp_path: Path, monkeypatch) -> None:
+    """A second measurement would stand where the first run's record has other numbers."""
+    store = Store(tmp_path)
+    executor, claim = Immediate(store), store.claim
+
+    def late(key: str):
+        if not store.has(key):
+            store.write(key, {}, {"by": "the other"})
+        return claim(key)
+
+    monkeypatch.setattr(store, "claim", late)
+    tally = Scheduler(store, executor, Silent()).execute([task("a")])
+    assert (executor.started, tally.reused) == ([], ["a" * 32])

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
+
+from bench.store import Store
 
 pytestmark = pytest.mark.faults
 BASE = ("run", "--datasets", "toy", "--norm", "linf", "--hardware", "none", "--samples", "64", "--out", "out")
@@ -154,3 +157,23 @@ def test_an_output_folder_that_cannot_be_written_is_refused_before_any_work(comm
     assert not (command_line.folder / "store" / "objects").exists() or not any(
         (command_line.folder / "store" / "objects").rglob("*.safetensors")
     )
+
+
+def test_an_object_that_is_damaged_where_a_task_reads_it_is_made_again_in_the_same_run(command_line):
+    arguments = (*BASE, "--defenses", "toy-round", "--attacks", "toy-null-00", "--no-html")
+    first = command_line(*arguments)
+    root = command_line.folder / "store"
+    store, kinds = Store(root), {}
+    for path in (root / "objects").glob("??/*.safetensors"):
+        kinds.setdefault(store.meta(path.stem)["kind"], []).append(path)
+    shutil.rmtree(root / "records")
+    for path in kinds["evaluate"]:
+        path.unlink()
+    craft = kinds["craft"][0]
+    content = bytearray(craft.read_bytes())
+    content[-1] ^= 1
+    craft.write_bytes(bytes(content))
+    again = command_line(*arguments)
+    assert "0 failed" in again.stderr
+    assert (root / "damaged").exists()
+    assert again.stdout == first.stdout

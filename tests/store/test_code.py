@@ -38,7 +38,7 @@ class Package:
 
 
 def forget() -> None:
-    for cached in (code._digest_from, code._source, code._file, code._lies_in, code._distributions):
+    for cached in (code._digest_from, code._source, code._file, code._lies_in, code._owners, code._distributions):
         cached.cache_clear()
 
 
@@ -192,6 +192,37 @@ def test_the_users_own_file_is_named_by_its_bytes(tmp_path: Path) -> None:
     before = code.code_digest(f"{file}:make")
     file.write_text("def make(): ... # changed")
     assert code.code_digest(f"{file}:make") != before
+
+
+@pytest.mark.parametrize("imported", ["import blocks", "from parts.deep import layer", "from parts import deep"])
+def test_what_the_users_own_file_imports_from_its_folder_changes_it(tmp_path: Path, imported: str) -> None:
+    file, used = tmp_path / "net.py", tmp_path / ("blocks.py" if "blocks" in imported else "parts/deep.py")
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "__init__.py").write_text("")
+    (tmp_path / "unused.py").write_text("a = 1")
+    file.write_text(f"{imported}\ndef make(): ...")
+    used.write_text("import math\nlayer = 'tanh'")
+    before = code.code_digest(f"{file}:make")
+    (tmp_path / "unused.py").write_text("a = 2")
+    assert code.code_digest(f"{file}:make") == before
+    used.write_text("import math\nlayer = 'identity'")
+    assert code.code_digest(f"{file}:make") != before
+
+
+def test_a_third_party_plugin_is_named_with_the_plugins_that_it_builds_on(package: Package) -> None:
+    package.write("main.py", "from bench_native.losses import margin")
+    package.digest()
+    assert "bench_native.losses" in code._reached(f"{package.name}.main")
+
+
+def test_a_process_that_lives_on_names_code_by_what_it_is_now(package: Package) -> None:
+    package.write("main.py", "a = 1")
+    before = package.digest()
+    package.write("main.py", "a = 21")
+    factory = f"{package.name}.main:make"
+    assert code.code_digest(factory) == before
+    code.refresh()
+    assert code.code_digest(factory) != before
 
 
 def test_code_that_is_not_there_or_is_no_python_is_refused(package: Package, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -87,6 +88,10 @@ def test_versions_are_those_that_are_imported() -> None:
         ("vendor_id : AuthenticAMD\nflags : fma avx2 avx512f\n", ("AuthenticAMD", "avx2")),
         ("vendor_id : GenuineIntel\nflags : avx avx2\n", ("GenuineIntel", "default")),
         ("Features : fp asimd sve\nCPU implementer : 0x41\n", ("0x41", "sve")),
+        (
+            "vendor_id : G\nflags : fma avx512f avx512vl avx512bw avx512dq avx512_bf16 amx_bf16\n",
+            ("G", "avx512+bf16+amx"),
+        ),
         ("Features : fp asimd\nCPU implementer : 0x41\n", ("0x41", "neon")),
         ("", ("", "default")),
     ],
@@ -100,7 +105,16 @@ def test_the_environment_class_agrees_with_torch() -> None:
     capability = torch.backends.cpu.get_cpu_capability().lower()
     if capability not in {"avx512", "avx2", "default"}:
         pytest.skip(f"torch calls this processor {capability}")
-    assert f"-{capability}-float32-py3." in environment_class()
+    assert re.search(rf"-{capability}(\+bf16)?(\+amx)?-float32-py3\.", environment_class())
+
+
+def test_what_chooses_other_kernels_is_another_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = environment_class()
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    environment_class.cache_clear()
+    assert environment_class() != usual
+    monkeypatch.undo()
+    environment_class.cache_clear()
 
 
 def test_keys_need_no_torch_and_no_numpy() -> None:

@@ -94,3 +94,22 @@ def test_what_is_refused_has_no_label() -> None:
     logits = torch.eye(3)
     some = Answer(logits, score=torch.tensor([-1.0, 2.0, -3.0]), rejected=torch.tensor([False, True, False]))
     assert labels([Answer(logits), some]).tolist() == [[0, 1, 2], [0, REJECTED, 2]]
+
+
+class Counting(Stage):
+    """Answers by how often it was asked, which it keeps in a buffer."""
+
+    placement, randomised = "device", True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("asked", torch.zeros(1))
+
+    def forward(self, signal: Signal) -> Signal:
+        self.asked += 1
+        return signal.replace(signal.x * 0 + self.asked)
+
+
+def test_what_a_stage_keeps_in_a_buffer_reaches_no_later_draw() -> None:
+    found = asked(Deployment.chain(Counting(), Classify(nn.Flatten(), "device")))
+    assert {float(answer.logits.max()) for answer in found} == {1.0}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import math
+
 import torch
 from safetensors.torch import save_file
 
 from bench.analysis.records import decode_array
+from bench.tasks.attacking import _plain
 
 
 def test_all_images_where_the_attacker_cannot_know_which_stand_else_those_right_when_clean(command_line):
@@ -30,3 +34,10 @@ def test_all_images_where_the_attacker_cannot_know_which_stand_else_those_right_
         if r["kind"] == "attack" and r["knowledge"] == "oblivious"
     }
     assert fooling == {0}, "what it gets wrong without any attack is nobody's success"
+
+
+def test_a_note_that_is_no_number_does_not_cost_the_attack() -> None:
+    """The median distance of an attack that found nothing, say: JSON has no word for it."""
+    told = _plain({"found": 3, "median": math.inf, "mean": math.nan, "share": 0.5})
+    assert json.dumps(told, allow_nan=False)
+    assert told == {"found": 3, "median": "inf", "mean": "nan", "share": 0.5}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from bench.analysis.gates.evidence import Raw, RowEvidence, beside, raw, told
 from bench.analysis.gates.verdict import Verdict
 from bench.analysis.groups import counts
+from bench.analysis.records import per_image
 from bench.analysis.statistics import fewer
 
 FALL = 0.02  # ours: 2 points
@@ -57,4 +59,5 @@ def _ladder(record: dict[str, Any]) -> bool:
 
 def _spent(attack: Raw) -> float:
     """Return how many forward evaluations it took an image."""
-    return float((attack.record.get("aggregates") or {}).get("forward", 0)) / max(1, len(attack.left))
+    spent = per_image(attack.record, "forward")
+    return 0.0 if math.isnan(spent) else spent
