@@ -199,6 +199,8 @@ class LocalExecutor:
 
     def _listen(self) -> None:
         assert self._server.stdout is not None
-        for line in self._server.stdout:
-            self._events.put(json.loads(line))
-        self._events.put({"gone": True})
+        try:
+            for line in self._server.stdout:
+                self._events.put(json.loads(line))
+        finally:  # killed in the middle of a line too
+            self._events.put({"gone": True})

@@ -34,7 +34,7 @@ class Asking:
     ) -> None:
         self.spec, self.data, self.fingerprint, self.gates = spec, data, fingerprint, gates
         self._subjects: dict[tuple[str, int, int], tuple[dict[str, Any], str]] = {}
-        self._attacks: dict[str, dict[str, Any]] = {}
+        self._attacks: dict[tuple[str, str], dict[str, Any]] = {}
 
     def clean(self, subject: Subject, traits: Traits, seed: int, count: int, **more: Any) -> Cell:
         """Return the cell of a deployment's clean answers."""
@@ -101,10 +101,10 @@ class Asking:
 
     def _attack(self, assault: Assault) -> dict[str, Any]:
         """Return an attack as a record shows it."""
-        label = assault.label
-        if label not in self._attacks:
-            entry = assault.entry
-            self._attacks[label] = {
+        label, entry = assault.label, assault.entry
+        name = (label, entry.factory)  # two defenses may bring attacks of one name against themselves
+        if name not in self._attacks:
+            self._attacks[name] = {
                 **asked(assault.chosen),
                 "label": label,
                 **({"way": assault.way} if assault.way else {}),
@@ -116,7 +116,7 @@ class Asking:
                 "core": assault.core,
                 "control": entry.control,
             }
-        return self._attacks[label]
+        return self._attacks[name]
 
     def _cell(
         self,
