@@ -317,7 +317,7 @@ def diff(before: str | Path, after: str | Path) -> pd.DataFrame:
 
 def load(sources: Sequence[str | Path]) -> list[dict[str, Any]]:
     """Return the merged records of stores, report folders and record files, validated as a stranger's."""
-    from bench.analysis.records import merge
+    from bench.analysis.generations import merge
 
     return merge(*(_records_of(Path(source)) for source in sources))
 

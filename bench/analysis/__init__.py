@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from bench.analysis.detector_ranking import detector_ranks
     from bench.analysis.detectors import detection
     from bench.analysis.frames import cells
+    from bench.analysis.generations import merge
     from bench.analysis.ranking import leaderboard
-    from bench.analysis.records import load, merge
+    from bench.analysis.records import load
     from bench.analysis.scrutiny import verdicts
     from bench.analysis.sweep import curve
 
@@ -33,7 +34,7 @@ _HOME = {
     "leaderboard": "ranking",
     "load": "records",
     "measurements": "costs",
-    "merge": "records",
+    "merge": "generations",
     "reproduction": "claims",
     "verdicts": "scrutiny",
 }

@@ -12,11 +12,12 @@ from bench.analysis.costs import figures
 from bench.analysis.detectors import detection
 from bench.analysis.gates.evidence import RowEvidence, clean_shares
 from bench.analysis.gates.verdict import SEVERITY
+from bench.analysis.generations import current
 from bench.analysis.groups import Row, Setting, place_of, rows
 from bench.analysis.ladder import LADDER, on_ladder
 from bench.analysis.paired import Difference, paired_difference
 from bench.analysis.ranking import leaderboard
-from bench.analysis.records import KNOWLEDGE, Record, current
+from bench.analysis.records import KNOWLEDGE, Record
 from bench.analysis.rungs import Breaker, Rung, Spent, breakers, broken, rungs, spent
 from bench.analysis.scrutiny import asked_rows, decisive, row_verdicts
 from bench.analysis.sweep import curve

@@ -8,8 +8,9 @@ from typing import TypeAlias
 
 import numpy as np
 
+from bench.analysis.generations import current
 from bench.analysis.groups import Setting, seeds_of, setting_of
-from bench.analysis.records import Record, current, outcome
+from bench.analysis.records import Record, outcome
 from bench.analysis.statistics import Values
 
 CERTIFIED_COLUMNS = ("certified", "bracket_width", "bracket_images", "certified_broken")

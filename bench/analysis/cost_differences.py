@@ -9,9 +9,10 @@ from typing import Any, Final
 from bench.analysis.causes import versions
 from bench.analysis.costs import FIRM, Measured, figures, machine_of
 from bench.analysis.figures import COSTS, judged, line
+from bench.analysis.generations import current
 from bench.analysis.paired import Difference, timed_difference
 from bench.analysis.pairing import Key, held_fixed, match, unattacked
-from bench.analysis.records import Record, current
+from bench.analysis.records import Record
 
 DRIFT: Final = 0.05  # within a run, drift is flagged from 5 % on; as much may pass unseen between two runs
 # What the timing protocol says of a figure that was not timed in quiet.

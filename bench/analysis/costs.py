@@ -10,8 +10,9 @@ from typing import Any
 
 import pandas as pd
 
+from bench.analysis.generations import current
 from bench.analysis.groups import place_of
-from bench.analysis.records import Record, current
+from bench.analysis.records import Record
 
 Measured = dict[str, Any]
 PNG = "png"  # the images themselves without loss: what any saving of bytes is to be held against

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.analysis.generations import current
 from bench.analysis.groups import counts
-from bench.analysis.records import Record, current, outcome, per_image
+from bench.analysis.records import Record, outcome, per_image
 from bench.analysis.statistics import estimate
 from bench.analysis.worst_case import attack_candidate, clean_candidate, found_distances
 

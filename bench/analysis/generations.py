@@ -1,13 +1,50 @@
-"""Versions of one name: a report of several runs may hold records of a network or a defense as it was, and as it is."""
+"""Which records of several runs count: the newest of each cell, of what networks and defenses are now."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
+Record: TypeAlias = dict[str, Any]
 Name = tuple[str, ...]
 Version = tuple[str, ...]
+
+
+def _finished(record: Record) -> str:
+    provenance = record.get("provenance")
+    return str(provenance.get("finished", "")) if isinstance(provenance, dict) else ""
+
+
+def merge(*collections: Iterable[Record]) -> list[Record]:
+    """Return the records of several runs as one, the newest of each ``run_key``, in a fixed order.
+
+    Of two that finished at the same moment, the later one in the argument order stays.
+    """
+    newest: dict[str, Record] = {}
+    for record in (record for collection in collections for record in collection):
+        known = newest.get(record["run_key"])
+        if known is None or _finished(record) >= _finished(known):
+            newest[record["run_key"]] = record
+    return sorted(newest.values(), key=lambda record: (record["cell_id"], record["run_key"]))
+
+
+def current(records: Iterable[Record]) -> list[Record]:
+    """Return one record of each cell: the newest, whatever code made it; of costs, the newest of each machine.
+
+    What was asked once must not enter a worst case twice, as an old and a new run of the same attack would; nor may
+    what was found of an earlier version of a network or a defense (``newest``).
+    """
+    chosen: dict[tuple[str, str], Record] = {}
+    for record in merge(records):
+        machine = ""
+        if record["kind"] == "cost":
+            machine = json.dumps((record.get("hardware") or {}).get("machine"), sort_keys=True)
+        name = (record["cell_id"], machine)
+        if name not in chosen or _finished(record) >= _finished(chosen[name]):
+            chosen[name] = record
+    return newest(chosen.values())[0]
 
 
 def newest(records: Iterable[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from bench.analysis.records import NORMS, Record, current
+from bench.analysis.generations import current
+from bench.analysis.records import NORMS, Record
 from bench.analysis.statistics import Values, pooled
 from bench.analysis.worst_case import (
     Candidate,

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TypeAlias
 
+from bench.analysis.generations import current
 from bench.analysis.groups import Replicate, Row, Seeds, Setting, place_of, seeds_of
-from bench.analysis.records import Record, current
+from bench.analysis.records import Record
 
 Key: TypeAlias = tuple[Setting, str]  # and the defense's label
 Matched: TypeAlias = tuple[Key | None, Key | None, str]  # before, after, what stands between them

@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.analysis.generations import newest
+from bench.analysis.generations import merge
 from bench.errors import UsageError
 
 Record: TypeAlias = dict[str, Any]
@@ -350,41 +350,6 @@ def _content(file: Path) -> bytes:
             f"{file} unpacks to more than {_MAX_UNPACKED >> 20} MiB; expected less. Unpack it yourself if you trust it."
         )
     return content
-
-
-def _finished(record: Record) -> str:
-    provenance = record.get("provenance")
-    return str(provenance.get("finished", "")) if isinstance(provenance, dict) else ""
-
-
-def merge(*collections: Iterable[Record]) -> list[Record]:
-    """Return the records of several runs as one, the newest of each ``run_key``, in a fixed order.
-
-    Of two that finished at the same moment, the later one in the argument order stays.
-    """
-    newest: dict[str, Record] = {}
-    for record in (record for collection in collections for record in collection):
-        known = newest.get(record["run_key"])
-        if known is None or _finished(record) >= _finished(known):
-            newest[record["run_key"]] = record
-    return sorted(newest.values(), key=lambda record: (record["cell_id"], record["run_key"]))
-
-
-def current(records: Iterable[Record]) -> list[Record]:
-    """Return one record of each cell: the newest, whatever code made it; of costs, the newest of each machine.
-
-    What was asked once must not enter a worst case twice, as an old and a new run of the same attack would; nor may
-    what was found of an earlier version of a network or a defense (``bench.analysis.generations``).
-    """
-    chosen: dict[tuple[str, str], Record] = {}
-    for record in merge(records):
-        machine = ""
-        if record["kind"] == "cost":
-            machine = json.dumps((record.get("hardware") or {}).get("machine"), sort_keys=True)
-        name = (record["cell_id"], machine)
-        if name not in chosen or _finished(record) >= _finished(chosen[name]):
-            chosen[name] = record
-    return newest(chosen.values())[0]
 
 
 def outcome(record: Record, name: str) -> Array:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.analysis.costs import measurements
-from bench.analysis.records import Record, current
+from bench.analysis.generations import current
+from bench.analysis.records import Record
 from bench.reporting import wording
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.analysis.records import STATUSES, Record, current
+from bench.analysis.generations import current
+from bench.analysis.records import STATUSES, Record
 from bench.reporting import wording
 
 Row = Mapping[str, Any]

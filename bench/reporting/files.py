@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.analysis import cells, detection, detector_ranks, leaderboard, reproduction, verdicts
-from bench.analysis.records import Record, merge
+from bench.analysis.generations import merge
+from bench.analysis.records import Record
 from bench.errors import UsageError
 from bench.reporting import claims, costs, wording
 from bench.reporting.wording import rows_of

@@ -18,8 +18,9 @@ from markupsafe import Markup
 
 from bench.analysis import curve
 from bench.analysis.detectors import roc
+from bench.analysis.generations import current
 from bench.analysis.ladder import AWARE, CORE
-from bench.analysis.records import Record, current
+from bench.analysis.records import Record
 from bench.plugins.registry import Registry
 from bench.reporting import (
     charts,

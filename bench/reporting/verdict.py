@@ -17,7 +17,8 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from bench.analysis.audit import Audit
-from bench.analysis.records import Record, merge
+from bench.analysis.generations import merge
+from bench.analysis.records import Record
 from bench.reporting import charts, details, figures, html, wording
 from bench.reporting.audit import FAMILY, Part, Table, parts
 from bench.reporting.files import escaped, json_line, markdown_table, prepare, write_whole

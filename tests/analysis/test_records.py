@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from bench.analysis import load, merge
-from bench.analysis.records import current, decode_array, encode_array, validate
+from bench.analysis.generations import current
+from bench.analysis.records import decode_array, encode_array, validate
 from bench.errors import UsageError
 
 

@@ -8,27 +8,20 @@ from __future__ import annotations
 
 from bench.plugins.entries import Norm
 from bench.plugins.parameters import Parameter
-from bench_art.row import Row, integer, number, quick, standard
+from bench_art.apgd_rows import CROCE, auto_projected, auto_targeted
+from bench_art.row import Row, integer, number, quick, standard, suffixed
 
 _EVASION = "art.attacks.evasion:"
 _MADRY = "Madry et al., Towards Deep Learning Models Resistant to Adversarial Attacks, ICLR 2018, arXiv 1706.06083"
-_CROCE = (
-    "Croce and Hein, Reliable Evaluation of Adversarial Robustness with an Ensemble of Diverse Parameter-free Attacks, "
-    "ICML 2020, arXiv 2003.01690"
-)
 _GOODFELLOW = "Goodfellow et al., Explaining and Harnessing Adversarial Examples, ICLR 2015, arXiv 1412.6572"
 _UNIVERSAL = "Moosavi-Dezfooli et al., Universal Adversarial Perturbations, CVPR 2017, arXiv 1610.08401"
 
 _STEP = "step size as a share of epsilon"
 
 
-def _suffix(name: str, norm: Norm, headline: Norm = "linf") -> str:
-    return name if norm == headline else f"{name}-{norm}"
-
-
 def _fast_gradient(norm: Norm) -> Row:
     return Row(
-        name=_suffix("fgsm", norm),
+        name=suffixed("fgsm", norm),
         art=_EVASION + "FastGradientMethod",
         norm=norm,
         access="gradient",
@@ -68,7 +61,7 @@ def _projected(norm: Norm) -> Row:
 
 def _momentum(norm: Norm) -> Row:
     return Row(
-        name=_suffix("mim", norm),
+        name=suffixed("mim", norm),
         art=_EVASION + "MomentumIterativeMethod",
         norm=norm,
         access="gradient",
@@ -86,79 +79,6 @@ def _momentum(norm: Norm) -> Row:
     )
 
 
-_APGD_DEFECTS = (
-    ("1.20.1", "judges the last iterate, not the best."),
-    (
-        "1.20.1",
-        "gives its random start back where that last answer is right: where answers are drawn it finds little. "
-        "native-apgd-ce, -dlr and -targeted do not.",
-    ),
-    (
-        "1.20.1",
-        "counts steps that beat the best loss, not the last (condition 1).",
-    ),
-)
-
-
-def _auto_projected(norm: Norm, short: str) -> Row:
-    loss = {"ce": "cross_entropy", "dlr": "difference_logits_ratio"}[short]
-    return Row(
-        name=_suffix(f"apgd-{short}", norm),
-        art=_EVASION + "AutoProjectedGradientDescent",
-        norm=norm,
-        access="gradient",
-        summary="Gradient ascent that sets its own step size, on "
-        + ("the cross-entropy." if short == "ce" else "the difference of logits ratio, blind to the logits' scale."),
-        source=_CROCE,
-        procedure="restarts",
-        core="apgd-dlr" if short == "dlr" else "",
-        classes=3 if short == "dlr" else 2,
-        arguments=(("loss_type", loss), ("nb_random_init", 1)),
-        relative=(("eps", 1.0), ("eps_step", 2.0)),  # Croce and Hein, Algorithm 1: the first step is 2 epsilon
-        parameters=(
-            integer("max_iter", 100, "steps (100: Croce and Hein, section 4)"),
-            integer("restarts", 5, "random starts, on the images that still stand (5: Croce and Hein, Table 1)"),
-        ),
-        evaluations="restarts x (2 iterations + 3)",
-        defects=(
-            *_APGD_DEFECTS,
-            *((("1.20.1", "ties of the first and third logit give NaN."),) if short == "dlr" else ()),
-        ),
-        quick=(
-            quick(1.1, max_iter=20, restarts=1)
-            if short == "dlr"
-            else quick(0.2, block=16, samples=16, max_iter=20, restarts=1)
-        ),
-        standard=standard(8.0),
-    )
-
-
-def _auto_targeted(norm: Norm) -> Row:
-    return Row(
-        name=_suffix("apgd-targeted", norm),
-        art=_EVASION + "AutoProjectedGradientDescent",
-        norm=norm,
-        access="gradient",
-        summary="APGD towards each of the most likely wrong classes in turn, on the images that still stand.",
-        source=_CROCE,
-        procedure="targets",
-        classes=3,
-        arguments=(("loss_type", "difference_logits_ratio"), ("nb_random_init", 1), ("targeted", True)),
-        relative=(("eps", 1.0), ("eps_step", 2.0)),
-        parameters=(
-            integer("max_iter", 100, "steps (100: AA standard)"),
-            integer("targets", 9, "wrong classes tried, most likely first (9: AA standard)"),
-        ),
-        evaluations="targets x (2 iterations + 3)",
-        defects=(
-            *_APGD_DEFECTS,
-            ("1.20.1", "drops an iterate that is answered wrongly, but not with the class aimed at."),
-        ),
-        quick=quick(0.2, block=16, samples=16, max_iter=10, targets=3),
-        standard=standard(20.0),
-    )
-
-
 def _universal(norm: Norm, inner: str) -> Row:
     deepfool = inner == "deepfool"
     own: tuple[Parameter, ...] = (
@@ -167,7 +87,7 @@ def _universal(norm: Norm, inner: str) -> Row:
         else (number("inner_step", 0.25, "size of FGSM's step as a share of epsilon (ours)", minimum=1e-3),)
     )
     return Row(
-        name=_suffix("uap" if deepfool else "uap-fgsm", norm),
+        name=suffixed("uap" if deepfool else "uap-fgsm", norm),
         art=_EVASION + "UniversalPerturbation",
         norm=norm,
         access="gradient",
@@ -362,13 +282,13 @@ _PATCH = Row(
 
 def _ensemble(norm: Norm) -> Row:
     return Row(
-        name=_suffix("autoattack-art", norm),
+        name=suffixed("autoattack-art", norm),
         art=_EVASION + "AutoAttack",
         norm=norm,
         access="gradient",
         summary="ART's ensemble of APGD-CE, APGD-DLR, DeepFool and a bounded Square; not the literature's AutoAttack, "
         "which has targeted APGD and FAB.",
-        source=_CROCE,
+        source=CROCE,
         procedure="ensemble",
         classes=3,
         separable=False,
@@ -393,12 +313,12 @@ ROWS: tuple[Row, ...] = (
     _momentum("l2"),
     _projected("linf"),
     _projected("l2"),
-    _auto_projected("linf", "ce"),
-    _auto_projected("l2", "ce"),
-    _auto_projected("linf", "dlr"),
-    _auto_projected("l2", "dlr"),
-    _auto_targeted("linf"),
-    _auto_targeted("l2"),
+    auto_projected("linf", "ce"),
+    auto_projected("l2", "ce"),
+    auto_projected("linf", "dlr"),
+    auto_projected("l2", "dlr"),
+    auto_targeted("linf"),
+    auto_targeted("l2"),
     _ensemble("linf"),
     _ensemble("l2"),
     _CARLINI_L2,

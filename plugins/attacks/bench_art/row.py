@@ -113,3 +113,8 @@ def quick(seconds: float, *, block: int = 64, samples: int = 0, **parameters: Va
 def standard(seconds: float, *, block: int = 128, samples: int = 0, timeout_s: float = 3600.0) -> Settings:
     """Return settings of the standard budget: the entry's own defaults."""
     return Settings(block=block, samples=samples, seconds=seconds, timeout_s=timeout_s)
+
+
+def suffixed(name: str, norm: Norm, headline: Norm = "linf") -> str:
+    """Return the name of an attack under a norm: bare under the usual one."""
+    return name if norm == headline else f"{name}-{norm}"
