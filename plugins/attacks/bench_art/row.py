@@ -26,6 +26,7 @@ class Row:
     arguments : constants given to the class, where ART's default is not the literature's
     relative : (argument, factor): arguments in units of the threat's epsilon; the factor may name a parameter
     alone : ART takes the images one by one; the adapter does so too, each with its own seed
+    repeats : ART asks the same again and again; what was answered is remembered where it would be answered again
     whole : one call for the whole block, since the images share what is found
     family : name that selects this row together with others, such as the same attack in another norm
     loses : a known defect gives some images back as NaN; they count as not found, and the record says how many
@@ -45,6 +46,7 @@ class Row:
     relative: tuple[tuple[str, float | str], ...] = ()
     parameters: tuple[Parameter, ...] = ()
     alone: bool = False
+    repeats: bool = False
     whole: bool = False
     loses: bool = False
     family: str = ""

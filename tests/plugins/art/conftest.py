@@ -33,6 +33,7 @@ class Tiny(nn.Module):
 
 
 MakeSurface = Callable[..., Surface]
+BatchOn = Callable[[nn.Module, Tensor], Batch]
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def draws_for(x: Tensor) -> Draws:
 
 
 @pytest.fixture
-def batch_on() -> Callable[[nn.Module, Tensor], Batch]:
+def batch_on() -> BatchOn:
     """Gives a batch whose labels are what the network answers."""
 
     def make(network: nn.Module, x: Tensor) -> Batch:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.attack import Batch, Threat
+from bench.attack import Threat
 from bench_art.adapter import ArtAttack
 from bench_art.door import Door, View
 from bench_art.table import BY_NAME
 
-from .conftest import EPSILONS, MakeSurface, Tiny, images
+from .conftest import EPSILONS, BatchOn, MakeSurface, Tiny, images
 
 SHAPE = (1, 28, 28)
-BatchOn = Callable[[nn.Module, Tensor], Batch]
 # Gradients an image in each: steps; both losses' steps; classes x (steps + 1); steps while active.
 CASES = [
     ("pgd-linf", {"max_iter": 4}, 4),
