@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +37,7 @@ class Candidate:
 
     def wrong_within(self, queries: int) -> float:
         """Return the mean over images of the chance of at least one wrong answer in so many queries."""
-        return wrong_within(self.scored, queries, self.draws)
+        return float(wrong_within(self.scored, queries, self.draws).mean())
 
 
 Tried = tuple[Candidate, Sequence[Candidate]]  # the clean images, and what each attack found
@@ -48,22 +49,26 @@ class WorstCase:
 
     Attributes
     ----------
-    shares : probability of a correct answer to the chosen x', float64, (n,)
-    chosen : index of the winning attack among those given, -1 for the clean image, int64, (n,)
+    scored : share of correct answers to each candidate where none is worse, the clean image first, float64, (m, n); NaN
+        where one is
     strongest : index of the attack that is worst, alone or with others, for most images; -1 where none does any harm
     harmed : images for which ``strongest`` is worst
     draws : behind each share
     """
 
-    shares: Values
-    chosen: NDArray[np.int64]
+    scored: Values
     strongest: int
     harmed: int
     draws: int = 1
 
+    @cached_property
+    def shares(self) -> Values:
+        """Probability of a correct answer to the worst x', the mean where several are, float64, (n,)."""
+        return np.asarray(np.nanmean(self.scored, axis=0))
+
     def wrong_within(self, queries: int) -> float:
         """Return the mean over images of the chance of at least one wrong answer in so many queries."""
-        return wrong_within(self.shares, queries, self.draws)
+        return float(np.nanmean(wrong_within(self.scored, queries, self.draws), axis=0).mean())
 
 
 @dataclass(frozen=True)
@@ -188,12 +193,12 @@ def first(candidate: Candidate, images: int) -> Candidate:
     return replace(candidate, selected=candidate.selected[:images], scored=candidate.scored[:images])
 
 
-def wrong_within(shares: Values, queries: int, draws: int = 1) -> float:
-    """Return the mean over images of the chance that at least one of k queries is answered wrongly.
+def wrong_within(shares: Values, queries: int, draws: int = 1) -> Values:
+    """Return of each image the chance that at least one of k queries is answered wrongly, float64, of ``shares``' shape.
 
     Parameters
     ----------
-    shares : of right answers, float64, (n,), each of so many ``draws``
+    shares : of right answers, float64, any shape, each of so many ``draws``
 
     Notes
     -----
@@ -202,9 +207,9 @@ def wrong_within(shares: Values, queries: int, draws: int = 1) -> float:
     p = .99 and T = 32. For more queries than draws no estimate is right on average, and that low one is what is left.
     """
     if queries > draws:
-        return float(np.mean(1.0 - shares**queries))
-    right = np.rint(shares * draws)[:, None] - np.arange(queries)
-    return float(np.mean(1.0 - np.prod(np.maximum(right, 0.0) / (draws - np.arange(queries)), axis=1)))
+        return np.asarray(1.0 - shares**queries)
+    right = np.rint(shares * draws)[..., None] - np.arange(queries)
+    return np.asarray(1.0 - np.prod(np.maximum(right, 0.0) / (draws - np.arange(queries)), axis=-1))
 
 
 def clean_candidate(record: Record) -> Candidate:
@@ -251,10 +256,11 @@ def worst_case(clean: Candidate, attacks: Sequence[Candidate]) -> WorstCase:
 
     Notes
     -----
-    For each image x' = argmin over the candidates of the share correct on the selection draws (ties: the first, and
-    the clean image comes first), scored on disjoint draws: the worst of many is only apparently so, and scoring it on
-    the draws that chose it would manufacture breaks. With one draw this is the conjunction: right under every attack.
-    An attack that was run on fewer images lowers only those: ``known`` says on how many the number stands.
+    For each image x' = argmin over the candidates of the share correct on the selection draws, scored on disjoint
+    draws: the worst of many is only apparently so, and scoring it on the draws that chose it would manufacture breaks.
+    Where several are equally bad on the selection draws the image's share is the mean of theirs, which the order of the
+    attacks cannot change. With one draw this is the conjunction: right under every attack. An attack that was run on
+    fewer images lowers only those: ``known`` says on how many the number stands.
     """
     n = len(clean.scored)
     selected = np.full((1 + len(attacks), n), np.inf)
@@ -263,12 +269,11 @@ def worst_case(clean: Candidate, attacks: Sequence[Candidate]) -> WorstCase:
     for row, candidate in enumerate(attacks, 1):
         m = min(n, len(candidate.selected))
         selected[row, :m], scored[row, :m] = candidate.selected[:m], candidate.scored[:m]
-    winner = selected.argmin(0)
-    shares = scored[winner, np.arange(n)]
     worst = selected.min(0)
     harmed = ((selected[1:] == worst) & (worst < selected[0])).sum(1) if attacks else np.zeros(0, dtype=np.int64)
     strongest = int(harmed.argmax()) if len(harmed) and harmed.max() > 0 else -1
-    return WorstCase(shares, winner - 1, strongest, int(harmed[strongest]) if strongest >= 0 else 0, clean.draws)
+    left = np.where(selected == worst, scored, np.nan)
+    return WorstCase(left, strongest, int(harmed[strongest]) if strongest >= 0 else 0, clean.draws)
 
 
 def _is_single(record: Record) -> bool:
