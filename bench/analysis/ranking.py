@@ -138,7 +138,7 @@ def leaderboard(records: Iterable[Record]) -> pd.DataFrame:
         ranked = {j.row.label: j.shares for j in judged if j.standing.status == "ranked"}
         ranks = rank_intervals(ranked)
         found = [_line(j, setting, ranks.get(j.row.label), costs, proven, number) for j in judged]
-        smallest = _resolution(list(ranked.values()) or [j.shares for j in judged if len(j.shares)])
+        smallest = _resolution(list(ranked.values()) or [j.shares for j in judged if j.attacks])
         held = controls(found, ranked, {j.row.label: str(j.row.defense["name"]) for j in judged})
         found = [{**line, "detectable_difference": smallest, **held.get(line["defense"], NOTHING)} for line in found]
         found.sort(key=lambda line: (line["status"] != "ranked", -_or(line["robust_accuracy"], -1.0), line["defense"]))

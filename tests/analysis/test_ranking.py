@@ -308,6 +308,14 @@ def test_the_smallest_difference_that_would_show_is_that_of_the_ranked_pairs(mad
     assert row(records)["detectable_difference"] == pytest.approx(detectable_difference(N, 3))
 
 
+def test_rows_that_were_not_attacked_do_not_sharpen_what_would_show(made: Any) -> None:
+    from bench.analysis.statistics import detectable_difference
+
+    records = [made.clean_record(name, np.ones(N)) for name in ("none", "median[size=3]", "jpeg[quality=50]")]
+    records += [made.attack_record(d, "pgd", first(5, 20), knowledge="oblivious") for d in ("none", "median[size=3]")]
+    assert row(records)["detectable_difference"] == pytest.approx(detectable_difference(20, 1))
+
+
 def test_the_worst_gate_and_the_warnings_stand_in_the_row(made: Any) -> None:
     records = ladder(made, "none", first(150))
     found = row(records)
