@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import bdtrc
 
 from bench.analysis.paired import resampled
@@ -194,7 +193,7 @@ def first(candidate: Candidate, images: int) -> Candidate:
 
 
 def wrong_within(shares: Values, queries: int, draws: int = 1) -> Values:
-    """Return of each image the chance that at least one of k queries is answered wrongly, float64, of ``shares``' shape.
+    """Return of each image the chance of a wrong answer in k queries, float64, of the shape of ``shares``.
 
     Parameters
     ----------

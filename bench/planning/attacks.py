@@ -150,10 +150,13 @@ def other_ways(attack: Attack, point: ThreatPoint, traits: Mapping[str, Any], sp
 
     Notes
     -----
-    Under the quick budget at the headline threat alone.
+    All that there are, under the quick budget at the headline threat alone; elsewhere, and of an attack that does not
+    explore, the one that gets clearly further than the usual one, if any does.
     """
     ways: Sequence[str] = traits["ways"]
-    return ways[1:] if attack.explores and _affords_more(point, spec) else ()
+    if attack.explores and _affords_more(point, spec):
+        return ways[1:]
+    return (traits["furthest"],) if traits["furthest"] and attack.access == "gradient" else ()
 
 
 def other_starts(

@@ -19,6 +19,7 @@ _SUPPOSED: Final[Mapping[str, Any]] = MappingProxyType(
         "randomised": False,
         "differentiable": False,
         "ways": ("straight-through",),
+        "furthest": "",
         "noise": {"agreement": 1.0, "draws": 1},
         "views": 1,
         "detects": False,

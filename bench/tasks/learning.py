@@ -12,6 +12,7 @@ import torch
 
 from bench.attack.fidelity import fidelity
 from bench.attack.noise import gradient_noise
+from bench.attack.preference import IMAGES, furthest
 from bench.attack.ways import around, ways
 from bench.data.cards import card_path, read_fit_card
 from bench.data.weights import load_weights
@@ -108,7 +109,8 @@ def inspect_deployment(spec: Mapping[str, Any], store: Store) -> Outcome:
     Runs on other draws show whether it is random; finite differences, whether its stages' derivatives are true; changes
     of ``radius``, whether its surrogates move as the stages do. ``views`` counts the nodes that give logits. For ways
     to a gradient noisy images are looked at too: what acts on those alone is to be gone around as well. ``noise`` says
-    how much gradients of different draws agree, and how many draws an attacker averages for that under ``--eot auto``.
+    how much gradients of different draws agree, and how many draws an attacker averages for that under ``--eot auto``;
+    ``furthest``, which way gets clearly further than the usual one.
     """
     deployment = deployment_of(store, spec["deployment"])
     stored = store.read(spec["images"])
@@ -126,6 +128,8 @@ def inspect_deployment(spec: Mapping[str, Any], store: Store) -> Outcome:
     near = around(x[:LOOKED_AT], spec["radius"])
     noisy = Signal(near, Draws.of("probe", 0, [b"%d" % i for i in range(len(near))]))
     noise = gradient_noise(deployment, x, names, torch.stack(answers).mean(0))
+    found = ways(deployment, trace(deployment, noisy)[0], noisy)
+    more = torch.from_numpy(stored.tensors["x"][:IMAGES]).float() / 255.0
     return Outcome(
         meta={
             "randomised": deployment.randomised,
@@ -133,8 +137,9 @@ def inspect_deployment(spec: Mapping[str, Any], store: Store) -> Outcome:
             "placements": list(deployment.placements),
             "difference": max(float((answers[0] - other).abs().max()) for other in answers[1:]),
             "derivatives": {p.node.name: _derivative(p) for p in passages if p.node.stage.differentiable},
-            "surrogates": {p.node.name: found for p in passages if (found := fidelity(p, spec["radius"]))},
-            "ways": list(ways(deployment, trace(deployment, noisy)[0], noisy)),
+            "surrogates": {p.node.name: seen for p in passages if (seen := fidelity(p, spec["radius"]))},
+            "ways": list(found),
+            "furthest": furthest(deployment, more, [b"%d" % i for i in range(len(more))], found, spec["radius"]),
             "noise": {**asdict(noise), "draws": noise.draws},
             "views": sum(p.output.x.shape == (len(probed), classes) for p in passages),
             "detects": "score" in passages[-1].output.side,

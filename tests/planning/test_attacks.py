@@ -85,7 +85,7 @@ def test_a_search_by_scores_averages_eight_draws_wherever_there_is_time():
 
 
 def test_an_attack_that_explores_goes_the_other_ways_under_the_headline_and_under_all_threats_with_time():
-    traits = {**RANDOM_STEP, "ways": ["straight-through", "identity", "learned"]}
+    traits = {**RANDOM_STEP, "ways": ["straight-through", "identity", "learned"], "furthest": ""}
     explorer = replace(attack("gradient"), explores=True)
     headline, other = (ThreatPoint(norm="linf", epsilon=e, headline=e == 0.3) for e in (0.3, 0.1))
     quick, standard = specification(), specification(budget="standard")
@@ -95,6 +95,17 @@ def test_an_attack_that_explores_goes_the_other_ways_under_the_headline_and_unde
     assert list(other_ways(attack("gradient"), headline, traits, standard)) == []
     seen = surface(explorer, "adaptive", {**SMOOTH, "ways": traits["ways"]}, quick, "learned")
     assert (seen["knowledge"], seen["backward"]) == ("adaptive", "learned")
+
+
+def test_a_way_that_gets_clearly_further_is_gone_by_every_attack_with_gradients():
+    traits = {**RANDOM_STEP, "ways": ["straight-through", "surrogate:soft", "learned"], "furthest": "surrogate:soft"}
+    explorer = replace(attack("gradient"), explores=True)
+    headline, other = (ThreatPoint(norm="linf", epsilon=e, headline=e == 0.3) for e in (0.3, 0.1))
+    for point in (headline, other):
+        assert list(other_ways(attack("gradient"), point, traits, specification())) == ["surrogate:soft"]
+        assert list(other_ways(attack("score"), point, traits, specification())) == []
+    assert list(other_ways(explorer, headline, traits, specification())) == ["surrogate:soft", "learned"]
+    assert list(other_ways(explorer, other, traits, specification())) == ["surrogate:soft"]
 
 
 def test_an_attack_that_takes_a_start_also_sets_out_from_what_was_found_on_the_twin():
