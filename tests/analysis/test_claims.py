@@ -57,6 +57,14 @@ def test_the_same_attack_by_the_claimed_attacker_and_the_worst_adaptive_one_stan
     assert (line["adaptive"], line["adaptive_attacks"]) == (0.2, "apgd-dlr, pgd")
 
 
+def test_who_knows_the_defense_may_do_without_stand_ins(attacked: Any) -> None:
+    claim = Claim(text="95 %", value=0.95, attack="pgd", knowledge="adaptive")
+    stronger = [("pgd", "adaptive", 30), ("pgd", "white-box", 10)]
+    line = only(with_claims(attacked(*stronger), claim))
+    assert (line["reproduced"], line["adaptive"], line["adaptive_knowledge"]) == (0.3, 0.1, "adaptive")
+    assert only(with_claims(attacked(("pgd", "white-box", 10)), claim))["adaptive_images"] == 0
+
+
 def test_what_was_not_run_is_not_filled_by_another_attack_or_attacker(attacked: Any) -> None:
     for claim in (
         Claim(text="95 %", attack="lbfgs", knowledge="oblivious"),
