@@ -259,6 +259,11 @@ def test_every_page_is_in_the_navigation() -> None:
     assert listed == {str(page.relative_to(DOCS)) for page in PAGES}
 
 
+def test_the_picture_of_the_readme_shows_the_published_figures() -> None:
+    writer = writer_of("picture")
+    assert writer.shown() == writer.digest(), "run: python docs/picture.py"
+
+
 def test_published_tables_are_those_of_the_reports() -> None:
     writer = writer_of("published")
     for page in writer.PAGES:
