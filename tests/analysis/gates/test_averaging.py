@@ -51,3 +51,30 @@ def test_the_run_that_averages_most_counts_be_it_on_fewer_images(made: Any) -> N
         attack |= drawn | {"notes": {"surface": {"expectation": draws}}, "cell_id": made.name_of("eot", draws)}
         records.append(attack | {"run_key": made.name_of("eot run", draws)})
     assert averaging(of(records, DEFENSE)).outcome == "pass"
+
+
+def test_only_an_adaptive_attack_that_follows_gradients_vouches(made: Any) -> None:
+    """Neither a white-box average of a gradient that misleads nor an average of scores says that PGD saw its way."""
+    drawn = {"draws": {"select": 16, "score": 32}}
+    clean = made.clean_record(DEFENSE, share(1.0)) | drawn
+    made.with_outcomes(clean, clean_correct=share(1.0), selected=16 * share(1.0), scored=32 * share(1.0))
+    clean["evidence"] = {"noise": {"agreement": 0.11, "draws": 64}}
+    records = [clean]
+    for name, knowledge, draws in (("pgd", "adaptive", 2), ("pgd", "white-box", 512), ("square", "adaptive", 512)):
+        attack = made.attack_record(DEFENSE, name, 32 * share(0.3), knowledge=knowledge, selected=16 * share(0.3))
+        records.append(attack | drawn | {"notes": {"surface": {"expectation": draws}}})
+    verdict = averaging(of(records, DEFENSE))
+    assert verdict.outcome == "fail", verdict.evidence
+    assert "over 2 draws" in verdict.evidence
+
+
+def test_the_seed_whose_gradients_agree_least_counts(made: Any) -> None:
+    drawn = {"draws": {"select": 16, "score": 32}}
+    records = []
+    for seed, agreement in enumerate((0.9, 0.05)):
+        clean = made.clean_record(DEFENSE, share(1.0), seed=seed) | drawn
+        made.with_outcomes(clean, clean_correct=share(1.0), selected=16 * share(1.0), scored=32 * share(1.0))
+        clean["evidence"] = {"noise": {"agreement": agreement, "draws": 16}}
+        attack = made.attack_record(DEFENSE, "pgd", 32 * share(0.3), selected=16 * share(0.3), seed=seed)
+        records += [clean, attack | drawn | {"notes": {"surface": {"expectation": 4}}}]
+    assert averaging(of(records, DEFENSE)).outcome == "fail"

@@ -33,3 +33,10 @@ def test_a_minimum_norm_attack_may_end_outside(made: Any) -> None:
     record = made.attack_record("none", "hopskipjump", np.ones(4))
     record["outcomes"]["inside"] = made.encode_array(np.zeros(4, dtype=np.uint8))
     assert gate()(record).outcome == "pass"
+
+
+def test_an_image_whose_distance_is_no_number_fails(made: Any) -> None:
+    record = made.attack_record("none", "pgd", np.ones(4), distance=np.array([0.1, np.nan, 0.2, np.inf]))
+    verdict = gate()(record)
+    assert verdict.outcome == "fail"
+    assert "1 not finite (images 1)" in verdict.evidence

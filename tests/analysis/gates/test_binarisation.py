@@ -44,6 +44,18 @@ def test_where_no_test_can_be_made_next_to_nothing_needs_no_voucher() -> None:
     assert binarisation(WELL | {"reason": "The deployment runs no linear layer."}, left=0.05).outcome == "n/a"
 
 
+def test_a_test_that_should_have_been_made_fails_whatever_is_left() -> None:
+    assert binarisation(WELL | {"reason": "It crashed.", "broken": True}, left=0.0).outcome == "fail"
+
+
+def test_an_attack_that_cannot_be_tested_hides_none_that_misses_examples(made: Any, row_of: Any) -> None:
+    records = [made.clean_record("none", np.ones(400)), made.attack_record("none", "apgd-dlr", np.zeros(400))]
+    for steps, test in ((20, {"found": 12}), (40, {"reason": "The attack needs three classes."})):
+        record = made.attack_record("none", f"pgd[steps={steps}]", np.ones(400))
+        records.append(record | {"evidence": {"binarisation": WELL | test}})
+    assert gate()(row_of(records, "none")).outcome == "fail"
+
+
 def row(made: Any, row_of: Any, tests: list[dict[str, Any]], *, left: float) -> Any:
     """One PGD a seed that was put to these tests, and another attack that leaves so much."""
     records = []

@@ -15,6 +15,8 @@ from bench.analysis.gates.black_box import black_box
         (("square", "black-box", 0.4), 0.4, 0.4, "pass"),
         (("square", "black-box", 0.4), 0.9, 0.3, "warn"),  # shattered gradients, worked around
         (("square", "black-box", 0.4), 0.9, 0.6, "fail"),
+        (("square", "black-box", 0.4), 0.9, 0.43, "fail"),  # three points are more than one
+        (("square", "black-box", 0.4), 0.9, 0.4075, "warn"),  # within a point of the adaptive ones
         (("pgd", "oblivious", 0.4), 0.9, 0.6, "fail"),
         (("square", "adaptive", 0.4), 0.9, 0.6, "fail"),
     ],

@@ -10,7 +10,9 @@ from bench.analysis.gates.budget import budget
 N = 400
 
 
-@pytest.mark.parametrize(("short", "long", "outcome"), [(0.5, 0.49, "pass"), (0.5, 0.4, "warn"), (0.5, 0.6, "pass")])
+@pytest.mark.parametrize(
+    ("short", "long", "outcome"), [(0.5, 0.4825, "pass"), (0.5, 0.475, "warn"), (0.5, 0.6, "pass")]
+)
 @pytest.mark.parametrize("how", ["two budgets", "two numbers of steps"])
 def test_accuracy_that_falls_with_more_steps_has_not_converged(
     made: Any, row_of: Any, short: float, long: float, outcome: str, how: str
@@ -55,3 +57,26 @@ def test_a_fall_is_told_of_the_images_that_both_were_tried_on(made: Any, row_of:
 
 def test_one_budget_says_nothing(attacked: Any) -> None:
     assert budget(attacked([("pgd", "adaptive", 0.5)])).outcome == "n/a"
+
+
+def spent(made: Any, budget: str, left: float, forward: int, **more: Any) -> dict[str, Any]:
+    record = made.attack_record("none", "pgd", np.arange(N) < left * N, **more) | {"budget": budget}
+    record["aggregates"] |= {"forward": forward * N}
+    return record | {key: made.name_of(key, budget, record["cell_id"]) for key in ("cell_id", "run_key")}
+
+
+def test_a_longer_run_at_a_larger_radius_is_no_larger_budget(made: Any, row_of: Any) -> None:
+    records = [made.clean_record("none", np.ones(N)), spent(made, "standard", 0.5, 40)]
+    records += [spent(made, budget, 0.1, 80, epsilon=0.4) for budget in ("quick", "standard")]
+    assert budget(row_of(records, "none")).outcome == "n/a"
+
+
+def test_what_was_made_on_the_undefended_network_and_what_failed_have_no_budget_here(made: Any, row_of: Any) -> None:
+    failed = spent(made, "quick", 0.1, 20) | {"status": "failed", "reason": "it broke"}
+    del failed["outcomes"]
+    records = [made.clean_record("none", np.ones(N)), spent(made, "standard", 0.5, 40), failed]
+    records += [
+        spent(made, name, left, n, knowledge="oblivious")
+        for name, left, n in (("quick", 0.9, 20), ("standard", 0.5, 40))
+    ]
+    assert budget(row_of(records, "none")).outcome == "n/a"

@@ -90,3 +90,18 @@ def test_of_several_certificates_that_of_the_most_images_is_judged(
     verdict = certificate(row_of([*records(made, [1, 1, 0, 0]), proof([0, 0, 1, 0]), brief, skipped], CQ))
     assert verdict.outcome == "fail"
     assert "has image 2" in verdict.evidence
+
+
+def test_a_certified_image_that_is_wrong_in_one_draw_of_many_fails(made: Any, row_of: Any, proof: Any) -> None:
+    drawn = {"draws": {"select": 16, "score": 32}}
+    clean, attack = (record | drawn for record in records(made, [1, 1, 1, 1]))
+    made.with_outcomes(clean, clean_correct=np.ones(4), selected=np.full(4, 16), scored=np.full(4, 32))
+    attack = made.attack_record(CQ, "pgd", [32, 31, 0, 0], selected=np.array([16, 16, 0, 0])) | drawn
+    verdict = certificate(row_of([clean, attack, proof([1, 1, 0, 0])], CQ))
+    assert verdict.outcome == "fail"
+    assert "pgd (adaptive) has image 1" in verdict.evidence
+
+
+def test_refuted_images_of_all_seeds_are_counted(made: Any, row_of: Any, proof: Any) -> None:
+    both = [*records(made, [0, 0]), *records(made, [0, 1], seed=1), proof([1, 1]), proof([1, 1], seed=1)]
+    assert certificate(row_of(both, CQ)).evidence.startswith("3 of 4 certified images")

@@ -40,3 +40,13 @@ def test_the_twin_is_the_network_of_the_same_seed(made: Any, row_of: Any) -> Non
         share = (np.arange(N) < right * N).astype(np.uint8)
         records += [made.clean_record(defense, share, seed=seed), made.attack_record(defense, "pgd", share, seed=seed)]
     assert clean_accuracy(row_of(records)).evidence == "90.0% of 400 images are right, 90.0% without the defense."
+
+
+@pytest.mark.parametrize(("own", "twin"), [(200, 400), (400, 200)])
+def test_both_are_judged_on_the_images_of_both(made: Any, row_of: Any, own: int, twin: int) -> None:
+    """All that only one of them was asked about is wrong."""
+    records = []
+    for defense, n in (("none", twin), ("median[size=3]", own)):
+        right = (np.arange(n) < 190).astype(np.uint8)
+        records += [made.clean_record(defense, right), made.attack_record(defense, "pgd", np.zeros(n))]
+    assert clean_accuracy(row_of(records)).evidence == "95.0% of 200 images are right, 95.0% without the defense."

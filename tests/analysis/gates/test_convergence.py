@@ -32,6 +32,7 @@ REFUSED = {"standing": 0, "withheld": 60, "scored": 60, "score_first": 6.0, "sco
         ({"late": 20.0}, "white-box", "warn"),
         ({"first": 10.0, "late": 10.0}, "adaptive", "warn"),  # it never moved
         ({"standing": 2, "late": 20.0}, "adaptive", "pass"),  # next to nothing is left to break
+        ({"standing": 3, "late": 20.0}, "adaptive", "fail"),
         (REFUSED, "adaptive", "fail"),  # the score still falls: a quarter of its way
         (REFUSED, "white-box", "warn"),
         ({**REFUSED, "score_late": 2.1}, "adaptive", "pass"),
@@ -39,7 +40,10 @@ REFUSED = {"standing": 0, "withheld": 60, "scored": 60, "score_first": 6.0, "sco
         ({**REFUSED, "score_first": 2.0, "score_late": 2.0}, "adaptive", "warn"),
         ({**REFUSED, "scored": 0}, "adaptive", "pass"),  # it does not look at the detector
         ({"longest": 3}, "adaptive", "n/a"),
+        ({"longest": 4, "late": 20.0}, "adaptive", "fail"),
+        ({"longest": 7, "blocks": 2}, "adaptive", "n/a"),  # of two blocks together
         ({"followed": 900}, "adaptive", "n/a"),
+        ({"followed": 1000, "late": 20.0}, "adaptive", "fail"),  # half of its steps tell enough
         ({"steps": 0, "followed": 0}, "black-box", "n/a"),
     ],
 )

@@ -83,3 +83,24 @@ def test_a_seed_that_met_fewer_attacks_does_not_raise_the_mean(made: Any, row_of
     verdict = coverage(row_of(records, DEFENSE))
     assert verdict.outcome == "fail"
     assert "apgd-dlr was not tried under all seeds: where it was, 25.0% of 400 images are left" in verdict.evidence
+
+
+def test_a_shorter_attack_that_finds_nothing_hides_none_that_does(made: Any, attacked: Any) -> None:
+    long = made.attack_record(DEFENSE, "pgd", (np.arange(400) % 50 == 0).astype(np.uint8), knowledge="adaptive")
+    idle = made.attack_record(DEFENSE, "mim", np.ones(200, np.uint8), knowledge="adaptive")
+    brief = made.attack_record(DEFENSE, "apgd-dlr", np.zeros(110, np.uint8), knowledge="adaptive")
+    verdict = coverage(attacked([], records=[long, idle, brief]))
+    assert verdict.outcome == "warn"
+    assert "which may be chance" in verdict.evidence
+
+
+def test_a_number_of_all_that_is_lower_stands_and_is_said_to_be_too_high(made: Any, attacked: Any) -> None:
+    """A quarter of the first 80 images falls to the short attack; of the others, which it never met, most fell."""
+    standing = (np.arange(400) < 100).astype(np.uint8)
+    long = made.attack_record(DEFENSE, "pgd", standing, knowledge="adaptive")
+    brief = made.attack_record(DEFENSE, "apgd-dlr", (np.arange(80) < 60).astype(np.uint8), knowledge="adaptive")
+    evidence = attacked([], records=[long, brief])
+    assert evidence.row.worst_shares.mean() == 0.2
+    verdict = coverage(evidence)
+    assert verdict.outcome == "warn"
+    assert verdict.evidence.endswith("stands, but it is too high.")

@@ -17,6 +17,7 @@ TRUE = {"error": 0.01, "analytic": 1.0, "numeric": 1.0, "connected": True, "fini
         ({"analytic": 0.0, "error": 1.0}, "fail", "is zero"),
         ({"connected": False}, "fail", "is zero"),
         ({"finite": False, "error": None}, "fail", "not finite"),
+        ({"finite": False}, "fail", "not finite"),
     ],
 )
 def test_a_derivative_that_is_not_what_the_stage_does_fails(change: dict[str, Any], outcome: str, word: str) -> None:

@@ -42,3 +42,13 @@ def test_many_steps_on_few_images_hide_nothing(made: Any, attacked: Any) -> None
     brief |= {"cell_id": made.name_of("another cell"), "run_key": made.name_of("another run")}
     row = attacked([("fgsm", "adaptive", 0.4), ("pgd", "adaptive", 0.6)], records=[brief])
     assert iterative(row).outcome == "fail"
+
+
+def test_what_fails_at_adaptive_knowledge_is_no_mere_warning_beside_white_box_ones(attacked: Any) -> None:
+    levels = ("white-box", "adaptive")
+    row = attacked([(name, level, left) for level in levels for name, left in (("fgsm", 0.4), ("pgd", 0.6))])
+    assert iterative(row).outcome == "fail"
+
+
+def test_what_was_made_on_the_undefended_network_is_not_compared(attacked: Any) -> None:
+    assert iterative(attacked([("fgsm", "oblivious", 0.1), ("pgd", "oblivious", 0.9)])).outcome == "n/a"

@@ -45,3 +45,34 @@ def test_each_attack_is_held_against_the_next_radius_that_it_was_run_at_itself(m
     verdict = monotone(row_of(records, "none", 0.3))
     assert verdict.outcome == "fail"
     assert "pgd (adaptive) leaves 60.0%, and at 0.1 30.0%" in verdict.evidence
+
+
+def test_the_next_smaller_radius_counts_and_not_the_smallest(made: Any, row_of: Any) -> None:
+    records = [made.clean_record("none", np.ones(N))]
+    for epsilon, share in ((0.1, 0.5), (0.2, 0.3), (0.3, 0.45)):
+        records.append(made.attack_record("none", "pgd", left(share), epsilon=epsilon))
+    for order in (records, records[::-1]):
+        assert monotone(row_of(order, "none", 0.3)).outcome == "fail"
+
+
+def test_what_a_shorter_run_left_at_a_radius_between_hides_nothing(made: Any, row_of: Any) -> None:
+    records = [made.clean_record("none", np.ones(N))]
+    for budget, epsilon, share in (("standard", 0.1, 0.3), ("quick", 0.2, 0.9), ("standard", 0.3, 0.6)):
+        records.append(made.attack_record("none", "pgd", left(share), epsilon=epsilon) | {"budget": budget})
+    assert monotone(row_of(records, "none", 0.3)).outcome == "fail"
+
+
+def test_a_minimum_norm_attack_is_judged_at_every_radius_by_one_result(made: Any, row_of: Any) -> None:
+    records = [made.clean_record("none", np.ones(N))]
+    for epsilon, share in ((0.1, 0.3), (0.3, 0.6)):
+        records.append(made.attack_record("none", "hopskipjump", left(share), epsilon=epsilon))
+    assert monotone(row_of(records, "none", 0.3)).outcome == "n/a"
+
+
+def test_a_second_run_on_few_images_hides_nothing(made: Any, row_of: Any) -> None:
+    records = [made.clean_record("none", np.ones(N))]
+    for epsilon, share in ((0.1, 0.3), (0.3, 0.6)):
+        records.append(made.attack_record("none", "pgd", left(share), epsilon=epsilon))
+    brief = made.attack_record("none", "pgd", np.zeros(8, np.uint8))
+    brief |= {"cell_id": made.name_of("another cell"), "run_key": made.name_of("another run")}
+    assert monotone(row_of([*records, brief], "none", 0.3)).outcome == "fail"

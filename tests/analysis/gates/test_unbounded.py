@@ -37,8 +37,9 @@ def test_without_a_probe_there_is_nothing_to_say(made: Any, row_of: Any) -> None
 def test_a_probe_that_crashed_is_no_pass(made: Any, row_of: Any) -> None:
     crashed = probe(made, 0) | {"status": "failed", "reason": "it broke", "run_key": "f" * 32, "cell_id": "f" * 32}
     del crashed["outcomes"]
-    records = [made.clean_record("none", np.ones(N)), made.attack_record("none", "pgd", np.zeros(N)), crashed]
-    assert unbounded(row_of(records, "none")).outcome == "fail"
+    for status in ("failed", "timed-out"):
+        records = [made.clean_record("none", np.ones(N)), made.attack_record("none", "pgd", np.zeros(N))]
+        assert unbounded(row_of([*records, crashed | {"status": status}], "none")).outcome == "fail"
 
 
 @pytest.mark.parametrize(("right", "outcome"), [(0, "pass"), (N, "fail")])
@@ -62,3 +63,15 @@ def test_a_probe_is_no_part_of_a_worst_case_and_has_no_row_of_its_own(made: Any)
     assert row["epsilon"] == 0.3
     attacks = cells(records).query("kind == 'attack'").set_index("probe")
     assert attacks["counts"].to_dict() == {"": True, "unbounded": False}
+
+
+def test_of_two_probes_that_gave_numbers_the_better_counts(made: Any, row_of: Any) -> None:
+    records = [made.clean_record("none", np.ones(N)), made.attack_record("none", "pgd", np.ones(N))]
+    other = made.attack_record("none", "square", np.ones(N), epsilon=1.0) | {"probe": "unbounded"}
+    assert unbounded(row_of([*records, other, probe(made, 0)], "none")).outcome == "pass"
+    assert unbounded(row_of([*records, other], "none")).outcome == "fail"
+
+
+def test_a_probe_of_another_kind_vouches_for_nothing(made: Any, row_of: Any) -> None:
+    records = [made.clean_record("none", np.ones(N)), made.attack_record("none", "pgd", np.ones(N))]
+    assert unbounded(row_of([*records, probe(made, 0) | {"probe": "another"}], "none")).outcome == "n/a"
