@@ -124,3 +124,11 @@ def test_times_of_two_runs_differ_only_beyond_their_intervals_and_the_drift() ->
         assert found.is_significant == (found.p < 0.05)
         assert found.value == pytest.approx(0.2)
     assert timed_difference((2.0, 2.0, 2.0), (1.0, 1.0, 1.0), drift=0.0).high == pytest.approx(-1.0)
+
+
+def test_each_end_of_a_timed_difference_is_of_the_side_that_counts() -> None:
+    """Before may have been far faster and after far slower, which makes no slowing down doubtful."""
+    slower = timed_difference((1.0, 0.5, 1.01), (1.2, 1.18, 3.0), drift=0.0)
+    assert slower.low > 0
+    faster = timed_difference((1.2, 1.18, 3.0), (1.0, 0.5, 1.01), drift=0.0)
+    assert faster.high < 0

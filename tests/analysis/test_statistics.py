@@ -30,6 +30,7 @@ def test_the_multinomial_bootstrap_has_the_spread_of_resampled_images() -> None:
     means = values[rng.integers(0, 400, (4000, 400))].mean(1)
     assert (share.low, share.high) == pytest.approx(np.quantile(means, [0.025, 0.975]), abs=0.006)
     assert share == statistics.bootstrap(values)
+    assert (share.high - share.low) / 2 == pytest.approx(1.96 * values.std() / 20, rel=0.04)
 
 
 def test_shares_that_are_right_or_wrong_get_wilson_and_others_the_bootstrap() -> None:
@@ -125,3 +126,52 @@ def test_rows_of_equal_means_near_nothing_are_rarely_told_apart() -> None:
         )
 
     assert np.mean([is_told_apart() for _ in range(200)]) <= 0.05
+
+
+@pytest.mark.parametrize("n", [50, 80])
+def test_the_bound_that_stands_for_a_small_p_is_none_below_it(n: int) -> None:
+    """So many differences of one sign: 2 of the 2^n sign patterns are as extreme."""
+    bound = statistics.paired_permutation(np.full(n, 0.75), np.full(n, 0.25))
+    assert 2.0 ** (1 - n) <= bound < 1e-9
+    assert bound == pytest.approx(2 * np.exp(-n / 2))
+
+
+def lost(images: int, n: int) -> np.ndarray:
+    """All of n images right but the first few."""
+    return (np.arange(n) >= images).astype(float)
+
+
+def test_fewer_are_left_where_it_is_more_than_the_margin_and_more_than_chance() -> None:
+    every = np.ones(2000)
+    assert statistics.fewer(lost(30, 2000), every)
+    assert not statistics.fewer(every, lost(30, 2000))
+    assert not statistics.fewer(lost(16, 2000), every), "p = .00003, of .8 points"
+    assert not statistics.fewer(every, lost(16, 2000))
+    assert statistics.fewer(lost(16, 2000), every, margin=0.005)
+    longer = np.append(lost(16, 2000), np.zeros(500))
+    assert not statistics.fewer(longer, every), "what only one was tried on says nothing"
+    assert not statistics.fewer(lost(5, 100), np.ones(100)), "p = .06"
+    assert statistics.fewer(lost(7, 100), np.ones(100)), "p = .016"
+    assert not statistics.fewer(lost(7, 100), np.ones(100), pairs=4)
+    assert not statistics.fewer(np.zeros(0), np.zeros(0))
+
+
+def test_a_gain_is_counted_in_standard_errors_of_the_paired_difference() -> None:
+    # .04 of 400 images; its standard error is sqrt(.04 x .96 / 399) = .00981
+    assert statistics.gains(np.ones(400), lost(16, 400), 4.07)
+    assert not statistics.gains(np.ones(400), lost(16, 400), 4.08)
+    assert not statistics.gains(lost(16, 400), np.ones(400), 2.0)
+    assert not statistics.gains(np.ones(1), np.zeros(1), 2.0)
+
+
+def test_a_mean_over_seeds_is_of_the_images_that_all_judged() -> None:
+    assert statistics.pooled([np.array([1.0, 0.0, 1.0]), np.array([0.0, 0.0])]).tolist() == [0.5, 0.0]
+    assert statistics.pooled([np.array([0.0, 0.0]), np.array([1.0, 0.0, 1.0])]).tolist() == [0.5, 0.0]
+
+
+def test_differences_that_do_not_survive_holm_part_no_ranks() -> None:
+    """Six images that only the first gets right, six others that the third loses: p = .031 twice, of three pairs."""
+    second = lost(6, 1000)
+    assert statistics.rank_intervals({"a": np.ones(1000), "b": second}) == {"a": (1, 1), "b": (2, 2)}
+    three = {"a": np.ones(1000), "b": second, "c": second[::-1]}
+    assert statistics.rank_intervals(three) == dict.fromkeys("abc", (1, 3))
