@@ -48,3 +48,12 @@ def test_of_two_runs_certificates_the_one_of_more_images_counts(made) -> None:
             whole = {**made.base("certificate", "jpeg[quality=50]", n=n), "cell_id": name, "run_key": name}
             records.append(made.with_outcomes({**whole, "threat": threat}, certified=np.ones(n, np.uint8)))
         assert [len(flags) for flags in certificates(records).values()] == [9]
+
+
+def test_what_is_certified_is_a_mean_over_seeds(made) -> None:
+    threat, records = made.attack_record("jpeg[quality=50]", "pgd", np.ones(4))["threat"], []
+    for seed, flags in enumerate(([1, 1, 1, 0], [1, 0, 0, 0])):
+        record = made.base("certificate", "jpeg[quality=50]", n=4, seed=seed) | {"threat": threat}
+        records.append(made.with_outcomes(record, certified=np.array(flags, np.uint8)))
+    (shares,) = certificates(records).values()
+    assert shares.tolist() == [1.0, 0.5, 0.5, 0.0]

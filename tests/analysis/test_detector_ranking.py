@@ -132,3 +132,20 @@ def test_where_what_is_detected_is_answered_nobody_had_to_pass_the_detector(ladd
     found = lines(records)["one"]
     assert math.isnan(found["held"])
     assert (found["reason"], found["rank_at_5"]) == ("it answers what it detects", "")
+
+
+def test_an_attacker_who_knows_nothing_stretches_no_figure_of_those_who_do(ladder: Any, made: Any) -> None:
+    records = ladder("one", alarms=images(), right=images((0, 300)), seen=images())
+    for record in records[1:]:
+        record["knowledge"] = "black-box" if record["attack"]["name"] == "square" else "adaptive"
+        if record["knowledge"] == "adaptive":
+            record |= {"samples": 50}
+            made.with_outcomes(
+                record,
+                **{name: np.zeros(50, np.uint8) for name in ("selected", "scored", "detected")},
+                distance=np.full(50, 0.3, np.float32),
+                attacked=np.ones(50, np.uint8),
+                inside=np.ones(50, np.uint8),
+                detector=np.full(50, -1.0, np.float32),
+            )
+    assert lines(records)["one"]["held_images"] == 50

@@ -131,3 +131,21 @@ def test_of_the_variants_of_an_attack_the_worst_stands_for_all_and_of_its_runs_t
         "pgd[steps=20] made on robust[a=1]": 0.1,  # no way of the same attacker
         "pgd[steps=40]": 0.2,
     }
+
+
+def test_images_that_were_not_tried_or_do_not_count_are_in_no_rate(made: Any) -> None:
+    """Of 64 images 32 were tried and 16 of these count at this radius; all others would be detected."""
+    ones, tried, inside = np.ones(64, np.uint8), np.arange(64) < 32, (np.arange(64) < 16) | (np.arange(64) >= 32)
+    seen = ~(tried & inside)
+    told = {"clean_correct": ones, "selected": 0 * ones, "scored": 0 * ones}
+    clean = made.with_outcomes(
+        made.clean_record("one", ones), **told, detected=0 * ones, detector=np.full(64, -1.0, np.float32)
+    )
+    attack = made.with_outcomes(
+        made.attack_record("one", "pgd", ones), **told, distance=np.full(64, 0.3, np.float32),
+        attacked=tried.astype(np.uint8), inside=inside.astype(np.uint8), fooling=ones, detected=seen.astype(np.uint8),
+        detector=np.where(seen, 1.0, -1.0).astype(np.float32),
+    )  # fmt: skip
+    (line,) = detection([clean, attack]).to_dict("records")
+    for name in ("", "fooling_", "wrong_"):
+        assert (line[f"{name}images"], line[f"{name}detected"]) == (16, 0.0), name

@@ -97,7 +97,7 @@ def test_a_failed_gate_bars_a_row_and_a_warning_does_not(made: Any) -> None:
         ("best-seen", 200, 150, "ranked"),
         ("convergence", 200, 140, "ranked"),
         ("best-seen", 200, 151, "not ranked: BEST-SEEN"),  # who passes has found less
-        ("best-seen", 100, 100, "not ranked: BEST-SEEN"),  # on fewer images
+        ("best-seen", 100, 60, "not ranked: BEST-SEEN"),  # on fewer images
         ("ball", 200, 150, "not ranked: BALL"),  # what was found may not be there
     ],
 )
@@ -112,3 +112,36 @@ def test_an_attack_that_could_have_found_more_bars_nothing_beside_one_of_its_run
     good |= {"cell_id": "good", "run_key": "good", "gates": []}
     good["attack"] |= {"label": "pgd[max_iter=80]"}
     assert row([*records, good])["status"] == status
+
+
+def test_a_seed_that_met_no_attacker_who_knows_the_defense_says_so(made: Any) -> None:
+    records = [record for seed in (0, 1) for record in ladder(made, "none", first(150), seed=seed)]
+    for record in records:
+        if record["seeds"]["training"] == 1 and record.get("knowledge") == "adaptive":
+            record["knowledge"] = "white-box"
+    assert row(records)["status"] == "no adaptive attack"
+
+
+def test_what_failed_on_the_undefended_network_is_no_hole(made: Any) -> None:
+    failed = made.attack_record("none", "pgd", first(150), knowledge="oblivious") | {
+        "status": "failed",
+        "reason": "NaN",
+    }
+    del failed["outcomes"]
+    assert row([*ladder(made, "none", first(150)), failed])["status"] == "ranked"
+
+
+@pytest.mark.parametrize("name", ["pgd", "apgd-dlr"])
+def test_a_gradient_rung_that_only_a_white_box_attacker_took_is_a_hole(made: Any, name: str) -> None:
+    records = ladder(made, "none", first(150))
+    for record in records:
+        if (record.get("attack") or {}).get("name") == name:
+            record["knowledge"] = "white-box"
+    found = row(records)
+    assert found["status"] == "incomplete"
+    assert found["reasons"].endswith("not run (adaptive)")
+
+
+def test_a_seed_without_clean_accuracy_makes_a_row_incomplete(made: Any) -> None:
+    records = [record for seed in (0, 1) for record in ladder(made, "none", first(150), seed=seed)]
+    assert row([r for r in records if r["kind"] == "attack" or r["seeds"]["training"] == 0])["status"] == "incomplete"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from bench.analysis import cells, curve, leaderboard
-from bench.analysis.worst_case import Candidate, worst_case
+from bench.analysis.worst_case import Candidate, Fall, is_telling, worst_case, wrong_within
 
 from .whole_ladder import CORE, N, first, ladder, row
 
@@ -415,3 +415,77 @@ def test_a_deployment_that_failed_without_a_reason_says_so(made: Any) -> None:
     del records[0]["reason"]
     records[0]["status"] = "failed"
     assert row(records)["reasons"] == "failed: no reason was given"
+
+
+def test_the_distance_of_what_is_wrong_without_attack_is_nothing(made: Any) -> None:
+    clean = made.clean_record("none", np.array([0, 0, 0, 1, 1]))
+    far = np.array([9.0, 9.0, np.inf, 1.0, 2.0])
+    deep = made.attack_record("none", "hopskipjump", [0, 0, 0, 1, 1], norm="l2", epsilon=0.5, distance=far)
+    assert cells([clean, deep]).query("attack == 'hopskipjump'").iloc[0]["median_distance"] == 0.0
+
+
+def test_in_as_many_queries_as_draws_every_draw_is_met() -> None:
+    assert wrong_within(np.array([31 / 32, 1.0]), 32, 32) == 0.5
+    assert wrong_within(np.array([0.5, 0.75]), 2, 4) == pytest.approx(1 - (1 / 6 + 3 / 6) / 2)
+
+
+def test_a_randomised_row_is_chosen_on_one_set_of_draws_and_scored_on_the_other(made: Any) -> None:
+    """On the draws that choose the attack does worse than nothing on a quarter of the images, on the others better."""
+    name, quarter = "superiot[window=3]", np.arange(N) < N / 4
+    selected, scored = np.where(quarter, 4, 16), np.where(quarter, 24, 0)
+    records = ladder(made, name, first(N))
+    for record in records:
+        attacked = record["kind"] == "attack"
+        record["draws"] = {"select": 16, "score": 32}
+        made.with_outcomes(
+            record,
+            clean_correct=np.ones(N, np.uint8),
+            selected=(selected if attacked else np.full(N, 16)).astype(np.uint8),
+            scored=(scored if attacked else np.full(N, 32)).astype(np.uint8),
+            distance=np.zeros(N, np.float32),
+        )
+    assert row(records, name)["robust_accuracy"] == pytest.approx(0.25 * 24 / 32 + 0.75)
+
+
+def test_a_number_stands_on_as_many_images_as_telling_attacks_leave_it(made: Any) -> None:
+    """Both short attacks break all that they saw: what the one on 100 images found, the one on 50 adds nothing to."""
+    records = ladder(made, "none", first(N))
+    for name, n in (("mim", 100), ("bim", 50)):
+        records.append(made.attack_record("none", name, np.zeros(n), knowledge="adaptive"))
+    assert (row(records)["robust_accuracy"], row(records)["samples"]) == (0.0, 100)
+
+
+@pytest.mark.parametrize(("halves", "telling"), [(17, True), (16, False), (8, False)])
+def test_a_fall_of_shares_tells_where_nineteen_in_twenty_resamples_lie_above_a_point(
+    halves: int, telling: bool
+) -> None:
+    """Of 400 images so many lose half of their draws: 2.1, 2 and 1 points."""
+    left = np.where(np.arange(400) < halves, 0.5, 1.0)
+    assert is_telling(Fall(400, ("pgd",), np.ones(400), left)) is telling
+
+
+def test_what_a_minimum_norm_attack_found_on_one_draw_at_another_radius_says_nothing_here(made: Any) -> None:
+    """Such an attack ends on the boundary of a draw."""
+    name, drawn = "superiot[window=3]", {"draws": {"select": 16, "score": 32}}
+    records = ladder(made, name, first(N))
+    for record in records:
+        record |= drawn
+        most = {key: np.full(N, count, np.uint8) for key, count in (("selected", 16), ("scored", 32))}
+        made.with_outcomes(record, clean_correct=np.ones(N, np.uint8), distance=np.zeros(N, np.float32), **most)
+    near = np.full(N, 0.01)
+    deep = made.attack_record(name, "hopskipjump", np.zeros(N), epsilon=0.1, distance=near) | drawn
+    found = row([*records, deep], name, setting=1)
+    assert (found["epsilon"], found["robust_accuracy"], found["attacks"]) == (0.3, 1.0, 4)
+
+
+def test_of_a_minimum_norm_attack_at_two_other_radii_one_counts(made: Any) -> None:
+    records = ladder(made, "none", first(N))
+    for epsilon in (0.1, 0.2):
+        records.append(made.attack_record("none", "hopskipjump", np.ones(N), epsilon=epsilon, distance=np.full(N, 0.5)))
+    assert row(records, setting=2)["attacks"] == 5
+
+
+def test_what_a_minimum_norm_attack_was_not_tried_on_it_did_not_break(made: Any) -> None:
+    near = {"attacked": np.arange(N) < 50, "distance": np.full(N, 0.05)}
+    deep = made.attack_record("none", "hopskipjump", np.ones(N), epsilon=0.1, **near)
+    assert row([*ladder(made, "none", first(N)), deep], setting=1)["robust_accuracy"] == pytest.approx(0.75)
