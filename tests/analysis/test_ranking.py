@@ -489,3 +489,34 @@ def test_what_a_minimum_norm_attack_was_not_tried_on_it_did_not_break(made: Any)
     near = {"attacked": np.arange(N) < 50, "distance": np.full(N, 0.05)}
     deep = made.attack_record("none", "hopskipjump", np.ones(N), epsilon=0.1, **near)
     assert row([*ladder(made, "none", first(N)), deep], setting=1)["robust_accuracy"] == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize("change", ["domain", "targeted", "budget", "weights"])
+def test_what_was_asked_otherwise_lowers_no_number(made: Any, change: str) -> None:
+    other = made.attack_record("none", "mim", first(0))
+    part, told = {
+        "domain": ("threat", {"domain": "float"}),
+        "targeted": ("threat", {"targeted": True}),
+        "weights": ("model", {"weights": "user", "digest": "ab" * 16}),
+        "budget": ("", {"budget": "quick"}),
+    }[change]
+    (other[part] if part else other).update(told)
+    board = leaderboard([*ladder(made, "none", first(100)), other])
+    assert board.query("attacks == 4").robust_accuracy.tolist() == [0.5]
+
+
+def test_clean_images_that_were_judged_count_before_those_that_failed(made: Any) -> None:
+    records = ladder(made, "none", first(100))
+    failed = made.clean_record("none", first(0)) | {"status": "failed", "cell_id": "f" * 32, "run_key": "f" * 32}
+    del failed["outcomes"]
+    records[0]["budget"] = "quick"
+    assert row([*records, failed])["status"] == "ranked"
+
+
+def test_clean_images_are_asked_as_often_as_the_attacked_ones_beside_them(made: Any) -> None:
+    """The number stands on the first twenty images; of the others a quarter is wrong without any attack."""
+    records = ladder(made, "none", first(150))
+    made.with_outcomes(records[0], **dict.fromkeys(("clean_correct", "selected", "scored"), first(150)))
+    records.append(made.attack_record("none", "mim", 1 - first(15, 20), knowledge="adaptive"))
+    found = row(records)
+    assert (found["samples"], found["wrong_in_1"], found["clean_wrong_in_1"]) == (20, 0.75, 0.0)
