@@ -10,16 +10,21 @@ import pytest
 from bench.api import specification
 from bench.errors import UsageError
 from bench.planning.attacks import (
+    SCORE_DRAWS,
+    SELECT_DRAWS,
     Assault,
     ThreatPoint,
+    attacks_under,
     blocks,
     is_binarised,
     levels,
     offers,
     other_starts,
     other_ways,
+    reached,
     surface,
     threat_points,
+    travels,
 )
 from bench.plugins.entries import Attack, Dataset, ThreatSpec
 
@@ -211,3 +216,59 @@ def test_what_rests_on_a_boundary_is_sought_in_float32(asked):
     assert surface(climbing, "adaptive", SMOOTH, spec)["precision"] == asked
     assert surface(replace(climbing, minimum_norm=True), "adaptive", SMOOTH, spec)["precision"] == "fp32"
     assert surface(attack("score"), "adaptive", SMOOTH, spec)["precision"] == "fp32"
+
+
+def test_a_white_box_attacker_differentiates_the_deployment_as_it_runs():
+    seen = surface(attack("gradient"), "white-box", RANDOM_STEP, specification())
+    assert (seen["knowledge"], seen["backward"], seen["expectation"]) == ("white-box", "as-it-is", 1)
+
+
+def test_images_are_chosen_and_scored_on_as_many_draws_as_the_specification_asks_for():
+    assert SELECT_DRAWS >= 16
+    assert SCORE_DRAWS >= 32
+
+
+@pytest.mark.parametrize(
+    ("norm", "epsilon", "reach", "radius"),
+    [
+        ("linf", 0.1, 2.0, 0.2),
+        ("linf", 0.3, 10.0, 1.0),  # all that a pixel has
+        ("l2", 1.5, 100.0, 4.0),  # sqrt(16)
+        ("l1", 5.0, 100.0, 16.0),
+        ("l2", 0.0, 100.0, 4.0),
+    ],
+)
+def test_a_probe_reaches_so_many_times_as_far_and_no_farther_than_the_box(norm, epsilon, reach, radius):
+    point = reached(ThreatPoint(norm=norm, epsilon=epsilon, headline=True), reach, (1, 4, 4))
+    assert (point.norm, point.epsilon, point.headline) == (norm, pytest.approx(radius), False)
+
+
+def test_controls_count_under_every_norm_and_attacks_under_their_own():
+    def chosen(norm):
+        return SimpleNamespace(found=SimpleNamespace(entry=replace(attack("none"), norm=norm)))
+
+    of = {norm: chosen(norm) for norm in ("", "linf", "l2")}
+    assert attacks_under(list(of.values()), "linf") == [of[""], of["linf"]]
+
+
+@pytest.mark.parametrize(
+    ("access", "known"),
+    [
+        ("gradient", ["oblivious", "white-box", "adaptive"]),
+        ("score", ["black-box", "adaptive"]),
+        ("decision", ["black-box"]),
+        ("none", ["oblivious"]),
+    ],
+)
+def test_an_attack_is_run_at_every_level_of_knowledge_that_its_access_allows(access, known):
+    defended = SimpleNamespace(entry=SimpleNamespace(baseline=False))
+    assert list(levels(attack(access), defended, specification())) == known
+
+
+def test_what_looks_at_a_detector_or_goes_one_way_only_is_not_tried_on_other_defenses():
+    point, spec = ThreatPoint(norm="linf", epsilon=0.3, headline=True), specification()
+    exploring = replace(attack("gradient"), explores=True)
+    assert travels(exploring, point, spec)
+    assert not travels(replace(exploring, wants="detector"), point, spec)
+    assert not travels(attack("gradient"), point, spec)
+    assert not travels(exploring, point, specification(knowledge=("adaptive",)))
