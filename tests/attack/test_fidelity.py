@@ -69,3 +69,11 @@ def test_a_stage_that_is_differentiated_itself_has_no_surrogate_to_judge() -> No
             return x * 0.5
 
     assert of(Plain()) == {}
+
+
+def test_an_image_that_the_stage_does_not_move_tells_nothing() -> None:
+    class Some(Scaled):
+        def transform(self, x):
+            return torch.where(torch.arange(len(x))[:, None] < 2, 0.0, x.flatten(1) * 0.5)
+
+    assert of(Some())["true"] == pytest.approx(1.0)

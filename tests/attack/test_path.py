@@ -119,3 +119,10 @@ def test_an_answer_that_was_given_once_is_broken() -> None:
         path.add(X, logits(-1.0, -1.0), step=True, refused=held, score=torch.tensor([0.5, 0.5]))
     found = path.evidence(BOTH)
     assert (found["standing"], found["withheld"], found["lost"]) == (0, 1, 1)
+
+
+def test_a_success_outside_the_box_is_none_though_the_ball_holds_it() -> None:
+    bright = torch.full_like(X, 0.95)
+    path = Path(bright, Y, THREAT)
+    path.add(bright + 0.08, logits(-1.0, -1.0), step=False)
+    assert path.evidence(BOTH)["lost"] == 0

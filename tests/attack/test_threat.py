@@ -131,3 +131,11 @@ def test_not_finite_images_lie_in_no_ball() -> None:
     x = torch.zeros(2, 1, 2, 2)
     bad = torch.tensor([torch.nan, torch.inf])[:, None, None, None].expand(2, 1, 2, 2)
     assert not Threat(norm="linf", epsilon=1.0).contains(x, bad).any()
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_a_ball_is_as_large_as_it_says_but_for_rounding(norm) -> None:
+    threat, x = Threat(norm=norm, epsilon=0.1, domain="float"), torch.zeros(3, 1, 1, 2)
+    x_adv = torch.zeros_like(x)
+    x_adv[:, 0, 0, 0] = torch.tensor([0.1, 0.1 + 1e-6, 0.1 + 1e-5])
+    assert threat.contains(x, x_adv).tolist() == [True, True, False]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,10 +11,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from bench.attack import AttackResult, Batch, Surface, Threat
 from bench.deployment import Capture, Classify, Deployment, Signal, Stage
 from bench.planning.work import HIDING
 from bench.tasks import binarising
 from bench.tasks.binarising import binarise
+from bench_native.iterated import pgd
 
 CLASSES = 4
 PGD = {
@@ -156,3 +159,38 @@ def test_what_cannot_be_tested_says_why(
     found = outcome(given, monkeypatch, **more)
     assert reason in found.meta["test"]["reason"]
     assert len(found.tensors["image"]) == 0
+
+
+class Wider:
+    """PGD in a ball three times as wide as it may use."""
+
+    def run(self, surface: Surface, batch: Batch, threat: Threat) -> AttackResult:
+        return pgd(**PGD).run(surface, batch, replace(threat, epsilon=3 * threat.epsilon))  # type: ignore[arg-type]
+
+
+def test_an_example_outside_the_ball_is_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(binarising, "implementation", lambda described: Wider())
+    told = outcome(deployment(), monkeypatch).meta["test"]
+    assert told["testable"] == 7
+    assert told["found"] < 3
+
+
+class Loud(Stage):
+    """Makes much of what lies between two steps of the grid."""
+
+    def transform(self, x: Tensor) -> Tensor:
+        return x + 60 * (x - torch.round(255 * x).detach() / 255)
+
+
+class Between:
+    """Moves every value by less than half a step of the grid."""
+
+    def run(self, surface: Surface, batch: Batch, threat: Threat) -> AttackResult:
+        return AttackResult((batch.x + 0.4 / 255 * surface.loss_gradient(batch.x, batch.y).sign()).clamp(0, 1))
+
+
+def test_an_example_that_no_camera_delivers_is_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(binarising, "implementation", lambda described: Between())
+    plain = deployment()
+    told = outcome(Deployment.chain(Loud(), *(node.stage for node in plain.nodes[1:])), monkeypatch).meta["test"]
+    assert (told["testable"], told["found"]) == (7, 0)

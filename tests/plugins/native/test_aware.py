@@ -143,6 +143,25 @@ def test_a_margin_and_a_score_are_each_sure_by_their_own_measure(
     assert attack.sure(answers, torch.tensor([0])).tolist() == [sure]  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(
+    ("wrong_by", "score", "refuses", "worth"),
+    [
+        (0.5, -0.02, True, 0.02),  # a wrong answer is worth no more than what is left to the threshold
+        (0.5, -2.0, True, 0.5),
+        (0.5, 0.3, True, -0.3),  # refused: nothing is won
+        (0.5, 0.3, False, 0.5),
+        (-0.5, -2.0, True, -0.5),
+    ],
+)
+def test_a_wrong_answer_that_is_refused_is_worth_nothing(
+    wrong_by: float, score: float, refuses: bool, worth: float
+) -> None:
+    attack = make("evade", **FEW)
+    attack.classes = 2  # type: ignore[attr-defined]
+    answers = torch.tensor([[10.0, 10.0 + wrong_by, 0.0, 0.0, score, float(refuses)]])
+    assert attack.worth(answers, torch.tensor([0])).tolist() == pytest.approx([worth])  # type: ignore[attr-defined]
+
+
 def test_falling_steps_get_past_a_detector_that_equal_small_ones_do_not() -> None:
     given, found = batch(), {}
     for schedule, step in (("constant", 0.02), ("cosine", 0.4)):
