@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.attack import REFUSED, Surface
+from bench.attack.surface import GradientTally
 from bench.attack.surrogate import as_it_is, straight_through
 from bench.deployment import Capture, Classify, Deployment, Signal, Stage
 
@@ -234,3 +235,36 @@ def test_who_sees_labels_alone_sees_that_an_answer_is_withheld() -> None:
         network(x)
     network.refused = 2
     assert network(x).argmax(1).tolist() == [said[0], 2]
+
+
+def test_the_first_gradients_are_those_of_the_images_that_set_out() -> None:
+    subject = surface(starts=6)
+    for _ in range(3):
+        subject.loss_gradient(images(), Y)
+    assert (subject.queries.gradient, subject.gradients.images, subject.gradients.values) == (12, 6, 6 * 16)
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+def test_a_gradient_that_is_no_number_is_tallied_wherever_it_stands(bad: float) -> None:
+    tally = GradientTally(starts=0)
+    gradient = torch.ones(3, *SHAPE)
+    gradient[2, 0, 1, :2] = bad
+    tally.add(gradient)
+    assert (tally.nonfinite, tally.images) == (2, 0)
+
+
+class Moody(Classify):
+    """Withholds the answers to an image in as many of four draws as it is bright."""
+
+    randomised = True
+
+    def forward(self, signal: Signal) -> Signal:
+        place = torch.arange(len(signal.x)) % 4
+        score = 4 * signal.x.flatten(1).mean(1) - place - 0.5
+        return signal.replace(self.network(signal.x), score=score, rejected=score > 0)
+
+
+def test_an_answer_that_more_than_half_of_the_draws_withhold_is_withheld() -> None:
+    subject = surface(Moody(Linear()), access="decision", backward=None, expectation=4, knowledge="black-box")
+    x = torch.stack([torch.full(SHAPE, share) for share in (0.25, 0.5, 0.75, 1.0)])
+    assert (subject.predict(x) == REFUSED).tolist() == [False, False, True, True]

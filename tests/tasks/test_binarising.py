@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.attack import AttackResult, Batch, Surface, Threat
+from bench.attack.ball import inner_points
 from bench.deployment import Capture, Classify, Deployment, Signal, Stage
 from bench.planning.work import HIDING
 from bench.tasks import binarising
@@ -194,3 +195,16 @@ def test_an_example_that_no_camera_delivers_is_not_found(monkeypatch: pytest.Mon
     plain = deployment()
     told = outcome(Deployment.chain(Loud(), *(node.stage for node in plain.nodes[1:])), monkeypatch).meta["test"]
     assert (told["testable"], told["found"]) == (7, 0)
+
+
+def test_random_search_has_the_whole_ball_and_as_many_queries_as_the_attack(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def noting(x: Tensor, threat: Threat, draws: Any, count: int, *, share: float) -> Tensor:
+        seen.append((count, share))
+        return inner_points(x, threat, draws, count, share=share)
+
+    monkeypatch.setattr(binarising, "inner_points", noting)
+    told = outcome(deployment(), monkeypatch).meta["test"]
+    assert seen == [(HIDING["inner"], HIDING["share"])] * 7 + [(told["queries"], 1.0)] * 7
+    assert told["queries"] >= PGD["steps"]
