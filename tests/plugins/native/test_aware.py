@@ -10,6 +10,7 @@ from torch import Tensor
 from bench.attack import Batch, Surface, Threat, ways
 from bench.conformance import workbench
 from bench.deployment import Capture, Classify, Deployment, Draws, Join, Node, Signal, Stage
+from bench_native.case import Case
 
 from .conftest import make
 
@@ -168,3 +169,28 @@ def test_falling_steps_get_past_a_detector_that_equal_small_ones_do_not() -> Non
         attack = make("evade", **{**FEW, "step": step}, schedule=schedule, weights="1")
         found[schedule] = int(won(defended(), attack.run(surface(defended()), given, THREAT).x_adv, given.y).sum())
     assert found["cosine"] > found["constant"], found
+
+
+def test_a_score_is_hidden_until_it_lies_well_under_its_threshold() -> None:
+    attack = make("evade", **FEW)
+    attack.classes = 2  # type: ignore[attr-defined]
+    scores = torch.tensor([1.0, 0.01, 0.0, -0.001, -5.0])
+    answers = torch.cat([torch.zeros(5, 4), scores[:, None], torch.ones(5, 1)], 1)
+    hidden = attack._hidden(answers)  # type: ignore[attr-defined]
+    assert (hidden[:3].diff() > 0).all()
+    assert hidden[2:].tolist() == pytest.approx([-0.05, 0.0, 0.0])
+
+
+def test_the_score_weighs_in_the_step_as_its_weight_says() -> None:
+    attack, given = make("evade", **FEW), batch()
+    attack.classes = workbench.CLASSES  # type: ignore[attr-defined]
+    panel = attack.panel(surface(defended()))  # type: ignore[attr-defined]
+    case = Case.of(panel, given, THREAT, attack.worth, attack.sure, look=False)  # type: ignore[attr-defined]
+    labels = torch.stack([given.y, (given.y + 1) % workbench.CLASSES], 1)
+    seen = make("native-pgd-linf").run(surface(defended()), given, THREAT).x_adv  # refused, most of them
+    none, one, ten = (
+        attack.ascent(case, case.index, seen, labels, weight)[1]  # type: ignore[attr-defined]
+        for weight in (0.0, 1.0, 10.0)
+    )
+    assert float((one - none).abs().max()) > 0
+    torch.testing.assert_close(ten - none, 10 * (one - none), rtol=1e-3, atol=1e-3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.attack import AttackResult, Threat
 from bench.errors import Unavailable
@@ -123,3 +123,25 @@ def test_a_loss_of_three_logits_is_refused_on_two_classes(linear: tuple[Linear, 
             attack.run(surface, batch_of(x, y), Threat(norm="linf", epsilon=0.1))
     with pytest.raises(Unavailable, match="untargeted only"):
         make("native-fgsm").run(surface, batch_of(x, y), Threat(norm="linf", epsilon=0.1, targeted=True))
+
+
+@pytest.mark.parametrize("name", ["native-pgd-linf", "native-mim", "native-apgd-ce", "native-square-linf"])
+def test_nothing_outside_the_ball_is_asked_about(name: str, digits: Victim) -> None:
+    network, x, y = digits
+    asked: list[Tensor] = []
+
+    class Noting(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            asked.append(images.detach())
+            answer: Tensor = network(images)
+            return answer
+
+    access = "score" if "square" in name else "gradient"
+    surface = surface_of(Noting(), SHAPE, access)
+    assert surface.fast.deployment is not None
+    asked.clear()  # what the fast copy was compared on
+    make(name, steps=20).run(surface, batch_of(x[:3], y[:3]), Threat(norm="linf", epsilon=0.05, domain="float"))
+    images = torch.cat(asked)
+    away = torch.cdist(images.flatten(1), x[:3].flatten(1), p=torch.inf).amin(1)
+    assert len(images) > 20
+    assert float(away.max()) <= 0.05 + 1e-6

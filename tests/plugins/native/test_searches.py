@@ -297,3 +297,24 @@ def test_an_unlucky_draw_at_the_clean_image_does_not_end_the_search(name: str, d
     found = attack.run(surface, batch_of(x, y), Threat(norm=ENTRIES[name].norm, epsilon=1.0)).x_adv
     assert not len(Unlucky.left)
     assert (network(found).argmax(1) != y).float().mean() > 0.9
+
+
+@pytest.mark.parametrize("confidence", [0.0, 1.0])
+def test_fmn_keeps_the_nearest_image_that_is_wrong_by_the_confidence(confidence: float, linear: Plane) -> None:
+    network, x, y = (part[:1] if isinstance(part, Tensor) else part for part in linear)
+    asked: list[Tensor] = []
+
+    class Noting(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            asked.append(images.detach()[:1])
+            answer: Tensor = network(images)
+            return answer
+
+    threat = Threat(norm="l2", epsilon=0.01, domain="float")
+    attack = make("fmn-l2", confidence=confidence, gamma=0.3)
+    found = attack.run(surface_of(Noting(), GREY, classes=2), batch_of(x, y), threat).x_adv
+    images = torch.cat([image for image in asked if image.shape == x.shape])
+    enough = images[margin(network(images), y.expand(len(images))) > max(confidence, 1e-3)]
+    assert float(margin(network(found), y)) > confidence
+    nearest = threat.distance(x.expand_as(enough), enough).min()
+    assert float(threat.distance(x, found)) <= float(nearest) + 1e-6
