@@ -51,4 +51,3 @@ if __name__ == "__main__":
     told.add_text(FIELD, digest())
     with Image.open(io.BytesIO(taken())) as picture:
         picture.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(PICTURE, optimize=True, pnginfo=told)
-    print(f"written: {PICTURE.relative_to(TOP)}")

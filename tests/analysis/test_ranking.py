@@ -425,8 +425,8 @@ def test_the_distance_of_what_is_wrong_without_attack_is_nothing(made: Any) -> N
 
 
 def test_in_as_many_queries_as_draws_every_draw_is_met() -> None:
-    assert wrong_within(np.array([31 / 32, 1.0]), 32, 32) == 0.5
-    assert wrong_within(np.array([0.5, 0.75]), 2, 4) == pytest.approx(1 - (1 / 6 + 3 / 6) / 2)
+    assert wrong_within(np.array([31 / 32, 1.0]), 32, 32).tolist() == [1.0, 0.0]
+    assert wrong_within(np.array([0.5, 0.75]), 2, 4) == pytest.approx([5 / 6, 3 / 6])
 
 
 def test_a_randomised_row_is_chosen_on_one_set_of_draws_and_scored_on_the_other(made: Any) -> None:
@@ -440,7 +440,7 @@ def test_a_randomised_row_is_chosen_on_one_set_of_draws_and_scored_on_the_other(
         made.with_outcomes(
             record,
             clean_correct=np.ones(N, np.uint8),
-            selected=(selected if attacked else np.full(N, 16)).astype(np.uint8),
+            selected=(selected if attacked else np.where(quarter, 16, 15)).astype(np.uint8),
             scored=(scored if attacked else np.full(N, 32)).astype(np.uint8),
             distance=np.zeros(N, np.float32),
         )
