@@ -68,6 +68,32 @@ def test_an_attack_goes_on_past_wrong_answers_that_are_refused(
     assert won(deployment, threat.realise(x, found), y).float().mean() > 0.9
 
 
+class Wary(Stage):
+    """Refuses to answer where one class leads by too much."""
+
+    placement = "server"
+
+    def __init__(self, most: float) -> None:
+        super().__init__()
+        self.most = most
+
+    def forward(self, signal: Any) -> Any:
+        return signal.replace(rejected=(signal.x[:, 1] - signal.x[:, 0]).abs() > self.most)
+
+
+def test_a_win_is_kept_though_a_refused_image_is_further_wrong(linear: tuple[Linear, Tensor, Tensor]) -> None:
+    """Squares jump past the narrow lead that is answered, and come back to it from further out."""
+    network, x, y = linear
+    reach = EPSILONS["linf"] * float(network.w.abs().sum())
+    deployment = Deployment.chain(Classify(network), Wary(0.005 * reach)).requires_grad_(False)
+    surface = Surface(
+        deployment, knowledge="black-box", access="score", shape=(1, 28, 28), classes=2, backward=None, settled=True
+    )
+    x, y, threat = x[:24], y[:24], Threat(norm="linf", epsilon=EPSILONS["linf"])
+    found = make("native-square-linf", steps=1500).run(surface, batch_of(x, y), threat)
+    assert won(deployment, threat.realise(x, found.x_adv), y).float().mean() > 0.8
+
+
 def test_a_reply_says_in_which_share_of_the_draws_an_image_is_refused(linear: tuple[Linear, Tensor, Tensor]) -> None:
     deployment, x, _ = victim(linear, 0.5)
     surface = Surface(
