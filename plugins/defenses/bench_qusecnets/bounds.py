@@ -319,7 +319,7 @@ def _through_pool(step: Pool, box: Box, g: Tensor, constant: Tensor) -> tuple[Te
     """
     floor, place = F.max_pool2d(box.low, step.module.kernel_size, return_indices=True)
     rivals = box.high.flatten(2).scatter(2, place.flatten(2), -torch.inf).reshape(box.high.shape)
-    free = (step(rivals) > floor)[:, None]
+    free = ~(step(rivals) <= floor)[:, None]  # a bound that is no number may be anything
     fixed = torch.where(free, g.clamp(max=0), torch.zeros_like(g))
     spread = torch.zeros(*g.shape[:2], *step.before, dtype=g.dtype).flatten(3)
     spread.scatter_(3, place[:, None].expand(g.shape).flatten(3), (g - fixed).flatten(3))

@@ -110,12 +110,15 @@ class BranchAndBound:
 
     def _open(self, goals: Tensor, known: Relaxed) -> tuple[Tensor, Tensor]:
         found, slopes = self.bounds.lower(goals[None], known)
-        return goals[found[0] <= 0], slopes[0, found[0].argmin()][None]
+        # A bound of magnitudes beyond float32 is no number, and proves nothing.
+        return goals[~(found[0] > 0)], slopes[0, found[0].argmin()][None]
 
     def _split(self, node: _Node, known: Relaxed, goals: Tensor, slope: Tensor) -> list[_Node]:
         """Return the two halves of a box, the one with the lower bound last."""
         width = self.space.shown(node.high) - self.space.shown(node.low)
-        pixel = int((slope.abs() * width + 1e-12 * width).flatten().argmax())
+        # A slope that is no number counts for nothing: a fixed pixel cannot be split.
+        steep = slope.abs().nan_to_num(nan=0.0)
+        pixel = int((steep * width + 1e-12 * width).flatten().argmax())
         low, high = int(node.low.flatten()[pixel]), int(node.high.flatten()[pixel])
         middle = (low + high) // 2
         dark, bright = node.high.clone(), node.low.clone()

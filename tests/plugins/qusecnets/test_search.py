@@ -109,3 +109,43 @@ def test_the_attack_never_breaks_what_is_robust_and_finds_nearly_all_of_the_rest
         caught += not robust and float(lowest) <= 0
     assert broken >= 5
     assert caught >= broken - 1
+
+
+def overflowing() -> nn.Module:
+    """Return a network of finite answers whose magnitudes are beyond float32: four products of 1.5e38 cancel.
+
+    Class 0 leads unless more than half of the pixels are bright.
+    """
+    made = nn.Sequential(
+        nn.Flatten(), nn.Linear(16, 5), nn.ReLU(), nn.Linear(5, 2), nn.ReLU(), nn.Linear(2, 3)
+    ).eval().requires_grad_(False)  # fmt: skip
+    first, second, last = made[1], made[3], made[5]
+    for layer in (first, second, last):
+        nn.init.zeros_(layer.weight)
+        nn.init.zeros_(layer.bias)
+    first.weight[:4] = 1e20 / 16
+    first.weight[4] = 1.0
+    second.weight[0, :4] = torch.tensor([1.5e18, -1.5e18, 1.5e18, -1.5e18])
+    second.weight[1, 4] = 1.0
+    last.weight[0, 0] = last.weight[1, 1] = 1.0
+    last.bias[0], last.bias[2] = 8.5, -1.0
+    return made
+
+
+def test_a_bound_that_is_no_number_proves_nothing() -> None:
+    network = overflowing()
+    space = CodeSpace.of(Quantise(uniform_thresholds(2), 2), 1)
+    low, high = torch.zeros(SHAPE, dtype=torch.int64), torch.ones(SHAPE, dtype=torch.int64)
+    low[0, 0, 0] = high[0, 0, 0] = 1  # a fixed pixel in front: none to be split at
+    asked: list[Tensor] = []
+
+    def judge(ranks: Tensor) -> Tensor:
+        asked.append(ranks)
+        logits = network(space.shown(ranks))
+        assert bool(logits.isfinite().all())
+        return logits.argmax(1) == 0
+
+    assert not bool(judge(high[None])[0])
+    found = BranchAndBound(space, Bounds(network, SHAPE, torch.float32), 3, leaf=4).solve(low, high, 0, judge)
+    assert found.verdict != "robust"
+    assert all(bool(((ranks >= low) & (ranks <= high)).all()) for ranks in asked), "every input asked for is reachable"
