@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -39,7 +40,9 @@ class Parameter:
         """Return what is allowed, in words."""
         if self.choices:
             return "one of " + ", ".join(str(c) for c in self.choices)
-        noun = {bool: "true or false", int: "an integer", float: "a number", str: "a text"}[self.type]
+        within = self.minimum is not None and self.maximum is not None
+        number = "a number" if within else "a finite number"
+        noun = {bool: "true or false", int: "an integer", float: number, str: "a text"}[self.type]
         if self.minimum is not None and self.maximum is not None:
             return f"{noun} in [{self.minimum:g}, {self.maximum:g}]"
         if self.minimum is not None:
@@ -51,7 +54,7 @@ class Parameter:
 
         Raises
         ------
-        BadParameter : of the wrong type, outside the bounds, or not one of the choices
+        BadParameter : of the wrong type, not finite, outside the bounds, or not one of the choices
         """
         value = self._convert(given)
         outside = (
@@ -62,7 +65,8 @@ class Parameter:
                 or (self.maximum is not None and value > self.maximum)
             )
         )
-        if value is None or value != value or outside or (self.choices and value not in self.choices):
+        infinite = isinstance(value, float) and not math.isfinite(value)  # a key holds no such value
+        if value is None or infinite or outside or (self.choices and value not in self.choices):
             raise BadParameter(owner, self.name, self.expected(), given)
         return value
 

@@ -11,6 +11,8 @@ LEVELS = Parameter(name="levels", type=int, default=4, minimum=2, maximum=256, h
 HARDNESS = Parameter(name="hardness", type=float, default=50, minimum=0, help="")
 WIRE = Parameter(name="wire", type=str, default="raw", choices=("raw", "coded"), help="")
 EXACT = Parameter(name="exact", type=bool, default=True, help="")
+FREE = Parameter(name="free", type=float, default=0, help="")
+SHARE = Parameter(name="share", type=float, default=0, minimum=0, maximum=1, help="")
 ALL = (LEVELS, HARDNESS, WIRE, EXACT)
 
 
@@ -45,8 +47,15 @@ def test_a_value_from_a_command_line_is_converted(parameter: Parameter, given: o
         (LEVELS, "1", "an integer in [2, 256]"),
         (LEVELS, "8.5", "an integer in [2, 256]"),
         (LEVELS, True, "an integer in [2, 256]"),
-        (HARDNESS, "nan", "a number >= 0"),
-        (HARDNESS, "-1", "a number >= 0"),
+        (HARDNESS, "nan", "a finite number >= 0"),
+        (HARDNESS, "inf", "a finite number >= 0"),
+        (HARDNESS, "-Infinity", "a finite number >= 0"),
+        (HARDNESS, "1e400", "a finite number >= 0"),
+        (HARDNESS, float("inf"), "a finite number >= 0"),
+        (FREE, "inf", "a finite number"),
+        (LEVELS, "inf", "an integer in [2, 256]"),
+        (SHARE, "nan", "a number in [0, 1]"),
+        (HARDNESS, "-1", "a finite number >= 0"),
         (WIRE, "smoke", "one of raw, coded"),
         (EXACT, "maybe", "true or false"),
     ],

@@ -83,6 +83,7 @@ def bench_defenses() -> Sequence[Defense]:
                     type=float,
                     default=40.0,
                     minimum=0.1,
+                    maximum=1e4,
                     help="millions of multiply-accumulates of one inference, not to be exceeded",
                 ),
                 Parameter(name="epochs", type=int, default=10, minimum=1, help="of training; Wong et al. take 15"),

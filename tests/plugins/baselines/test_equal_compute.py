@@ -8,10 +8,12 @@ from torch import nn
 
 from bench.deployment import Draws, FitContext, FitResult, Pool, Signal
 from bench.deployment.macs import count_macs
+from bench.errors import BadParameter
 from bench.hardware.processor import multiplies_in_bfloat16
 from bench.training import Recipe
 from bench_baselines import equal_compute
 from bench_baselines.equal_compute import EqualCompute, macs_of, widest
+from bench_baselines.plugin import bench_defenses
 from bench_models.networks import ResNet20
 
 
@@ -44,6 +46,15 @@ def test_it_is_as_large_as_the_counter_of_a_deployment_says(shape) -> None:
 def test_the_widest_network_below_the_count_is_taken(millions) -> None:
     width = widest(millions * 1e6, (3, 32, 32), 10)
     assert macs_of(width, (3, 32, 32), 10) <= millions * 1e6 < macs_of(width + 2, (3, 32, 32), 10)
+
+
+def test_more_compute_than_any_classifier_here_could_use_is_refused() -> None:
+    entry = next(entry for entry in bench_defenses() if entry.name == "equal-compute")
+    declared = next(parameter for parameter in entry.parameters if parameter.name == "macs")
+    for given in ("inf", "1e30"):
+        with pytest.raises(BadParameter, match="in \\[0.1, 10000\\]"):
+            declared.parse("defense 'equal-compute'", given)
+    assert widest(1e6 * declared.maximum, (3, 32, 32), 10) > 100, "and what is not refused is soon found"
 
 
 def test_it_learns_by_its_own_recipe_and_is_deployed_as_it_was_trained() -> None:
