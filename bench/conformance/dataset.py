@@ -45,7 +45,7 @@ def check_dataset(entry: Dataset, parameters: Mapping[str, Value]) -> list[Check
         results.append(perform("files", files, entry))
     if "found" in loaded:
         results += [
-            perform("images", lambda source: _check_images(source, root), loaded["source"]),
+            perform("images", lambda source: _check_images(source, root, entry), loaded["source"]),
             perform("repeatable", lambda source: _check_repeatable(source, root), loaded["source"]),
             perform("pools", lambda source: _check_pools(source, root, entry), loaded["source"]),
         ]
@@ -65,7 +65,7 @@ def _check_threats(entry: Dataset) -> str:
     return ", ".join(f"{t.norm} {t.epsilons[0]:g}" for t in entry.threats) + "."
 
 
-def _check_images(source: Any, root: Path) -> str:
+def _check_images(source: Any, root: Path, entry: Dataset) -> str:
     classes = len(source.class_names())
     shapes = set()
     sizes = []
@@ -87,7 +87,10 @@ def _check_images(source: Any, root: Path) -> str:
         sizes.append(len(images.x))
     if len(shapes) > 1:
         raise Failed(f"Training and test images differ in shape: {shapes}.")
-    return f"{sizes[0]:,} training and {sizes[1]:,} test images of {shapes.pop()}, {classes} classes."
+    shape = shapes.pop()
+    if entry.shape is not None and tuple(entry.shape) != shape:
+        raise Failed(f"Images are of {shape}; the entry says shape={entry.shape}.")
+    return f"{sizes[0]:,} training and {sizes[1]:,} test images of {shape}, {classes} classes."
 
 
 def _check_repeatable(source: Any, root: Path) -> str:

@@ -16,6 +16,7 @@ from bench.conformance.construction import construct
 from bench.conformance.result import Check, CheckResult, Failed, NotApplicable, S, in_words, perform
 from bench.deployment import Deployment, FitContext, FitResult
 from bench.errors import UsageError
+from bench.plugins.containment import loaded
 from bench.plugins.entries import Defense
 from bench.plugins.parameters import Value
 
@@ -101,6 +102,30 @@ def check_deployment(subject: Subject) -> str:
     """It can be fitted and deployed."""
     nodes = subject.deployment.nodes
     return "; ".join(f"{node.name} on {node.placement}" for node in nodes) + "."
+
+
+def check_planning(subject: Subject) -> str:
+    """What is asked while a run is planned lets these parameters pass, and refuses no shape that can be deployed."""
+    place = subject.entry.check
+    if not place:
+        raise NotApplicable("It names no check: what cannot be deployed is seen in a worker.")
+    refused = []
+    for shape in (None, workbench.DIGITS, *workbench.OTHER_SHAPES):
+        try:
+            loaded(place)(subject.parameters, shape)
+        except UsageError as error:
+            if shape is None or shape == workbench.DIGITS or _deploys(subject, shape):
+                raise Failed(f"{place} refuses what can be deployed, for images of {shape}: {error}") from error
+            refused.append(f"{shape} refused: {error}")
+    return " ".join([f"{place} lets it pass.", *refused])
+
+
+def _deploys(subject: Subject, shape: workbench.Shape) -> bool:
+    try:
+        subject.deploy(subject.fit(shape), shape)
+    except UsageError:
+        return False
+    return True
 
 
 def check_declarations(subject: Subject) -> str:
@@ -193,6 +218,7 @@ def _expect_logits(deployment: Deployment, x: Tensor) -> None:
 
 FIRST: Final[Mapping[str, Check[Subject]]] = {"construction": check_construction, "deployment": check_deployment}
 OWN: Final[Mapping[str, Check[Subject]]] = {
+    "planning": check_planning,
     "declarations": check_declarations,
     "fit": check_fit,
     "state": check_state,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bench.planning.attacks import (
     threat_points,
@@ -19,11 +20,12 @@ from bench.planning.grid import Grid
 from bench.planning.selected import Selection
 from bench.planning.specification import RunSpecification
 from bench.planning.subjects import DataSubject, ModelSubject, Subject, identity
+from bench.planning.suited import divide
 from bench.planning.supposition import Knowing
 from bench.planning.task import Task
-from bench.plugins.entries import Dataset, Defense, Gate
+from bench.plugins.entries import Dataset, Defense, Gate, Shape
 from bench.plugins.registry import Registry
-from bench.plugins.selection import Chosen, choose, select
+from bench.plugins.selection import Chosen, choose, named_outright, select
 from bench.store import code
 
 
@@ -80,7 +82,9 @@ class Planner:
         root = spec.data_dir or Path("data")
         for chosen in self.selection.datasets:
             assert isinstance(chosen.found.entry, Dataset)
-            threat_points(chosen.found.entry, spec)  # refuses what cannot be meant before anything is done
+            # Both refuse what cannot be meant before anything is done.
+            threat_points(chosen.found.entry, spec)
+            self._suited(chosen, chosen.found.entry.shape)
         self.data = [DataSubject.of(chosen, root, spec) for chosen in self.selection.datasets]
 
     def plan(self) -> Plan:
@@ -92,19 +96,27 @@ class Planner:
                 plan.settled = False
                 continue
             meta = self.store.meta(data.images.key)
+            defenses, unsuited = self._suited(data.chosen, _shape(data, meta))
             for chosen in self.selection.models or [self._default_model(data)]:
                 model = ModelSubject.of(data, chosen, self.spec, meta)
                 plan.add(model.task)
-                subjects = [Subject.of(model, defense, self.spec, meta) for defense in self.selection.defenses]
+                subjects = [Subject.of(model, defense, self.spec, meta) for defense in defenses]
                 for subject in subjects:
                     plan.add(subject.fit, subject.inspect)
                 absent = [
                     (Subject.of(model, chosen, self.spec, meta), reason)
-                    for chosen, reason in self.selection.skipped
+                    for chosen, reason in (*self.selection.skipped, *unsuited)
                     if isinstance(chosen.found.entry, Defense)
                 ]
                 Grid(self, plan, subjects, absent, meta).fill()
         return plan
+
+    def _suited(self, dataset: Chosen, shape: Shape | None) -> tuple[list[Chosen], list[tuple[Chosen, str]]]:
+        """Return the defenses that suit a data set's images, as far as their shape is known, and the others."""
+        if shape is None:
+            return self.selection.defenses, []
+        outright = named_outright(self.registry, "defense", self.spec.defenses)
+        return divide(self.selection.defenses, shape, dataset.label, outright)
 
     def _default_model(self, data: DataSubject) -> Chosen:
         return select(self.registry, "model", data.entry.default_model)[0][0]
@@ -112,3 +124,11 @@ class Planner:
     def failed(self, *keys: str) -> tuple[str, str] | None:
         """Return the status and reason of the first of these tasks that failed."""
         return next((self.failures[k] for k in keys if k in self.failures), None)
+
+
+def _shape(data: DataSubject, meta: Mapping[str, Any]) -> Shape | None:
+    """Return the shape of a data set's images, as read or as declared; None where neither is known."""
+    if meta.get("supposed"):
+        return data.entry.shape
+    channels, height, width = meta["shape"]
+    return channels, height, width

@@ -10,6 +10,7 @@ from typing import Final
 from bench.errors import Unavailable, UsageError
 from bench.planning.own_model import check_own_model, check_weights, is_own_model
 from bench.planning.specification import NORMS, RunSpecification
+from bench.planning.suited import refuse_contradictions
 from bench.plugins.entries import Attack, Defense
 from bench.plugins.registry import Kind, Registry
 from bench.plugins.selection import Chosen, named_outright, select
@@ -62,6 +63,7 @@ class Selection:
         baseline = baselines[0]
         if all(c.found.entry.name != baseline.name for c in defenses):
             defenses = [*select(registry, "defense", baseline.name)[0], *defenses]
+        refuse_contradictions(defenses)
         defenses.sort(key=lambda c: not c.found.entry.baseline)  # type: ignore[attr-defined]
         if own := is_own_model(spec.models):
             check_own_model(spec.models)

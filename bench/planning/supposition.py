@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 # derivative, drawing nothing. Names and cells do not depend on it, but whether an attack needs more classes does.
 _SUPPOSED: Final[Mapping[str, Any]] = MappingProxyType(
     {
+        "supposed": True,
         "count": 10_000,
         "shape": [1, 32, 32],
         "class_names": [str(number) for number in range(10)],

@@ -16,11 +16,16 @@ PATIENCE_S = 10.0
 
 def built(found: Found) -> Any:
     """Return what an entry's factory gives for the entry's own parameters."""
-    module, _, names = found.entry.factory.partition(":")
-    factory: Any = importlib.import_module(module)
+    return loaded(found.entry.factory)(**{p.name: p.default for p in found.entry.parameters})
+
+
+def loaded(place: str) -> Any:
+    """Return the callable that "package.module:callable" names."""
+    module, _, names = place.partition(":")
+    found: Any = importlib.import_module(module)
     for name in names.split("."):
-        factory = getattr(factory, name)
-    return factory(**{p.name: p.default for p in found.entry.parameters})
+        found = getattr(found, name)
+    return found
 
 
 def contained(work: Callable[[], Any], *, patience_s: float = PATIENCE_S) -> tuple[Any, str]:

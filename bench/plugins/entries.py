@@ -19,6 +19,7 @@ Access = Literal["gradient", "score", "decision", "none"]
 Knowledge = Literal["oblivious", "black-box", "white-box", "adaptive"]
 BudgetName = Literal["quick", "standard"]
 GateScope = Literal["cell", "clean", "attack", "row"]
+Shape = tuple[int, int, int]  # of an image: channels, height, width
 Quantity = Literal["accuracy", "clean accuracy", "detection rate", "gain"]
 
 
@@ -107,6 +108,11 @@ class Defense(Entry):
         them its stages
     certificate : "package.module:callable" for a sound bound, "" for none; it is called as ``bench.attack.Certify``
         says, for each threat, and what it cannot say is shown as skipped, with its reason
+    check : "package.module:callable" that is called with the parameters, a mapping, and the shape of the images while
+        a run is planned, "" for none. It raises ``bench.errors.UsageError`` where they do not go together, with what is
+        wrong and what to do; then nothing is run. The shape is None where it is not known yet: what is wrong whatever
+        the images is said then. Its module is imported in the process of the command: it must be quick to import,
+        and need no torch
     """
 
     track: Track = "evasion"
@@ -118,6 +124,7 @@ class Defense(Entry):
     published: tuple[Claim, ...] = ()
     adaptive_attacks: tuple[Attack, ...] = ()
     certificate: str = ""
+    check: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,12 +223,15 @@ class Dataset(Entry):
     threats : the headline threat first
     default_model : used where the user names none
     embedded : needs no file from outside the package
+    shape : (C, H, W) of its images, None where it depends on a parameter or a file; defenses that do not suit it are
+        then refused before it is read
     held_out_share : of the training images, for the development pool and again for the calibration pool
     """
 
     threats: tuple[ThreatSpec, ...]
     default_model: str
     embedded: bool = False
+    shape: Shape | None = None
     held_out_share: float = 0.02
 
 

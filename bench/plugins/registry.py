@@ -279,8 +279,10 @@ def _fault(entry: Entry) -> str:
             return f"{name!r} is no name; expected lower case letters and digits, joined by dashes, and not 'all'."
     if not isinstance(entry, NotOffered) and not (isinstance(entry.factory, str) and _FACTORY.fullmatch(entry.factory)):
         return f"factory must be 'package.module:callable'; got {entry.factory!r}."
-    if isinstance(entry, Defense) and entry.certificate and not _FACTORY.fullmatch(entry.certificate):
-        return f"certificate must be 'package.module:callable'; got {entry.certificate!r}."
+    for field_name in ("certificate", "check") if isinstance(entry, Defense) else ():
+        place = getattr(entry, field_name)
+        if place and not _FACTORY.fullmatch(place):
+            return f"{field_name} must be 'package.module:callable'; got {place!r}."
     for own in entry.adaptive_attacks if isinstance(entry, Defense) else ():
         fault = _fault(own) if isinstance(own, Attack) else f"{own!r} is no Attack."
         if fault or not own.norm:

@@ -64,6 +64,15 @@ def make_subject(**parameters):
     return FACTORIES["subject"](**parameters)
 
 
+def refuse_colour(parameters, shape) -> None:
+    if shape is not None and shape[0] == 3:
+        raise UsageError("It has colours.")
+
+
+def refuse_all(parameters, shape) -> None:
+    raise UsageError("It never works.")
+
+
 @pytest.fixture(autouse=True)
 def importable(monkeypatch: pytest.MonkeyPatch) -> None:
     """The factory is imported by name; under importlib mode this module must be told to the import system."""
@@ -71,14 +80,31 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> None:
 
     module = type(sys)(__name__)
     module.make_subject = make_subject
+    module.refuse_colour, module.refuse_all = refuse_colour, refuse_all
     monkeypatch.setitem(sys.modules, __name__, module)
 
 
 def test_a_defense_that_keeps_the_contract_passes_every_check() -> None:
     results = check(Around)
     assert {name for name, r in results.items() if r.outcome not in ("pass", "n/a")} == set()
-    assert {name for name, r in results.items() if r.outcome == "n/a"} == {"fit", "surrogates"}
+    assert {name for name, r in results.items() if r.outcome == "n/a"} == {"planning", "fit", "surrogates"}
     assert len(results) >= 15
+
+
+class OfGrey(Around):
+    def deploy(self, network: nn.Module, result: FitResult, shape: tuple[int, int, int]) -> Deployment:
+        refuse_colour({}, shape)
+        return super().deploy(network, result, shape)
+
+
+def test_what_planning_refuses_is_what_cannot_be_deployed() -> None:
+    grey = f"{__name__}:refuse_colour"
+    fitting = check(OfGrey, check=grey)["planning"]
+    assert (fitting.outcome, "It has colours." in fitting.evidence) == ("pass", True)
+    assert "refuses what can be deployed" in check(Around, check=grey)["planning"].evidence
+    refused = check(Around, check=f"{__name__}:refuse_all")["planning"]
+    assert (refused.outcome, "for images of None: It never works." in refused.evidence) == ("fail", True)
+    assert check(Around, check="no_such_module:check")["planning"].outcome == "fail"
 
 
 @pytest.mark.parametrize("name", ["none", "qusec-cq", "superiot"])

@@ -184,6 +184,12 @@ def test_labels_beyond_the_class_names_are_caught() -> None:
     assert check(Few(), Dataset, **THREATS)["images"].outcome == "fail"
 
 
+def test_images_of_another_shape_than_declared_are_caught() -> None:
+    assert check(Pictures(), Dataset, shape=(1, 8, 8), **THREATS)["images"].outcome == "pass"
+    result = check(Pictures(), Dataset, shape=(1, 9, 8), **THREATS)["images"]
+    assert (result.outcome, "(1, 8, 8); the entry says shape=(1, 9, 8)" in result.evidence) == ("fail", True)
+
+
 def test_radii_in_grey_levels_are_caught() -> None:
     given = {**THREATS, "threats": (ThreatSpec(norm="linf", epsilons=(8.0,)),)}
     result = check(Pictures(), Dataset, **given)["threats"]

@@ -138,6 +138,7 @@ def test_a_name_is_taken_once_and_never_from_the_suite() -> None:
         (defense("all"), "is no name"),
         (defense(family="x*"), "is no name"),
         (defense(factory="nowhere"), "factory must be 'package.module:callable'"),
+        (defense(check="nowhere"), "check must be 'package.module:callable'; got 'nowhere'"),
         (defense(parameters=(Parameter(name="n", type=int, default=9, maximum=5, help=""),)), "default is outside"),
         (defense(parameters=(Parameter(name="n", type=int, default=1, help=""),) * 2), "declared twice"),
         (defense(parameters=None), "cannot be read"),

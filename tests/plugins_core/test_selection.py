@@ -202,7 +202,7 @@ def test_any_text_is_read_or_refused_by_a_usage_error(text: str) -> None:
 
 @given(
     levels=st.lists(st.integers(2, 256), min_size=1, max_size=3),
-    hardness=st.floats(allow_nan=False),
+    hardness=st.floats(allow_nan=False, allow_infinity=False),
     note=st.text(),
     exact=st.booleans(),
 )

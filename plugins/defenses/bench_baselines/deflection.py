@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from bench.deployment import Capture, Classify, Deployment, Draws, FitResult, Placement, Signal, Stage, Surrogate
-from bench.errors import UsageError
+from bench_baselines.sizes import deflections
 from bench_wavelet.denoise import WaveletDenoise
 
 
@@ -112,16 +112,8 @@ class PixelDeflection:
         ------
         UsageError : a ratio that deflects nothing on images of ``shape``
         """
-        pixels = shape[1] * shape[2]
-        deflections = round(pixels * self.ratio)
-        if not deflections:
-            raise UsageError(
-                f"pixel-deflection with ratio={self.ratio:g} would deflect none of {pixels} pixels. "
-                f"Choose a ratio of at least {1 / pixels:.2g}."
-            )
-        stages: list[Stage] = [
-            Deflection(shape, deflections=deflections, window=self.window, per_channel=self.per_channel)
-        ]
+        count = deflections(self.ratio, shape)
+        stages: list[Stage] = [Deflection(shape, deflections=count, window=self.window, per_channel=self.per_channel)]
         if self.denoise:
             skip_zeros = shape[0] != 1 if self.sigma_zeros == "auto" else self.sigma_zeros == "skip"
             stages.append(WaveletDenoise(shape, skip_zeros=skip_zeros))

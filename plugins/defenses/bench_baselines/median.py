@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.deployment import Capture, Classify, Deployment, FitResult, Placement, Stage, Surrogate
-from bench.errors import UsageError
+from bench_baselines.sizes import refuse_window
 
 
 class MedianFilter(Stage):
@@ -141,9 +141,5 @@ class MedianSmoothing:
         ------
         UsageError : a window larger than the image
         """
-        if self.window > min(shape[1:]):
-            raise UsageError(
-                f"A median over {self.window}x{self.window} pixels does not fit into images of {shape[1]}x{shape[2]}. "
-                f"Set median-smoothing's window to at most {min(shape[1:])}."
-            )
+        refuse_window(self.window, shape)
         return Deployment.chain(Capture(), MedianFilter(self.window), Classify(network))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bench.deployment import Capture, Classify, Deployment, FitResult, Placement, Signal, Stage
-from bench.errors import UsageError
+from bench_baselines.sizes import heights
 
 
 class ResizePad(Stage):
@@ -40,7 +40,7 @@ class ResizePad(Stage):
     def __init__(self, shape: tuple[int, int, int], *, smallest: float, interpolation: str) -> None:
         super().__init__()
         self.bilinear = interpolation == "bilinear"
-        self.sizes = range(max(1, round(smallest * shape[1])), shape[1])
+        self.sizes = heights(smallest, shape[1])
         self.macs_declared = 4 * shape[0] * shape[1] * shape[2] if self.bilinear else 0
 
     @property
@@ -111,9 +111,4 @@ class RandomResizePad:
         UsageError : no size lies between ``smallest`` and the image's
         """
         stage = ResizePad(shape, smallest=self.smallest, interpolation=self.interpolation)
-        if not stage.sizes:
-            raise UsageError(
-                f"resize-pad with smallest={self.smallest:g} leaves no size below {shape[1]} pixels to choose. "
-                f"Choose smallest of at most {(shape[1] - 1) / shape[1]:.2g}."
-            )
         return Deployment.chain(Capture(), stage, Classify(network))

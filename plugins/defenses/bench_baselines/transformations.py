@@ -86,6 +86,7 @@ BIT_DEPTH: Final = Defense(
 MEDIAN: Final = Defense(
     name="median-smoothing",
     factory="bench_baselines.median:MedianSmoothing",
+    check="bench_baselines.sizes:check_window",
     summary="The server replaces every value by the median of its neighbourhood.",
     source=_XU,
     family=_FAMILY,
@@ -138,6 +139,7 @@ PIXEL_DEFLECTION: Final = Defense(
     name="pixel-deflection",
     preload=("bench_wavelet.warm",),
     factory="bench_baselines.deflection:PixelDeflection",
+    check="bench_baselines.sizes:check_deflections",
     summary="The server copies random neighbours over random values, then denoises by wavelets.",
     source=(
         "Prakash, Moran, Garber, DiLillo, Storer, 'Deflecting Adversarial Attacks with Pixel Deflection', CVPR 2018; "
@@ -193,6 +195,7 @@ PIXEL_DEFLECTION: Final = Defense(
 RESIZE_PAD: Final = Defense(
     name="resize-pad",
     factory="bench_baselines.resize_pad:RandomResizePad",
+    check="bench_baselines.sizes:check_heights",
     summary="The server shrinks the image to a random size and puts it at a random place on black.",
     source=(
         "Xie, Wang, Zhang, Ren, Yuille, 'Mitigating Adversarial Effects Through Randomization', ICLR 2018; "

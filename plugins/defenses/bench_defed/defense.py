@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from bench.deployment import Capture, Classify, Deployment, FitContext, FitResult, Node, Placement, Pool
-from bench.errors import BadParameter
 from bench_defed.calibration import joint_quantile, mean_deviations, quantile
 from bench_defed.detector import scores
 from bench_defed.network import BaseNet, Defed, Denoiser
+from bench_defed.noises import noises
 from bench_defed.stages import Decide, Denoise, Mode
 from bench_defed.training import RECIPE, train_denoiser
 
@@ -55,7 +55,7 @@ class Denoising:
     ) -> None:
         self.is_basenet = network == "basenet"
         self.edge, self.alpha, self.mode, self.placement = edge, alpha, mode, placement
-        self.sigmas = _sigmas(sigmas)
+        self.sigmas = noises(sigmas)
         self.calibration, self.fpr, self.deviations = calibration, fpr, deviations
         self.strict, self.filtered = strict, filtered
         self.recipe, self.images = replace(RECIPE, epochs=epochs), images
@@ -137,16 +137,3 @@ def benign_scores(
         found.append(scores(logits, views, changes, alpha))
         right.append((logits.argmax(1) == y).to(torch.uint8))
     return torch.cat(found), torch.cat(right)
-
-
-def _sigmas(text: str) -> tuple[float, ...]:
-    """Return the noises that a text such as ``40+100`` names; none where it is empty."""
-    try:
-        sigmas = tuple(float(part) for part in text.split("+")) if text else ()
-    except ValueError:
-        sigmas = (-1.0,)
-    if not all(0 <= sigma <= 255 for sigma in sigmas):
-        raise BadParameter(
-            "defense 'defed'", "sigmas", "grey levels from 0 to 255 separated by +, such as 40+100", text
-        )
-    return sigmas

@@ -36,6 +36,7 @@ def bench_defenses() -> Sequence[Defense]:
                 "2023, pp. 6836-6848; code: github.com/lyu-shuo/Defed"
             ),
             weights="bench_defed:weights",
+            check="bench_defed.noises:check",
             checked_with=(("epochs", 1), ("images", 128)),
             parameters=(
                 Parameter(

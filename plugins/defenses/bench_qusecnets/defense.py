@@ -7,8 +7,8 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from bench.deployment import Capture, Classify, Deployment, FitContext, FitResult
-from bench.errors import BadParameter
 from bench.training import Recipe, train
+from bench_qusecnets.check import refuse_thresholds
 from bench_qusecnets.quantiser import (
     effective_levels,
     hard_thresholds,
@@ -94,8 +94,7 @@ class ConstantQuantization(_Quantization):
         epochs: int = 0,
     ) -> None:
         super().__init__(levels=levels, form=form, deploy=deploy, coding=coding, start=start, epochs=epochs)
-        if thresholds == "rounding" and self.is_reference:
-            raise BadParameter("defense 'qusec-cq'", "thresholds", "uniform where form=reference", thresholds)
+        refuse_thresholds(thresholds, form)
         self.hardness = hardness
         self.thresholds = (
             rounding_thresholds(levels)

@@ -92,6 +92,7 @@ def bench_defenses() -> Sequence[Defense]:
             published=_PUBLISHED,
             adaptive_attacks=_OWN,
             certificate="bench_qusecnets.certificate:certify",
+            check="bench_qusecnets.check:check",
             parameters=(
                 _LEVELS,
                 Parameter(

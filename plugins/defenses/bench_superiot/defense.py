@@ -22,7 +22,7 @@ class SuperIoT:
     denoise : whether the recovered image is denoised
     sigma_zeros : "skip" or "keep" exact zeros in the noise estimate; "auto" keeps them for one channel
     pattern : "random", or "regular" for evenly spaced pixels
-    wire : how the image is sent, one of ``wire.FORMS``
+    wire : how the image is sent, one of ``forms.FORMS``
     """
 
     def __init__(

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from bench.deployment import Placement, Signal, Stage, Surrogate
-from bench.errors import UsageError
+from bench_superiot.forms import refuse_form
 from bench_superiot.windows import Windows
-from bench_superiot.wire import FORMS, Wire
+from bench_superiot.wire import Wire
 
 
 class PixelDrop(Stage):
@@ -22,7 +22,7 @@ class PixelDrop(Stage):
 
     Parameters
     ----------
-    wire_format : default form of ``encode``, one of ``wire.FORMS``
+    wire_format : default form of ``encode``, one of ``forms.FORMS``
     regular : drop evenly spaced pixels, the same in every window, instead of random ones (ours)
 
     Raises
@@ -36,12 +36,7 @@ class PixelDrop(Stage):
     def __init__(self, windows: Windows, *, wire_format: str = "seed", regular: bool = False) -> None:
         super().__init__()
         self.windows, self.wire = windows, Wire(windows, regular)
-        if wire_format not in self.wire.forms:
-            raise UsageError(
-                f"wire={wire_format} has no room for the 8 bytes of the seed in the "
-                f"{windows.count * windows.dropped * windows.channels} dropped values. "
-                f"Choose another: {', '.join(FORMS)}."
-            )
+        refuse_form(wire_format, windows.room)
         self.wire_formats = (wire_format, *(form for form in self.wire.forms if form != wire_format))
         self.randomised = not regular and windows.dropped > 0
         fixed = windows.mask(windows.regular_positions())

@@ -84,6 +84,7 @@ def bench_defenses() -> Sequence[Defense]:
                 f"IoT Systems', IEEE IoT Journal 8(5):3180-3188, 2021; {_CODE} (MIT)"
             ),
             published=_PUBLISHED,
+            check="bench_superiot.forms:check",
             adaptive_attacks=(_fixed_mask("linf"), _fixed_mask("l2")),
             parameters=(
                 Parameter(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 from bench.errors import UsageError
 
 Mask = NDArray[np.bool_]
+_LARGEST: Final = 0.99  # ratio that the parameter allows
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,7 @@ class Windows:
         if ratio and not 0 < dropped < pixels:
             raise UsageError(
                 f"superiot with ratio={ratio:g} would drop {dropped} of the {pixels} pixels of a {size}x{size} window; "
-                f"expected at least 1 and not all. Choose a ratio in [{1 / pixels:.3g}, {1 - 1 / pixels:.3g}] "
-                "or another ws (ratio=0 switches the drop off)."
+                f"expected at least 1 and not all. Choose {_ratios(pixels)}another ws (ratio=0 switches the drop off)."
             )
         return cls(channels, height, width, size, dropped)
 
@@ -85,6 +87,11 @@ class Windows:
     def kept(self) -> int:
         """Pixels of an image that are not dropped."""
         return self.height * self.width - self.count * self.dropped
+
+    @property
+    def room(self) -> int:
+        """Values of an image that are dropped, of all channels."""
+        return self.count * self.dropped * self.channels
 
     @property
     def effective_ratio(self) -> float:
@@ -127,3 +134,9 @@ class Windows:
         inner = mask[: self.rows * self.size, : self.columns * self.size]
         flat = inner.reshape(self.rows, self.size, self.columns, self.size).swapaxes(1, 2).reshape(self.count, -1)
         return np.nonzero(flat)[1].reshape(self.count, self.dropped)
+
+
+def _ratios(pixels: int) -> str:
+    """Return the ratios that drop some pixels of a window, rounded inwards, in words; "" where there are none."""
+    low, high = math.ceil(1e6 / pixels) / 1e6, min(math.floor(1e6 * (1 - 1 / pixels)) / 1e6, _LARGEST)
+    return f"a ratio in [{low:g}, {high:g}] or " if low <= high else ""

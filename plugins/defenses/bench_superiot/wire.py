@@ -24,13 +24,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import DamagedObject
+from bench_superiot.forms import FORMS, SEED_BYTES, forms
 from bench_superiot.masks import random_mask
 from bench_superiot.windows import Mask, Windows
 
-FORMS: Final = ("seed", "raw", "bitmask", "combi", "coded")
 _VERSION: Final = 1
 _HEADER_BYTES: Final = 8
-_SEED_BYTES: Final = 8
 
 
 @dataclass(frozen=True)
@@ -48,8 +47,7 @@ class Wire:
     @property
     def forms(self) -> tuple[str, ...]:
         """Forms that these images can be sent in: ``raw`` needs dropped pixels enough to hold the seed."""
-        room = self.windows.count * self.windows.dropped * self.windows.channels
-        return tuple(form for form in FORMS if form != "raw" or room >= _SEED_BYTES)
+        return forms(self.windows.room)
 
     def encode(self, values: NDArray[np.uint8], mask: Mask, seed: int, form: str) -> bytes:
         """Return what is sent of one image.
@@ -61,7 +59,7 @@ class Wire:
         seed : that the mask was drawn from
         """
         kept = np.ascontiguousarray(values[:, ~mask].T)  # (P - D, C)
-        seeded = seed.to_bytes(_SEED_BYTES, "little")
+        seeded = seed.to_bytes(SEED_BYTES, "little")
         if form == "raw":
             body = kept.tobytes() + seeded
             return body.ljust(values.size, b"\0")
@@ -91,14 +89,14 @@ class Wire:
     def _decoded(self, payload: bytes, form: str) -> tuple[NDArray[np.uint8], Mask]:
         size = self.windows.kept * self.windows.channels
         if form == "raw":
-            mask = self.drawn(int.from_bytes(payload[size : size + _SEED_BYTES], "little"))
+            mask = self.drawn(int.from_bytes(payload[size : size + SEED_BYTES], "little"))
             return self._placed(payload[:size], mask), mask
         if payload[:_HEADER_BYTES] != self._header(form):
             raise ValueError("its header names another shape, window, ratio, form or version")
         body = payload[_HEADER_BYTES:]
         if form in ("seed", "coded"):
-            mask = self.drawn(int.from_bytes(body[:_SEED_BYTES], "little"))
-            body = body[_SEED_BYTES:]
+            mask = self.drawn(int.from_bytes(body[:SEED_BYTES], "little"))
+            body = body[SEED_BYTES:]
             if form == "coded":
                 body = self._summed(zlib.decompress(body))
             return self._placed(body, mask), mask

@@ -52,7 +52,7 @@ def test_more_compute_than_any_classifier_here_could_use_is_refused() -> None:
     entry = next(entry for entry in bench_defenses() if entry.name == "equal-compute")
     declared = next(parameter for parameter in entry.parameters if parameter.name == "macs")
     for given in ("inf", "1e30"):
-        with pytest.raises(BadParameter, match="in \\[0.1, 10000\\]"):
+        with pytest.raises(BadParameter, match=r"in \[0.1, 10000\]"):
             declared.parse("defense 'equal-compute'", given)
     assert widest(1e6 * declared.maximum, (3, 32, 32), 10) > 100, "and what is not refused is soon found"
 

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
-from bench_baselines.resize_pad import ResizePad
+from bench.deployment import FitResult
+from bench.errors import UsageError
+from bench_baselines.resize_pad import RandomResizePad, ResizePad
 
 SHAPES = [(3, 32, 32), (1, 28, 28), (3, 30, 41)]
 
@@ -62,3 +67,17 @@ def test_the_derivative_is_that_of_the_interpolation(signal, mode) -> None:
     x = torch.rand(3, 2, 9, 11, generator=torch.Generator().manual_seed(1), dtype=torch.float64).requires_grad_(True)
     stage = ResizePad((2, 9, 11), smallest=0.6, interpolation=mode)
     assert torch.autograd.gradcheck(lambda images: stage(signal(images)).x, x)
+
+
+@pytest.mark.parametrize("side", [2, 8, 28, 224, 299])
+def test_the_share_that_is_proposed_is_accepted(side) -> None:
+    with pytest.raises(UsageError) as refusal:
+        RandomResizePad(smallest=1.0).deploy(nn.Identity(), FitResult(), (3, side, side))
+    proposed = re.search(r"smallest of at most (.*)\.$", str(refusal.value))
+    assert proposed is not None
+    RandomResizePad(smallest=float(proposed[1])).deploy(nn.Identity(), FitResult(), (3, side, side))
+
+
+def test_an_image_of_one_row_cannot_be_shrunk() -> None:
+    with pytest.raises(UsageError, match="one row"):
+        RandomResizePad().deploy(nn.Identity(), FitResult(), (1, 1, 9))

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -5,6 +7,7 @@ import torch
 from bench.deployment import Draws, Signal
 from bench.errors import UsageError
 from bench_superiot.drop import PixelDrop
+from bench_superiot.plugin import bench_defenses
 from bench_superiot.windows import Windows
 
 
@@ -25,6 +28,25 @@ def test_the_effective_ratio_is_that_of_whole_pixels() -> None:
 def test_a_window_that_would_lose_nothing_or_everything_is_refused(size, ratio) -> None:
     with pytest.raises(UsageError, match="expected at least 1 and not all"):
         Windows.of((3, 32, 32), size, ratio)
+
+
+@pytest.mark.parametrize(
+    ("size", "ratio", "said"),
+    [
+        (64, 0.0001, "Choose a ratio in [0.000245, 0.99] or another ws"),
+        (8, 0.999, "Choose a ratio in [0.015625, 0.984375] or another ws"),
+        (3, 0.01, "Choose a ratio in [0.111112, 0.888888] or another ws"),
+        (1, 0.5, "Choose another ws"),
+    ],
+)
+def test_the_ratios_that_are_proposed_are_accepted(size, ratio, said) -> None:
+    with pytest.raises(UsageError) as refusal:
+        Windows.of((1, 64, 64), size, ratio)
+    assert said in str(refusal.value)
+    (declared,) = (p for p in bench_defenses()[0].parameters if p.name == "ratio")
+    proposed = re.search(r"in \[(.*), (.*)\]", said)
+    for end in proposed.groups() if proposed else ():
+        assert Windows.of((1, 64, 64), size, declared.parse("superiot", end)).dropped > 0
 
 
 def test_a_window_larger_than_the_image_is_refused() -> None:
