@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import torch
@@ -39,7 +40,19 @@ class Threat:
 
     def contains(self, x: Tensor, x_adv: Tensor) -> Tensor:
         """Return which images lie in the ball, bool, (B,), within the tolerance of float32."""
-        return self.distance(x, x_adv) <= self.epsilon * (1 + 1e-5) + 1e-6
+        return self.distance(x, x_adv) <= self._limit
+
+    @property
+    def _limit(self) -> float:
+        return self.epsilon * (1 + 1e-5) + 1e-6
+
+    def greys(self) -> tuple[Tensor, Tensor]:
+        """Return the darkest and the brightest grey that an Linf ball allows in place of each, int64, (256,).
+
+        Just what ``contains`` accepts of images on the grid v/255, whose float32 steps are not all of one length.
+        """
+        darkest, brightest = _greys(self._limit)
+        return darkest.clone(), brightest.clone()
 
     def realise(self, x: Tensor, x_adv: Tensor) -> Tensor:
         """Return the images of this threat's domain that stand for ``x_adv``; what lies in the ball stays in it.
@@ -61,8 +74,8 @@ class Threat:
         clean = torch.round(x * 255.0)
         nearest = torch.round(x_adv * 255.0)
         if self.norm == "linf":
-            steps = int(self.epsilon * 255.0 + 1e-4)
-            bounded = torch.minimum(torch.maximum(nearest, clean - steps), clean + steps)
+            darkest, brightest = self._ends(clean)
+            bounded = torch.minimum(torch.maximum(nearest, darkest), brightest)
             chosen = torch.where(self.contains(x, x_adv)[:, None, None, None], bounded, nearest)
         else:
             chosen = nearest.clone()
@@ -70,6 +83,14 @@ class Threat:
             if leaves.any():
                 chosen[leaves] = self._drawn_in(clean[leaves], 255.0 * x_adv[leaves], nearest[leaves])
         return chosen / 255.0
+
+    def _ends(self, clean: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``greys`` of each value, in steps of the grid; beyond the box where the ball is."""
+        steps = _steps(self._limit)
+        if steps is not None:  # nearly always, and several times faster
+            return clean - steps, clean + steps
+        darkest, brightest = (side.to(clean)[clean.long()] for side in _greys(self._limit))
+        return darkest, brightest
 
     def _drawn_in(self, clean: Tensor, wanted: Tensor, nearest: Tensor) -> Tensor:
         """Return the nearest grid points, as many of them one step nearer to ``clean`` as bring them into the ball.
@@ -95,3 +116,24 @@ class Threat:
         needed = won - saved.gather(1, order) < excess[:, None]  # what was won before does not do
         back = torch.zeros_like(needed).scatter(1, order, needed) & (outwards > 0)
         return nearest - (back * steps.sign()).float().reshape(nearest.shape)
+
+
+@cache
+def _greys(limit: float) -> tuple[Tensor, Tensor]:
+    """Return the darkest and the brightest grey no further than ``limit`` from each, (256,); not to be written to."""
+    values = (torch.arange(256, dtype=torch.float32) / 255.0).double()
+    near = (values[:, None] - values[None]).abs() <= limit
+    darkest = near.int().argmax(1)
+    return darkest, darkest + near.sum(1) - 1
+
+
+@cache
+def _steps(limit: float) -> int | None:
+    """Return how many steps of the grid are within ``limit`` from every grey; None where they are not as many."""
+    darkest, brightest = _greys(limit)
+    number = torch.arange(256)
+    steps = int((brightest - number).max())
+    alike = torch.equal(brightest, (number + steps).clamp(max=255)) and torch.equal(
+        darkest, (number - steps).clamp(min=0)
+    )
+    return steps if alike else None

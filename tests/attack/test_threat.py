@@ -115,6 +115,30 @@ def test_an_image_outside_the_ball_is_not_smuggled_in(norm) -> None:
     assert not threat.contains(x, threat.realise(x, far)).any()
 
 
+# About 8 grey levels: well below, where the tolerance begins, at its border for single pairs of greys, and at 8.
+BORDER = (8 / 255 - 1e-6) / (1 + 1e-5)
+NEARLY_EIGHT = [0.0313, 7.99976 / 255, 0.0313717, 8 / 255, *(BORDER + k * 1e-9 for k in range(-40, 41, 10))]
+
+
+@pytest.mark.parametrize("epsilon", [0.0, 1.0, 2.0, *NEARLY_EIGHT])
+def test_the_greys_of_a_ball_are_those_that_the_judge_accepts(epsilon: float) -> None:
+    threat = Threat(norm="linf", epsilon=epsilon)
+    grey = torch.arange(256, dtype=torch.float32) / 255.0
+    clean, other = (side.reshape(-1, 1, 1, 1) for side in torch.meshgrid(grey, grey, indexing="ij"))
+    accepted = threat.contains(clean, other).reshape(256, 256)
+    darkest, brightest = threat.greys()
+    assert torch.equal(accepted.int().argmax(1), darkest)
+    assert torch.equal(accepted.sum(1), brightest - darkest + 1)
+    # What lies in the ball is realised in it, and one who asks for its border is given it.
+    border = (clean + threat.epsilon * torch.sign(other - clean)).clamp(0, 1)
+    inside = threat.contains(clean, border)
+    realised = threat.realise(clean, border)[inside]
+    assert threat.contains(clean[inside], realised).all()
+    low, high = (ends[torch.round(clean[inside] * 255).long()] for ends in (darkest, brightest))
+    steps = torch.round(realised * 255).long()
+    assert bool(((steps >= low) & (steps <= high)).all())
+
+
 def test_the_float_domain_keeps_values_between_the_grid() -> None:
     x, x_adv = torch.zeros(1, 1, 2, 2), torch.full((1, 1, 2, 2), 0.0123)
     assert torch.equal(Threat(norm="linf", epsilon=0.1, domain="float").realise(x, x_adv), x_adv)

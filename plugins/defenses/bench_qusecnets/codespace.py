@@ -78,8 +78,7 @@ class CodeSpace:
         if threat.norm != "linf" or threat.domain != "uint8":
             raise Unavailable(f"Codes are enumerated under linf on the 8-bit grid; not {threat.norm}, {threat.domain}.")
         greys = torch.round(x * 255.0).long()
-        steps = int(threat.epsilon * 255.0 + 1e-4)  # as Threat.realise
-        low, high = (greys - steps).clamp(min=0), (greys + steps).clamp(max=GREYS - 1)
+        low, high = (side[greys] for side in threat.greys())
         return self._look_up(self.ranks, low), self._look_up(self.ranks, high)
 
     def ranks_of(self, x: Tensor) -> Tensor:

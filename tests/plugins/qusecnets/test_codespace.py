@@ -82,6 +82,19 @@ def test_the_soft_layer_is_a_table_of_256_values() -> None:
     assert bool((high > low).all())
 
 
+@pytest.mark.parametrize("epsilon", [7.99976 / 255, 0.0313717, (8 / 255 - 1e-6) / (1 + 1e-5)])
+def test_no_image_that_the_judge_accepts_is_out_of_reach(epsilon: float) -> None:
+    space = CodeSpace.of(Quantise(uniform_thresholds(256), 256), 1)
+    threat = Threat(norm="linf", epsilon=epsilon)
+    clean, other = torch.meshgrid(GREYS, GREYS, indexing="ij")
+    x, x_adv = (side.reshape(-1, 1, 1, 1) for side in (clean, other))
+    low, high = space.reach(x, threat)
+    shown = space.ranks_of(x_adv)
+    reached = ((shown >= low) & (shown <= high)).flatten()
+    assert torch.equal(reached, threat.contains(x, x_adv))
+    assert int((high - low).max()) == 16
+
+
 def test_under_another_norm_or_off_the_grid_there_is_no_such_reach() -> None:
     space = CodeSpace.of(Quantise(uniform_thresholds(2), 2), 1)
     for threat in (Threat(norm="l2", epsilon=1.0), Threat(norm="linf", epsilon=0.1, domain="float")):
