@@ -46,7 +46,8 @@ class AttackResult:
     Attributes
     ----------
     x_adv : float32, (B, C, H, W); the clean image where nothing was found
-    notes : figures for the record, such as iterations
+    notes : for the record: figures, such as iterations, are added up over blocks; what is true of some images, bool,
+        (B,), is counted, of the images that the record is of
     """
 
     x_adv: Tensor

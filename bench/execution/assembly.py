@@ -22,7 +22,7 @@ from bench.planning.cell import Cell
 from bench.planning.machine import machine
 from bench.store import Store
 from bench.store.keys import versions
-from bench.tasks.outcome import REJECTED
+from bench.tasks.outcome import NOTED, REJECTED
 
 Array = NDArray[Any]
 PICTURES = 2
@@ -165,7 +165,7 @@ class Assembler:
             evidence["repeated"] = _summed([c.meta["repeated"] for c in crafted])
             if all("strangers" in a.meta for a in answered):
                 evidence["strangers"] = sum(a.meta["strangers"] for a in answered)
-            notes["attack"] = _together([c.meta["notes"] for c in crafted])
+            notes["attack"] = {**_together([c.meta["notes"] for c in crafted]), **_counted(crafted, count)}
             notes["surface"] = crafted[0].meta["surface"]
             record["pictures"] = self._pictures(cell, answered[0], y, outcomes)
         record |= {
@@ -260,8 +260,19 @@ def _most_frequent(answers: Array) -> int:
     return int(labels[counts.argmax()])
 
 
+def _counted(crafted: Sequence[Any], count: int) -> dict[str, int]:
+    """Return of how many of the first ``count`` images each note of images is true, and of how many tried ones."""
+    told = {}
+    for name in dict.fromkeys(name for block in crafted for name in block.tensors if name.startswith(NOTED)):
+        blocks = [block.tensors.get(name, np.zeros_like(block.tensors["attacked"])) for block in crafted]
+        told[name.removeprefix(NOTED)] = int(np.concatenate(blocks)[:count].sum())
+    if told:
+        told["tried"] = int(np.concatenate([block.tensors["attacked"] for block in crafted])[:count].sum())
+    return told
+
+
 def _together(notes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the notes of all blocks: counts added up, of anything else the first."""
+    """Return the notes of all blocks: counts of whole blocks added up, of anything else the first."""
     found: dict[str, Any] = {}
     for block in notes:
         for name, value in block.items():

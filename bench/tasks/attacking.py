@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from bench.attack import Attack, Batch, Surface, Threat, mimic, ways
 from bench.attack.path import Path, margins
@@ -18,7 +19,7 @@ from bench.errors import ContractViolation
 from bench.store import Store
 from bench.tasks.answering import judged_images, streams
 from bench.tasks.building import deployment_of, images_of, implementation, labels_of, pools_of
-from bench.tasks.outcome import Outcome
+from bench.tasks.outcome import NOTED, Outcome
 
 TAUGHT_ON = 1024  # training images, eight times each under noise
 
@@ -127,6 +128,7 @@ def craft(spec: Mapping[str, Any], store: Store) -> Outcome:
             "attacked": tried.numpy().astype(np.uint8),
             "under_attack": under_attack.numpy(),
             "fooling": fooling.numpy(),
+            **_noted(notes, rows, len(x)),
         },
         meta={
             "forward": surface.queries.forward,
@@ -139,7 +141,7 @@ def craft(spec: Mapping[str, Any], store: Store) -> Outcome:
                 "folded": surface.fast.folded,
                 "expectation": surface.expectation,
             },
-            "notes": _plain(notes),
+            "notes": _plain({name: value for name, value in notes.items() if not isinstance(value, torch.Tensor)}),
         },
     )
 
@@ -178,6 +180,21 @@ def _check(x_adv: torch.Tensor, x: torch.Tensor, threat: Threat, numbers: list[i
         raise ContractViolation(
             f"The attack left the {threat.norm} ball of radius {threat.epsilon:g} for test images {outside}."
         )
+
+
+def _noted(notes: Mapping[str, object], rows: torch.Tensor, count: int) -> dict[str, NDArray[np.uint8]]:
+    """Return of which of the block's images each note is true that is one of images, by the tensor's name."""
+    told = {}
+    for name, value in notes.items():
+        if isinstance(value, torch.Tensor):
+            if value.dtype != torch.bool or value.shape != (len(rows),):
+                raise ContractViolation(
+                    f"The attack's note {name!r} is {tuple(value.shape)} {value.dtype}; expected a figure, or bool, "
+                    f"({len(rows)},): one an image."
+                )
+            told[NOTED + str(name)] = true = np.zeros(count, dtype=np.uint8)
+            true[rows.numpy()] = value.cpu().numpy()
+    return told
 
 
 def _plain(notes: Mapping[str, object]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+NOTED: Final = "note: "  # begins the name of a tensor that says of which images an attack's note is true
 REJECTED: Final = -1  # in place of a label, of an image that a deployment refuses to answer
 
 

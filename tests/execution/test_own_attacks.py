@@ -25,7 +25,11 @@ def test_a_defense_is_attacked_by_its_own_attack_and_bracketed_by_its_certificat
         ("toy-own", "adaptive", "linf"),
         ("toy-own-wrong", "adaptive", "linf"),
     }
-    assert own[0]["notes"]["attack"]["saw"].startswith("_Round")
+    said = own[0]["notes"]["attack"]
+    assert said["saw"].startswith("_Round")
+    # A note of images is counted of the record's, of which a block may hold more.
+    tried = int(decode_array(own[0]["outcomes"]["attacked"]).sum())
+    assert 0 < said["of class 0"] < said["tried"] == tried < own[0]["evidence"]["attacked"]
 
     told = {
         (r["defense"]["name"], r["threat"]["norm"]): r

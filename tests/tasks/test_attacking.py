@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import math
 
+import pytest
 import torch
 from safetensors.torch import save_file
 
 from bench.analysis.records import decode_array
-from bench.tasks.attacking import _plain
+from bench.errors import ContractViolation
+from bench.tasks.attacking import _noted, _plain
 
 
 def test_all_images_where_the_attacker_cannot_know_which_stand_else_those_right_when_clean(command_line):
@@ -41,3 +43,14 @@ def test_a_note_that_is_no_number_does_not_cost_the_attack() -> None:
     told = _plain({"found": 3, "median": math.inf, "mean": math.nan, "share": 0.5})
     assert json.dumps(told, allow_nan=False)
     assert told == {"found": 3, "median": "inf", "mean": "nan", "share": 0.5}
+
+
+def test_a_note_of_images_is_kept_for_each_image_of_the_block() -> None:
+    told = _noted({"broken": torch.tensor([True, False, True]), "steps": 3}, torch.tensor([0, 2, 3]), 5)
+    assert {name: flags.tolist() for name, flags in told.items()} == {"note: broken": [1, 0, 0, 1, 0]}
+
+
+@pytest.mark.parametrize("flags", [torch.ones(2, dtype=torch.bool), torch.ones(3), torch.ones(3, 1, dtype=torch.bool)])
+def test_a_note_that_is_not_one_an_image_is_a_fault_of_the_attack(flags: torch.Tensor) -> None:
+    with pytest.raises(ContractViolation, match=r"note 'broken' is .* expected a figure, or bool, \(3,\)"):
+        _noted({"broken": flags}, torch.arange(3), 5)

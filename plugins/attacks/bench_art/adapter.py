@@ -58,7 +58,7 @@ class ArtAttack:
         door = Door(surface, softmax=self.row.softmax, ceiling=int(self.parameters.get("queries", 0)))
         recalls = self.row.repeats and _answers_alike(surface, batch.x)
         view = (Recalling if recalls else View)(door, surface.shape, surface.classes)
-        found, given_up = np.empty_like(x), 0
+        found, given_up = np.empty_like(x), torch.zeros(len(x), dtype=torch.bool)
         # Square at L2 divides zero by zero; what comes back is judged by the suite.
         with scratch_directory(), seeded_starts(), np.errstate(divide="ignore", invalid="ignore"):
             for rows, seed in self._portions(batch):
@@ -73,13 +73,13 @@ class ArtAttack:
                     try:
                         answer: FloatImages = PROCEDURES[self.row.procedure](craft)
                     except Exhausted:
-                        answer, given_up = x[rows], given_up + len(x[rows])
+                        answer, given_up[rows] = x[rows], True
                 found[rows] = np.asarray(answer, dtype=np.float32)
-        notes = {"given_up": given_up} if given_up else {}
+        notes = {"given_up": given_up} if given_up.any() else {}
         broken = ~np.isfinite(found).all(axis=(1, 2, 3))
         if self.row.loses and broken.any():  # from anything else the suite refuses such an image
             found[broken] = x[broken]
-            notes["not_finite"] = int(broken.sum())
+            notes["not_finite"] = torch.from_numpy(broken)
         return AttackResult(torch.from_numpy(found), notes)
 
     def _portions(self, batch: Batch) -> list[tuple[slice, int]]:

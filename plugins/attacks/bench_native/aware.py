@@ -123,7 +123,7 @@ class Aware(Search):
                     if len(rows):
                         labels = torch.stack([case.y, ranked[:, place]], 1)
                         self._climb(case, kept, rows, labels, f"target {place}, start {attempt}", weight)
-        notes["broken"] = int(kept.broken.sum())
+        notes["broken"] = kept.broken.clone()
         return kept.x_adv
 
     def _climb(self, case: Case, kept: Kept, rows: Tensor, labels: Tensor, label: str, weight: float) -> None:

@@ -56,7 +56,7 @@ class CarliniL2(Search):
             high = torch.where(broke, constants, high)
             low = torch.where(broke, low, constants)
             constants = torch.where(high.isinf(), 10 * constants, (low + high) / 2)
-        notes["found"] = int(shortest.isfinite().sum())
+        notes["found"] = shortest.isfinite()
         return best
 
     def _descend(self, case: Case, constants: Tensor) -> tuple[Tensor, Tensor]:

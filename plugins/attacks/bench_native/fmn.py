@@ -78,5 +78,5 @@ class Fmn(Search):
             radius = torch.where(broken, torch.minimum(radius, size) * (1 - gamma), reach).clamp(max=farthest)
             moved = project(delta + step * steepest(found.gradient, "l2"), radius, norm)
             delta = (x + moved).clamp(0.0, 1.0) - x
-        notes["found"] = int(shortest.isfinite().sum())
+        notes["found"] = shortest.isfinite()
         return best

@@ -52,7 +52,7 @@ class Strong(Search):
         kept, winner = Kept(case), [""] * len(case)
         for name, member in members.items():
             rows = kept.standing()
-            notes[f"tried {name}"] = len(rows)
+            notes[f"tried {name}"] = torch.isin(torch.arange(len(case)), rows)
             if not len(rows):
                 continue
             part = case.part(rows, name)
@@ -62,8 +62,8 @@ class Strong(Search):
             for row in rows[better].tolist():
                 winner[row] = name
         for name in members:
-            notes[f"kept {name}"] = winner.count(name)
-            notes[f"broken {name}"] = sum(w == name for w, b in zip(winner, kept.broken.tolist(), strict=True) if b)
+            notes[f"kept {name}"] = won = torch.tensor([w == name for w in winner])
+            notes[f"broken {name}"] = won & kept.broken.cpu()
         notes["budget"] = (
             f"apgd {self.steps} x {self.restarts} on two losses, {self.steps} x {self.targets} towards classes, "
             f"square {self.queries}"

@@ -95,7 +95,7 @@ class CodeSpaceAttack:
         ranks, found = self.search(space, asked, batch.x, batch.y, threat, batch.draws)
         surface.queries.forward += asked.forward
         surface.queries.gradient += asked.gradient
-        return AttackResult(space.realise(batch.x, ranks), {"broken": int((found <= 0).sum())})
+        return AttackResult(space.realise(batch.x, ranks), {"broken": found <= 0})
 
     def search(
         self, space: CodeSpace, asked: Asked, x: Tensor, y: Tensor, threat: Threat, draws: Draws

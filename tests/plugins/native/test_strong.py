@@ -21,7 +21,7 @@ def _run(victim: Victim, **surface: object) -> tuple[AttackResult, Surface]:
 
 
 def _count(result: AttackResult, word: str) -> list[int]:
-    return [int(str(result.notes[f"{word} {name}"])) for name in MEMBERS]
+    return [int(result.notes[f"{word} {name}"].sum()) for name in MEMBERS]
 
 
 def test_broken_images_leave_the_later_members_and_each_has_one_winner(digits: Victim) -> None:

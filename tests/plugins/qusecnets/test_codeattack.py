@@ -55,7 +55,7 @@ def test_it_reaches_the_optimum_of_a_linear_classifier_where_a_gradient_through_
     result = CodeSpaceAttack().run(surface(deployment), batch(), THREAT)
     codes = (result.x_adv >= 0.5).float().flatten(1)
     assert bool((codes == (torch.tensor(weight) < 0).float()).all())
-    assert result.notes["broken"] == 3
+    assert int(result.notes["broken"].sum()) == 3
 
 
 def test_a_pixel_that_cannot_change_does_not_shorten_the_steps_of_those_that_can() -> None:
@@ -65,7 +65,7 @@ def test_a_pixel_that_cannot_change_does_not_shorten_the_steps_of_those_that_can
     x = (torch.tensor([0.9] * free + [0.0] * fixed) * 255).round() / 255
     given = Batch(x.reshape(1, 1, 8, 8), torch.tensor([0]), Draws.of("craft", 0, [b"0"]), 0)
     result = CodeSpaceAttack().run(surface(deployment), given, THREAT)
-    assert result.notes["broken"] == 1
+    assert int(result.notes["broken"].sum()) == 1
 
 
 def test_what_it_found_lies_in_ball_and_box_and_is_answered_as_it_says() -> None:
@@ -75,7 +75,7 @@ def test_what_it_found_lies_in_ball_and_box_and_is_answered_as_it_says() -> None
     assert bool(((result.x_adv >= 0) & (result.x_adv <= 1)).all())
     assert torch.equal(THREAT.realise(attacked.x, result.x_adv), result.x_adv), "on the 8-bit grid already"
     answers = deployment.answer(Signal(result.x_adv, attacked.draws)).x.argmax(1)
-    assert int((answers != attacked.y).sum()) == result.notes["broken"] == 3
+    assert int((answers != attacked.y).sum()) == int(result.notes["broken"].sum()) == 3
 
 
 def test_a_tie_that_no_codes_go_beyond_is_not_called_broken() -> None:
@@ -84,7 +84,7 @@ def test_a_tie_that_no_codes_go_beyond_is_not_called_broken() -> None:
     result = CodeSpaceAttack().run(surface(deployment), attacked, THREAT)
     answers = deployment.answer(Signal(result.x_adv, attacked.draws)).x
     assert bool((answers[:, 0] == answers[:, 1]).all())
-    assert result.notes["broken"] == int((answers.argmax(1) != attacked.y).sum()) == 0
+    assert int(result.notes["broken"].sum()) == int((answers.argmax(1) != attacked.y).sum()) == 0
 
 
 @pytest.mark.parametrize("parameters", [{"flips": 0}, {"steps": 0, "starts": 1}])
@@ -94,7 +94,7 @@ def test_it_goes_on_from_a_tie(parameters: dict[str, int]) -> None:
     assert bool((clean[:, 0] == clean[:, 1]).all())
     result = CodeSpaceAttack(**parameters).run(surface(deployment), attacked, THREAT)
     answers = deployment.answer(Signal(result.x_adv, attacked.draws)).x.argmax(1)
-    assert result.notes["broken"] == int((answers != attacked.y).sum()) == 3
+    assert int(result.notes["broken"].sum()) == int((answers != attacked.y).sum()) == 3
 
 
 def test_a_lead_that_rounding_may_take_back_is_not_called_broken() -> None:
@@ -103,9 +103,9 @@ def test_a_lead_that_rounding_may_take_back_is_not_called_broken() -> None:
     layer = next(module for module in deployment.modules() if isinstance(module, nn.Linear))
     layer.bias.data = torch.tensor([8.0, 8.0 + 1e-6])
     assert float(layer.bias[1]) > 8.0
-    assert CodeSpaceAttack().run(surface(deployment), attacked, THREAT).notes["broken"] == 0
+    assert CodeSpaceAttack().run(surface(deployment), attacked, THREAT).notes["broken"].sum() == 0
     layer.bias.data = torch.tensor([8.0, 8.01])
-    assert CodeSpaceAttack().run(surface(deployment), attacked, THREAT).notes["broken"] == 3
+    assert CodeSpaceAttack().run(surface(deployment), attacked, THREAT).notes["broken"].sum() == 3
 
 
 def test_it_counts_what_it_asks() -> None:

@@ -20,7 +20,7 @@ class Insider:
 
     def run(self, surface, batch, threat):
         names = ", ".join(type(stage).__name__ for stage in surface.deployment.stages)
-        return AttackResult((batch.x - threat.epsilon).clamp(0, 1), {"saw": names})
+        return AttackResult((batch.x - threat.epsilon).clamp(0, 1), {"saw": names, "of class 0": batch.y == 0})
 
 
 class Step:
