@@ -53,22 +53,32 @@ def joint_quantile(scores: Tensor, fpr: float, *, strict: bool = False) -> Tenso
 
 def quantile(scores: Tensor, fpr: float) -> Tensor:
     """Return each denoiser's own threshold at ``fpr / M``; arguments and errors as ``joint_quantile``."""
-    share = fpr / scores.shape[1]
-    n = _enough(scores, share)
+    denoisers = scores.shape[1]
+    share = fpr / denoisers
+    n = _enough(scores, fpr, denoisers, f", {share:g} for each of {denoisers} denoisers,")
     return scores.sort(dim=0).values[_place(n, share)].clone()
 
 
 def mean_deviations(scores: Tensor, deviations: float = DEVIATIONS) -> Tensor:
-    """Return mean + k standard deviations (n - 1) of each denoiser's scores: what the released code does."""
+    """Return mean + k standard deviations (n - 1) of each denoiser's scores: what the released code does.
+
+    Raises
+    ------
+    UsageError : fewer than 2 images
+    """
+    if len(scores) < 2:
+        raise UsageError(
+            f"A standard deviation needs at least 2 calibration images; there are {len(scores)}. Give more images."
+        )
     return scores.mean(dim=0) + deviations * scores.std(dim=0)
 
 
-def _enough(scores: Tensor, fpr: float, images: int = 1) -> int:
-    """Return n if at least ``images`` of n + 1 may be flagged at that rate."""
+def _enough(scores: Tensor, fpr: float, images: int = 1, shared: str = "") -> int:
+    """Return n if at least ``images`` of n + 1 may be flagged at that rate; ``shared`` says how it is shared out."""
     n, needed = len(scores), math.ceil(images / fpr - 1e-9) - 1
     if n < needed:
         raise UsageError(
-            f"A false-positive rate of {fpr:g} needs at least {needed} calibration images; there are {n}. "
+            f"A false-positive rate of {fpr:g}{shared} needs at least {needed} calibration images; there are {n}. "
             "Ask for a larger rate or give more images."
         )
     return n

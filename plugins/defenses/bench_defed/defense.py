@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.deployment import Capture, Classify, Deployment, FitContext, FitResult, Node, Placement, Pool
+from bench.errors import UsageError
 from bench_defed.calibration import joint_quantile, mean_deviations, quantile
 from bench_defed.detector import scores
 from bench_defed.network import BaseNet, Defed, Denoiser
@@ -33,7 +34,8 @@ class Denoising:
     calibration : "joint-quantile" (ours), "quantile" (ours) or "mean-std" (the released code)
     fpr : share of benign images that may be flagged, for the quantiles
     deviations : for mean-std
-    strict, filtered : see ``calibration``; the released code calibrates on what the classifier gets right
+    strict : one rank more, see ``calibration.joint_quantile``
+    filtered : calibrate only on what the classifier gets right, as the released code does
     """
 
     def __init__(
@@ -113,9 +115,14 @@ class Denoising:
             return BaseNet(channels) if self.is_basenet else Defed(channels, self.edge)
 
     def _thresholds(self, result: FitResult) -> Tensor:
-        benign = result.public["benign_scores"]
-        if self.filtered:
-            benign = benign[result.public["benign_right"] == 1]
+        every = result.public["benign_scores"]
+        if self.mode == "denoise":  # nothing is compared with them
+            return torch.zeros(every.shape[1])
+        benign = every[result.public["benign_right"] == 1] if self.filtered else every
+        if not len(benign):
+            raise UsageError(
+                f"The classifier answers none of the {len(every)} calibration images right. Ask without filtered."
+            )
         if self.calibration == "mean-std":
             return mean_deviations(benign, self.deviations)
         if self.calibration == "quantile":

@@ -150,3 +150,15 @@ def test_the_rate_holds_on_exchangeable_scores(denoisers, strict, n):
         thresholds = joint_quantile(fresh[:n], 0.05, strict=strict)
         rates.append(float((fresh[n:] > thresholds).any(dim=1).float().mean()))
     assert np.mean(rates) <= 0.05 + 3 * np.std(rates) / math.sqrt(len(rates))
+
+
+def test_the_rate_that_was_asked_for_stands_in_the_refusal() -> None:
+    with pytest.raises(UsageError, match=r"rate of 0\.001, 0\.0005 for each of 2 denoisers, needs at least 1999 "):
+        quantile(torch.rand(100, 2), 0.001)
+    with pytest.raises(UsageError, match=r"rate of 0\.001 needs at least 999 "):
+        joint_quantile(torch.rand(100, 2), 0.001)
+
+
+def test_a_deviation_of_one_image_is_refused() -> None:
+    with pytest.raises(UsageError, match="at least 2 calibration images; there are 1"):
+        mean_deviations(torch.rand(1, 2))

@@ -11,6 +11,7 @@ from torch import nn
 
 from bench.deployment import Capture, Classify, Deployment, Draws, FitResult, Node, Pool, Signal
 from bench.deployment.macs import count_macs
+from bench.errors import UsageError
 from bench_defed.defense import Denoising
 from bench_defed.network import BaseNet, Defed
 from bench_defed.stages import Decide, Denoise
@@ -162,3 +163,30 @@ def test_a_deployment_costs_what_its_denoisers_and_its_views_cost(given, expecte
     shape = (1, 28, 28)
     built = defense.deploy(LeNet5(shape, 10), FitResult(public=public), shape).eval()
     assert count_macs(built, signal(torch.rand(1, *shape))).total() == expected
+
+
+def fitted(scores: torch.Tensor, right: torch.Tensor) -> FitResult:
+    """Return a fit of two untrained denoisers and these scores of the calibration pool."""
+    public = {f"denoiser{i}.{name}": value for i in range(2) for name, value in Defed(1, "laplacian").state_dict().items()}
+    return FitResult(public={**public, "benign_scores": scores, "benign_right": right})
+
+
+def deployed(result: FitResult, **parameters) -> Deployment:
+    return Denoising(**parameters).deploy(classifier(), result, (1, 8, 8))
+
+
+def test_what_detects_nothing_asks_for_no_thresholds() -> None:
+    result = fitted(torch.rand(20, 2), torch.ones(20, dtype=torch.uint8))
+    x = images()
+    answers = deployed(result, mode="denoise", fpr=0.0001)(signal(x))
+    assert torch.equal(answers.x, deployed(result, mode="denoise")(signal(x)).x)
+    with pytest.raises(UsageError, match="at least 9999 calibration images; there are 20"):
+        deployed(result, fpr=0.0001)
+
+
+@pytest.mark.parametrize("calibration", ["joint-quantile", "quantile", "mean-std"])
+def test_thresholds_of_no_image_are_refused(calibration: str) -> None:
+    result = fitted(torch.rand(20, 2), torch.zeros(20, dtype=torch.uint8))
+    with pytest.raises(UsageError, match="none of the 20 calibration images right.*without filtered"):
+        deployed(result, calibration=calibration, filtered=True)
+    deployed(result, calibration=calibration, fpr=0.5)
