@@ -46,17 +46,22 @@ class AdversarialTraining:
     ----------
     epsilon : radius of the attack inside the training; 0 for the data set's headline
     steps, step : of that attack, see ``Inner``; 0 for 40 steps of 1/30 epsilon on one channel (Madry et al. 2018) and
-        one of 1.25 epsilon on three (Wong et al. 2020)
+        one of 1.25 epsilon on three (Wong et al. 2020). Another number of steps goes as far together (ours)
     epochs : 0 for 30 with one step; with several 10, or as many as make 1,000 steps of the optimiser (ours)
     """
 
     def __init__(self, *, epsilon: float = 0.0, steps: int = 0, step: float = 0.0, epochs: int = 0) -> None:
         self.epsilon, self.steps, self.step, self.epochs = epsilon, steps, step, epochs
 
+    def inner(self, channels: int, radius: float) -> Inner:
+        """Return the attack inside the training on images of so many channels, at a data set's radius."""
+        steps, step = COLOUR if channels == 3 else GREY
+        taken = self.steps or steps
+        return Inner(self.epsilon or radius, taken, self.step or steps * step / taken)
+
     def fit(self, context: FitContext) -> FitResult:
         """Return the trained classifier."""
-        steps, step = COLOUR if context.shape[0] == 3 else GREY
-        inner = Inner(self.epsilon or context.radius, self.steps or steps, self.step or step)
+        inner = self.inner(context.shape[0], context.radius)
         rounds = max(1, len(context.pools["train"].x) // context.recipe.batch)
         recipe = replace(
             context.recipe,

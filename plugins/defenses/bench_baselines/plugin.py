@@ -54,7 +54,8 @@ def bench_defenses() -> Sequence[Defense]:
                     type=float,
                     default=0.0,
                     minimum=0.0,
-                    help="of one, as a share of epsilon; 0 for 1/30 on one channel (Madry) and 1.25 on three (Wong)",
+                    help="of one, as a share of epsilon; 0 for what makes 4/3 of all together on one channel (Madry), "
+                    "1.25 on three (Wong)",
                 ),
                 Parameter(
                     name="epochs",

@@ -98,6 +98,24 @@ def test_the_radius_is_the_data_sets_where_none_is_given(monkeypatch, given, exp
     assert len(seen) == 1000
 
 
+@pytest.mark.parametrize(
+    ("channels", "given", "expected"),
+    [
+        (1, {}, (40, 1 / 30)),  # what the shipped fits were trained with, to the bit
+        (3, {}, (1, 1.25)),
+        (1, {"steps": 1}, (1, 4 / 3)),
+        (1, {"steps": 10}, (10, 4 / 30)),
+        (3, {"steps": 7}, (7, 1.25 / 7)),
+        (1, {"steps": 1, "step": 0.5}, (1, 0.5)),
+        (3, {"step": 0.5}, (1, 0.5)),
+    ],
+)
+def test_however_many_steps_are_taken_they_go_as_far_together(channels, given, expected) -> None:
+    inner = AdversarialTraining(epsilon=0.1, **given).inner(channels, 0.2)
+    assert (inner.epsilon, inner.steps) == (0.1, expected[0])
+    assert inner.step == (expected[1] if "steps" not in given else pytest.approx(expected[1], rel=1e-12))
+
+
 def test_same_seed_same_weights_and_an_interrupted_fit_goes_on(tmp_path) -> None:
     pool = bars(64)
 
