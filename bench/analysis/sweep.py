@@ -17,8 +17,9 @@ from bench.analysis.worst_case import Candidate, at_epsilon, first, found_distan
 
 CURVE_COLUMNS = (
     "dataset", "model", "norm", "domain", "budget", "defense", "source", "epsilon", "accuracy", "low", "high",
-    "samples",
+    "samples", "attacks",
 )  # fmt: skip
+Name = tuple[str, str]  # of an attack, and what its attacker knows
 POINTS = 60  # of a minimum-norm curve; the steps between are finer than a reader sees
 
 
@@ -28,13 +29,15 @@ def curve(records: Iterable[Record], *, dataset: str = "", model: str = "", norm
     Returns
     -------
     DataFrame : ``source`` is "swept" (the worst case, at a radius that was run, over the attacks that were run at every
-        radius, on the images that they all met) or "minimum-norm" (share of images whose nearest wrong image found
-        lies farther than epsilon: an upper bound, the pointwise worst case over those attacks alone; deterministic
-        deployments only, since such attacks end on the boundary of one draw)
+        radius of the curve, on the images that they all met) or "minimum-norm" (share of images whose nearest wrong
+        image found lies farther than epsilon: an upper bound, the pointwise worst case over those attacks alone;
+        deterministic deployments only, since such attacks end on the boundary of one draw); ``attacks`` names those of
+        a swept curve, "" of the other
 
     Notes
     -----
-    Were each radius to count what happened to be run there, a curve would fall where the attacks grow in number.
+    Were each radius to count what happened to be run there, a curve would fall where the attacks grow in number. A
+    radius that shares no attack with the others is left out: of each defense the most radii that share one are shown.
     """
     asked = {"dataset": dataset, "model": model, "norm": norm}
     threats: dict[tuple[Setting, str], list[Row]] = {}
@@ -47,27 +50,52 @@ def curve(records: Iterable[Record], *, dataset: str = "", model: str = "", norm
 
 
 def _swept(radii: Sequence[Row]) -> list[dict[str, Any]]:
-    """Return a point of each radius at which one defense was attacked."""
+    """Return a point of each radius at which one defense met the same attacks."""
     attacked = [row for row in radii if row.worst_shares is not None]
-    met = [{_name(r) for part in row.replicates for r in part.attacks if counts(r)} for row in attacked]
-    everywhere = set.intersection(*met) if met else set()
-    alike = [(row, left) for row in attacked if (left := _restricted(row, everywhere).worst_shares) is not None]
+    met = [{_name(r): r for part in row.replicates for r in part.attacks if counts(r)} for row in attacked]
+    chosen, everywhere = _shared([set(names) for names in met])
+    if len(chosen) < 2 <= len(met) and any(_is_fine(r) for names in met for r in names.values()):
+        chosen, everywhere = range(len(met)), frozenset()
+    alike = [
+        (row, left)
+        for row in (attacked[i] for i in chosen)
+        if (left := _restricted(row, everywhere).worst_shares) is not None
+    ]
     n = min((len(left) for _, left in alike), default=0)
-    return [_point(row, "swept", row.setting.epsilon, left[:n]) for row, left in alike]
+    names = "; ".join(sorted({label for label, _ in everywhere}))
+    return [_point(row, "swept", row.setting.epsilon, left[:n], names) for row, left in alike]
 
 
-def _restricted(row: Row, names: AbstractSet[tuple[str, str]]) -> Row:
+def _shared(met: Sequence[AbstractSet[Name]]) -> tuple[Sequence[int], AbstractSet[Name]]:
+    """Return which radii share an attack, as many as can be, and all that these share; of equals the most attacks.
+
+    Parameters
+    ----------
+    met : the attacks of each radius
+    """
+    choices = {tuple(i for i, names in enumerate(met) if name in names) for names in met for name in names}
+    shared = {places: frozenset.intersection(*(frozenset(met[i]) for i in places)) for places in choices}
+    best = min(shared, key=lambda places: (-len(places), -len(shared[places]), places), default=())
+    return best, shared.get(best, frozenset())
+
+
+def _is_fine(record: Record) -> bool:
+    """Return whether an attack is a minimum-norm one, which tells of every radius."""
+    return bool(record["attack"].get("minimum_norm"))
+
+
+def _restricted(row: Row, names: AbstractSet[Name]) -> Row:
     """Return a row that has met no attacks but these, and minimum-norm ones, which tell of every radius."""
     return replace(
         row,
         replicates=[
-            replace(part, attacks=[r for r in part.attacks if _name(r) in names or r["attack"].get("minimum_norm")])
+            replace(part, attacks=[r for r in part.attacks if _name(r) in names or _is_fine(r)])
             for part in row.replicates
         ],
     )
 
 
-def _name(record: Record) -> tuple[str, str]:
+def _name(record: Record) -> Name:
     return str(record["attack"]["label"]), str(record["knowledge"])
 
 
@@ -75,7 +103,7 @@ def _minimum_norm(row: Row) -> list[dict[str, Any]]:
     parts: list[tuple[Candidate, list[Record]]] = []
     for part in row.replicates:
         clean = part.clean_candidate()
-        found = [r for r in (*part.attacks, *part.elsewhere) if counts(r) and r["attack"].get("minimum_norm", False)]
+        found = [r for r in (*part.attacks, *part.elsewhere) if counts(r) and _is_fine(r)]
         if clean is None or not found or part.randomised:
             return []
         parts.append((clean, found))
@@ -98,7 +126,7 @@ def _minimum_norm(row: Row) -> list[dict[str, Any]]:
     ]
 
 
-def _point(row: Row, source: str, epsilon: float, shares: Values) -> dict[str, Any]:
+def _point(row: Row, source: str, epsilon: float, shares: Values, attacks: str = "") -> dict[str, Any]:
     setting, share = row.setting, estimate(shares)
     names = ("dataset", "model", "norm", "domain", "budget")
     return {name: getattr(setting, name) for name in names} | {
@@ -109,4 +137,5 @@ def _point(row: Row, source: str, epsilon: float, shares: Values) -> dict[str, A
         "low": share.low,
         "high": share.high,
         "samples": share.n,
+        "attacks": attacks,
     }

@@ -25,10 +25,21 @@ Box = tuple[float, float, float, float]
 
 WIDTH = 400  # of the plotting area, pixels; with axes it fits half of a desk and, scaled, a phone
 HEIGHT = 270
+_SPREAD = 8  # times the least radius, beyond which a linear axis crowds the small ones
 _DOT = 6.5  # the radius of a dot of accuracy against cost, with its rim, pixels
 _LETTER = (8.0, 12.0)  # width and height of a digit beside it, about, pixels
 _REACH = (13, 20, 28, 36)  # how far from its dot a number may stand, pixels, nearest first
 SERIES = tuple(f"var(--s{number})" for number in range(1, 9))
+# Marks and dashes tell lines apart without colour: six marks on each of four kinds of line.
+SERIES_PATHS = (
+    "M-.8,0A.8,.8 0 1 0 .8,0A.8,.8 0 1 0 -.8,0Z",
+    "M-.72,-.72H.72V.72H-.72Z",
+    "M0,-.95L.9,.7H-.9Z",
+    "M0,-1L.85,0L0,1L-.85,0Z",
+    "M-.3,-.95H.3V-.3H.95V.3H.3V.95H-.3V.3H-.95V-.3H-.3Z",
+    "M0,.95L.9,-.7H-.9Z",
+)
+SERIES_DASHES: Sequence[Sequence[int]] = ((1, 0), (7, 3), (2, 2), (9, 2, 2, 2))
 LEVELS = ("clean", "oblivious", "black-box", "white-box", "adaptive")
 LEVEL_COLOURS = ("var(--ink)", *(f"var(--k{number})" for number in range(1, 5)))
 LEVEL_DASHES: Mapping[str, Sequence[int]] = {
@@ -291,32 +302,59 @@ def _overlap(one: Box, other: Box) -> bool:
 
 
 def sweep(rows: Rows) -> Any:
-    """Return accuracy against epsilon: lines from minimum-norm attacks, dots with intervals where radii were run.
+    """Return accuracy against epsilon: thin lines from minimum-norm attacks, bold ones where radii were run.
 
     Parameters
     ----------
-    rows : defense, source, epsilon, accuracy, low, high, norm, text
+    rows : defense, source, epsilon, accuracy, low, high, norm, text; the defenses in the order of ``look``
     """
     import altair as alt
 
     names = list(dict.fromkeys(str(row["defense"]) for row in rows))
-    scale = alt.Scale(domain=names, range=[series(number) for number in range(len(names))])
-    colour = alt.Color("defense:N", scale=scale, legend=None)
+    looks = [look(number) for number in range(len(names))]
+    colour, dashes, shapes = (alt.Scale(domain=names, range=list(parts)) for parts in zip(*looks, strict=True))
     base = alt.Chart(_table(rows)).encode(
-        x=alt.X(
-            "epsilon:Q", title=f"epsilon ({rows[0]['norm']}, pixels in [0, 1])", scale=alt.Scale(zero=True, nice=False)
-        ),
+        x=_radii(rows),
         y=alt.Y("accuracy:Q", title="accuracy", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%", tickCount=5)),
-        color=colour,
+        color=alt.Color("defense:N", scale=colour, legend=None),
     )
-    fine = base.transform_filter("datum.source == 'minimum-norm'").mark_line(
-        strokeWidth=1.5, strokeDash=[5, 3], opacity=0.75
-    )
+    dashed = alt.StrokeDash("defense:N", scale=dashes, legend=None)
+    shaped = alt.Shape("defense:N", scale=shapes, legend=None)
+    thin = base.transform_filter("datum.source == 'minimum-norm'")
+    fine = thin.mark_line(strokeWidth=1, opacity=0.85).encode(strokeDash=dashed)
+    hollow = thin.transform_filter("datum.marked").mark_point(size=34, strokeWidth=1.2, opacity=1, fill="var(--paper)")
     swept = base.transform_filter("datum.source == 'swept'")
-    joined = swept.mark_line(strokeWidth=2)
-    bars = swept.mark_rule(strokeWidth=1.5).encode(y="low:Q", y2="high:Q")
-    dots = swept.mark_point(size=55, filled=True, opacity=1).encode(description="text:N")
-    return _themed((fine + joined + bars + dots).properties(width=WIDTH, height=HEIGHT))
+    joined = swept.mark_line(strokeWidth=2).encode(strokeDash=dashed)
+    bars = swept.mark_rule(strokeWidth=1.5, opacity=0.5).encode(y="low:Q", y2="high:Q")
+    dots = swept.mark_point(size=60, filled=True, opacity=1).encode(shape=shaped, description="text:N")
+    layers = fine + joined + bars + hollow.encode(shape=shaped) + dots
+    return _themed(layers.properties(width=WIDTH, height=round(1.2 * HEIGHT)))
+
+
+def _radii(rows: Rows) -> Any:
+    """Return the axis of epsilon, with the radii that were run; widely spread ones are drawn by their square roots."""
+    import altair as alt
+
+    run = sorted({row["epsilon"] for row in rows if row["source"] == "swept" and row["epsilon"] > 0})
+    spread = len(run) > 2 and run[-1] > _SPREAD * run[0]
+    steps = all(math.isclose(255 * radius, round(255 * radius), abs_tol=1e-4) for radius in run)
+    axis = alt.Axis(labelOverlap="greedy", labelSeparation=4)
+    if len(run) > 1:
+        label = "format(datum.value * 255, '.0f') + '/255'" if steps else "format(datum.value, '~g')"
+        axis = alt.Axis(values=run, labelExpr=label, labelOverlap="greedy", labelSeparation=4)
+    return alt.X(
+        "epsilon:Q",
+        title=f"epsilon ({rows[0]['norm']}, pixels in [0, 1]{', square-root scale' if spread else ''})",
+        scale=alt.Scale(type="sqrt" if spread else "linear", zero=True, nice=False),
+        axis=axis,
+    )
+
+
+def look(number: int) -> tuple[str, list[int], str]:
+    """Return the colour, dashes and mark of the so-many-th line; dashes and mark tell 24 apart without the colour."""
+    turn = number // len(SERIES_PATHS)
+    dashes = SERIES_DASHES[turn % len(SERIES_DASHES)]
+    return SERIES[number % len(SERIES)], list(dashes), SERIES_PATHS[number % len(SERIES_PATHS)]
 
 
 def roc(rows: Rows) -> Any:
@@ -348,8 +386,3 @@ def roc(rows: Rows) -> Any:
         strokeWidth=1.5, strokeDash=list(CHANCE_DASHES), color=CHANCE_COLOUR
     )
     return _themed((chance.encode(x="at:Q", y="at:Q") + lines).properties(width=WIDTH, height=WIDTH * 0.75))
-
-
-def series(number: int) -> str:
-    """Return the colour of the so-many-th defense."""
-    return SERIES[number % len(SERIES)]

@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from bench.reporting import charts, wording
+from bench.reporting import charts, labels, wording
 
 Row = dict[str, Any]
 
@@ -18,6 +18,7 @@ COSTS: dict[str, tuple[str, Callable[[float], str]]] = {
     "latency_ratio": ("latency, times the undefended model", lambda value: f"{wording.figure(value)}×"),
     "uplink_bytes": ("uplink, bytes an image", wording.size),
 }
+_STRIDE = 12  # points of a minimum-norm curve from mark to mark
 _SHAPES = dict(zip(charts.LEVELS, zip(charts.LEVEL_PATHS, charts.LEVEL_COLOURS, strict=True), strict=True))
 
 
@@ -41,6 +42,22 @@ def _line_key(items: Sequence[tuple[str, Sequence[int], str]]) -> Markup:
     )
     return Markup('<ul class="key">{}</ul>').format(
         Markup("").join(line.format(colour, " ".join(map(str, dashes)), name) for name, dashes, colour in items)
+    )
+
+
+def _series_key(names: Sequence[str]) -> Markup:
+    """Return a legend of lines with their marks, in the order of ``charts.look``."""
+    line = Markup(
+        '<li><svg class="line" viewBox="0 0 36 10" aria-hidden="true"><path d="M0,5H36" fill="none" stroke="{0}" '
+        'stroke-width="2" stroke-dasharray="{1}"/><path d="{2}" fill="{0}" transform="translate(18 5) scale(4.6)"/>'
+        "</svg>{3}</li>"
+    )
+    looks = [charts.look(number) for number in range(len(names))]
+    return Markup('<ul class="key">{}</ul>').format(
+        Markup("").join(
+            line.format(colour, " ".join(map(str, dashes)), path, name)
+            for name, (colour, dashes, path) in zip(names, looks, strict=True)
+        )
     )
 
 
@@ -169,30 +186,62 @@ def sweep(painter: charts.Painter, first: Row, curves: Sequence[Row]) -> Markup:
         return Markup("")
     norm = wording.NORMS.get(first["norm"], first["norm"])
     farthest = 2 * max(radii) if radii else math.inf
+    rows = sorted((row for row in rows if row["epsilon"] <= farthest), key=_height(rows))
     drawn = [
         {
             **{name: row[name] for name in ("defense", "source", "epsilon", "accuracy", "low", "high")},
             "norm": norm,
+            "marked": number % _STRIDE == _STRIDE // 2,
             "text": f"{row['defense']} at {wording.radius(row['epsilon'])}: {wording.percent(row['accuracy'])}",
         }
-        for row in rows
-        if row["epsilon"] <= farthest
+        for number, row in enumerate(rows)
     ]
     told = "; ".join(row["text"] for row in drawn if row["source"] == "swept")
     svg = painter.draw(charts.sweep, drawn, f"Accuracy against epsilon in {norm}. {told}")
-    parts = ["Accuracy against the size of the perturbation."]
+    parts = ["Accuracy against the size of the perturbation. The legend starts with the highest line."]
     if radii:
         parts.append(
-            "Dots: worst case over the attacks that were run at every radius, on the images that they all met, with "
-            "95 % intervals; the leaderboard also counts those of its own radius alone."
+            "Full marks: worst case over the attacks that a defense met at each of its radii here, on the images that "
+            "they all met, with 95 % intervals; the leaderboard also counts those of its own radius alone."
         )
+        parts += _met([row for row in rows if row["source"] == "swept"])
     if fine:
         parts.append(
-            "Dashed: minimum-norm attacks alone, which give every radius from one run; an upper bound, and only for "
-            "deterministic defenses."
+            "Thin lines with hollow marks: minimum-norm attacks alone, which give every radius from one run; an upper "
+            "bound, and only for deterministic defenses."
         )
-    names_drawn = list(dict.fromkeys(row["defense"] for row in drawn))
-    disc = charts.LEVEL_PATHS[1]
-    return _figure(
-        svg, " ".join(parts), _key([(name, disc, charts.series(number)) for number, name in enumerate(names_drawn)])
-    )
+    return _figure(svg, " ".join(parts), _series_key(list(dict.fromkeys(row["defense"] for row in drawn))))
+
+
+def _height(rows: Sequence[Row]) -> Callable[[Row], tuple[float, str]]:
+    """Return what sorts the rows of curves, stably: the highest line first, by its mean over the radii."""
+    points: dict[str, list[float]] = {}
+    for row in rows:
+        points.setdefault(row["defense"], []).append(row["accuracy"])
+    means = {defense: sum(found) / len(found) for defense, found in points.items()}
+    return lambda row: (-means[row["defense"]], row["defense"])
+
+
+def _met(swept: Sequence[Row]) -> list[str]:
+    """Return which attacks were run at which radii, those of most defenses first; of one radius the leaderboard tells.
+
+    Parameters
+    ----------
+    swept : rows of ``bench.analysis.curve``, of each defense together
+    """
+    met: dict[tuple[str, str], list[str]] = {}
+    for defense, own in groupby(swept, key=lambda row: row["defense"]):
+        points = list(own)
+        radii = wording.listed([wording.radius(row["epsilon"]) for row in points])
+        names = dict.fromkeys(labels.family(label) for label in points[0]["attacks"].split("; ") if label)
+        if len(points) > 1 and names:
+            met.setdefault((wording.listed(sorted(names)), radii), []).append(defense)
+    if not met:
+        return []
+    usual = max(met, key=lambda one: len(met[one]))
+    others = [
+        f"of {wording.listed(defenses)} {attacks}{'' if radii == usual[1] else f' at {radii}'}"
+        for (attacks, radii), defenses in met.items()
+        if (attacks, radii) != usual
+    ]
+    return [f"Attacks: {usual[0]} at {usual[1]}{''.join(f'; {other}' for other in others)}."]

@@ -22,7 +22,7 @@ def shortened(labels: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
     """
     families: dict[str, list[str]] = {}
     for label in dict.fromkeys(labels):
-        families.setdefault(re.split(r"[\s\[]", label, maxsplit=1)[0], []).append(label)
+        families.setdefault(family(label), []).append(label)
     short: dict[str, str] = {}
     shared: dict[str, str] = {}
     for name, members in families.items():
@@ -52,6 +52,11 @@ def rungs(cells: Iterable[Mapping[str, Any]], samples: int) -> str:
     return wording.listed(
         [label if images >= samples else f"{label} on {images:,} images" for label, images in sorted(tried.items())]
     )
+
+
+def family(label: str) -> str:
+    """Return the name of an attack alone, without what it was given or how it was started."""
+    return re.split(r"[\s\[]", label, maxsplit=1)[0]
 
 
 def _parameters(label: str) -> list[str]:

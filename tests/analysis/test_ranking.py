@@ -178,6 +178,17 @@ def test_a_swept_curve_is_of_the_attacks_and_images_of_every_radius(made: Any) -
     assert points.loc[0.3, "low"] < 1.0 == points.loc[0.3, "high"]
 
 
+def test_a_radius_that_shares_no_attack_is_left_out_of_the_curve_and_not_its_defense(made: Any) -> None:
+    records = [
+        made.clean_record("none", np.ones(N)),
+        *(made.attack_record("none", "pgd", first(100), epsilon=epsilon) for epsilon in (0.1, 0.2, 0.4)),
+        *(made.attack_record("none", "bim", first(90), epsilon=epsilon) for epsilon in (0.1, 0.3)),
+    ]
+    points = curve(records).query("source == 'swept'")
+    assert points.epsilon.tolist() == [0.1, 0.2, 0.4]
+    assert set(points.attacks) == {"pgd"}
+
+
 def test_a_minimum_norm_attack_that_found_nothing_breaks_nothing(made: Any) -> None:
     records = ladder(made, "none", first(200))
     for distance in (np.full(N, np.inf), np.zeros(N)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 from bench.reporting import charts, figures
@@ -84,3 +84,45 @@ def test_curves_of_attackers_differ_without_colour() -> None:
     layers = charts.roc(rows).to_dict(validate=False)["layer"]
     assert layers[1]["encoding"]["strokeDash"]["field"] == "knowledge"
     assert layers[0]["mark"]["color"] == "var(--soft)"
+
+
+def curve_point(defense: str, epsilon: float, accuracy: float = 0.5, attacks: str = "pgd") -> dict[str, Any]:
+    setting = {"dataset": "mnist", "model": "cnn", "norm": "linf", "domain": "uint8", "budget": "standard"}
+    return setting | {"defense": defense, "source": "swept", "epsilon": epsilon, "accuracy": accuracy, "low": 0.4,
+        "high": 0.6, "samples": 128, "attacks": attacks}  # fmt: skip
+
+
+def test_lines_of_many_defenses_differ_without_colour() -> None:
+    looks = [charts.look(number) for number in range(24)]
+    assert len({(tuple(dashes), mark) for _, dashes, mark in looks}) == 24
+    assert all(first[0] != second[0] for first, second in pairwise(looks))
+
+
+def test_the_legend_of_curves_shows_the_dashes_and_marks_that_are_drawn(cache: Any) -> None:
+    names = [f"defense-{number:02}" for number in range(14)]
+    points = [curve_point(name, at, 0.9 - 0.01 * n) for n, name in enumerate(names) for at in (0.1, 0.2)]
+    figure = str(figures.sweep(charts.Painter(cache), points[0], points))
+    key, drawn = figure.split("</ul>")
+    assert key.count("<li>") == 14
+    for number, name in enumerate(names):
+        colour, dashes, mark = charts.look(number)
+        (line,) = [item for item in key.split("<li>") if f"</svg>{name}</li>" in item]
+        assert f'stroke="{colour}"' in line
+        assert f'stroke-dasharray="{" ".join(map(str, dashes))}"' in line
+        assert f'd="{mark}"' in line
+        assert dashes == [1, 0] or f'stroke-dasharray="{",".join(map(str, dashes))}"' in drawn
+
+
+def test_a_caption_says_where_the_attacks_of_curves_differ(cache: Any) -> None:
+    points = [curve_point(name, at, attacks="pgd[steps=10]; pgd via soft") for name in "ab" for at in (0.1, 0.2)]
+    points += [curve_point("c", at, attacks="bim") for at in (0.1, 0.15)]
+    figure = str(figures.sweep(charts.Painter(cache), points[0], points))
+    assert "Attacks: pgd at 0.1 and 0.2; of c bim at 0.1 and 0.15." in figure
+
+
+def test_small_radii_of_a_wide_range_stand_apart() -> None:
+    points = [curve_point("none", step / 255) | {"norm": "L∞", "text": "", "marked": False} for step in (1, 2, 16)]
+    across = charts.sweep(points).to_dict(validate=False)["layer"][0]["encoding"]["x"]
+    assert across["scale"]["type"] == "sqrt"
+    assert "square-root" in across["title"]
+    assert len(across["axis"]["values"]) == 3
