@@ -111,18 +111,30 @@ def _furthest(rows: Sequence[Row], level: str) -> Row | None:
 
 
 def _price(rows: Sequence[Row]) -> Markup:
+    """Say what the leaders cost: of clean accuracy first, which most defenses buy robustness with."""
+    bare = next((row for row in rows if row["defense"] == BASELINE), None)
     told = []
     for row in _leaders(rows):
         if row["defense"] == BASELINE:  # what the others are measured in
             continue
-        parts = []
+        parts = [_clean_loss(row, bare)] if bare is not None else []
         if not wording.is_missing(row["latency_ratio"]):
             parts.append(f"{wording.figure(row['latency_ratio'])} times the undefended latency")
         if not wording.is_missing(row["uplink_bytes"]):
             parts.append(f"{wording.size(row['uplink_bytes'])} of uplink an image")
-        if parts:
+        if parts := [part for part in parts if part]:
             told.append(Markup("<strong>{}</strong> costs {}").format(row["defense"], wording.listed(parts)))
     return Markup("; ").join(told) + "." if told else Markup("")
+
+
+def _clean_loss(row: Row, bare: Row) -> str:
+    """Return how much less a row answers rightly without attack than the undefended model, "" where not known."""
+    own, undefended = row["clean_accuracy"], bare["clean_accuracy"]
+    if wording.is_missing(own) or wording.is_missing(undefended):
+        return ""
+    points = f"{100 * (undefended - own):.1f}"
+    lost = "no clean accuracy" if float(points) <= 0 else f"{points} points of clean accuracy"
+    return f"{lost} ({wording.percent(own)}, undefended {wording.percent(undefended)})"
 
 
 def _control(rows: Sequence[Row]) -> Markup:

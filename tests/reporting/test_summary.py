@@ -18,7 +18,10 @@ def row(defense: str, kept: float, rank: int = 1, **more: Any) -> dict[str, Any]
         "robust_accuracy": kept,
         "robust_low": kept,
         "robust_high": kept + 0.057,
-        **dict.fromkeys(("oblivious", "white_box", "adaptive", "latency_ratio", "uplink_bytes"), float("nan")),
+        **dict.fromkeys(
+            ("oblivious", "white_box", "adaptive", "latency_ratio", "uplink_bytes", "clean_accuracy"),
+            float("nan"),
+        ),
         "oblivious_is_transfer": False,
         "detectable_difference": float("nan"),
         "macs": 1e6,
@@ -54,6 +57,19 @@ def test_the_undefended_model_is_the_measure_of_cost_and_has_none_itself() -> No
     said = " ".join(map(str, sentences(rows)))
     assert "<strong>superiot</strong> costs 2.42 times the undefended latency" in said
     assert "<strong>none</strong> costs" not in said
+
+
+def test_the_clean_accuracy_that_leaders_lose_is_their_first_cost() -> None:
+    rows = [
+        row("at", 0.38, clean_accuracy=0.763, uplink_bytes=3072.0),
+        row("wide", 0.37, clean_accuracy=0.912),
+        row("none", 0.0, rank=3, clean_accuracy=0.91),
+    ]
+    said = " ".join(map(str, sentences(rows)))
+    assert (
+        "<strong>at</strong> costs 14.7 points of clean accuracy (76.3 %, undefended 91.0 %) and 3.07 kB of uplink an "
+        "image; <strong>wide</strong> costs no clean accuracy (91.2 %, undefended 91.0 %)."
+    ) in said
 
 
 def controlled(kept: float, more: float, low: float, high: float) -> dict[str, Any]:
