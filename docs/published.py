@@ -41,7 +41,7 @@ def leaderboard(report: str) -> str:
         "white-box": lambda row: wording.level(row, "white_box"),
         "adaptive": lambda row: wording.level(row, "adaptive"),
         "**worst case** (95 %)": _worst_case,
-        "latency ×": lambda row: wording.figure(row["latency_ratio"]),
+        "latency ×": lambda row: wording.ratio(row["latency_ratio"]) + wording.unquiet(row.get("latency_ratio_flags")),
         "MACs": lambda row: wording.amount(row["macs"]),
         "uplink": lambda row: wording.size(row["uplink_bytes"]),
     }
@@ -59,6 +59,8 @@ def leaderboard(report: str) -> str:
     beside = (
         [] if png is None else [f"An image as PNG, without loss and without a defense, takes {wording.size(png)}.", ""]
     )
+    doubtful = any(wording.unquiet(row.get("latency_ratio_flags")) for row in rows)
+    beside = [*([wording.NOT_QUIET, ""] if doubtful else []), *beside]
     return "\n".join([*lines, "", *beside, *([f"Without a rank: {', '.join(barred)}.", ""] if barred else [])])
 
 

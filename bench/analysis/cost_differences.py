@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from bench.analysis.causes import versions
-from bench.analysis.costs import FIRM, Measured, figures, machine_of
+from bench.analysis.costs import FIRM, Measured, figures, machine_of, unquiet
 from bench.analysis.figures import COSTS, judged, line
 from bench.analysis.generations import current
 from bench.analysis.paired import Difference, timed_difference
@@ -15,8 +15,6 @@ from bench.analysis.pairing import Key, held_fixed, match, unattacked
 from bench.analysis.records import Record
 
 DRIFT: Final = 0.05  # within a run, drift is flagged from 5 % on; as much may pass unseen between two runs
-# What the timing protocol says of a figure that was not timed in quiet.
-UNQUIET: Final = ("tainted", "drift", "noisy", "short", "too_few_runs")
 
 Machines = Mapping[tuple[str, str], Record]
 
@@ -100,18 +98,13 @@ def _obstacle(before: Measured, after: Measured, *, same_machine: bool) -> str:
         return ""
     if not same_machine:
         return "measured on different machines"
-    flagged = {side: _unquiet(item) for side, item in (("A", before), ("B", after))}
+    flagged = {side: unquiet(item) for side, item in (("A", before), ("B", after))}
     if any(flagged.values()):
         told = "; ".join(f"{side}: {', '.join(flags)}" for side, flags in flagged.items() if flags)
         return f"not timed in quiet ({told})"
     if not all(0 < _end(item, "low") <= item["value"] <= _end(item, "high") for item in (before, after)):
         return "measured without an interval"
     return ""
-
-
-def _unquiet(item: Measured) -> list[str]:
-    flags = [str(flag) for flag in item.get("flags") or ()]
-    return [word for word in UNQUIET if any(flag.split(":")[0] == word for flag in flags)]
 
 
 def _end(item: Measured, name: str) -> float:

@@ -35,6 +35,9 @@ _COLUMNS = (
 # enter no ranking and no Pareto plot.
 FIRM = frozenset({"measured-external", "measured-rail", "measured-rapl", "measured", "counted"})
 
+# What the timing protocol says of a figure that was not timed in quiet.
+UNQUIET = ("tainted", "drift", "noisy", "short", "too_few_runs")
+
 
 def measurements(records: Iterable[Record]) -> pd.DataFrame:
     """Return every figure of every cost record: one row each, with the defense, data set, network and hardware."""
@@ -107,15 +110,24 @@ def figures(record: Record) -> dict[str, Measured | None]:
 def _summary(record: Record) -> Measured:
     found = figures(record)
     as_png = [item for item in record["measurements"] if item.get("variant") == PNG]
+    timed = [item for item in (found["device_ms"], found["server_ms"]) if item]
     ratio, uplink, energy = found["latency_ratio"], found["uplink_bytes"], found["energy_mj"]
     return {name: _value(item) for name, item in found.items()} | {
         "latency_ratio_low": _value(ratio, "low"),
         "latency_ratio_high": _value(ratio, "high"),
+        "latency_ratio_flags": " ".join(unquiet(ratio) if ratio else ()),
+        "latency_flags": " ".join(dict.fromkeys(flag for item in timed for flag in unquiet(item))),
         "png_bytes": _value(pick(as_png, "uplink_bytes", statistic=("mean",))),
         "uplink_format": str(uplink.get("variant") or "") if uplink else "",
         "energy_provenance": str(energy["provenance"]) if energy else "",
         "hardware": _hardware(record),
     }
+
+
+def unquiet(item: Measured) -> list[str]:
+    """Return the flags of ``UNQUIET`` that a figure has, without what they add."""
+    flags = [str(flag) for flag in item.get("flags") or ()]
+    return [word for word in UNQUIET if any(flag.split(":")[0] == word for flag in flags)]
 
 
 def pick(

@@ -27,10 +27,11 @@ from bench.analysis.worst_case import QUERIES, Candidate, WorstCase, first
 
 _NOTHING = Estimate(math.nan, math.nan, math.nan, 0)
 _COSTS = (
-    "latency_ratio", "latency_ratio_low", "latency_ratio_high", "device_ms", "server_ms", "uplink_bytes",
-    "uplink_bytes_p95", "uplink_format", "png_bytes", "model_bytes", "macs", "peak_bytes", "energy_mj",
-    "energy_provenance", "hardware",
+    "latency_ratio", "latency_ratio_low", "latency_ratio_high", "latency_ratio_flags", "device_ms", "server_ms",
+    "latency_flags", "uplink_bytes", "uplink_bytes_p95", "uplink_format", "png_bytes", "model_bytes", "macs",
+    "peak_bytes", "energy_mj", "energy_provenance", "hardware",
 )  # fmt: skip
+_TEXTS = ("latency_ratio_flags", "latency_flags", "uplink_format", "energy_provenance", "hardware")  # among them
 _LEVELS = tuple(knowledge.replace("-", "_") for knowledge in KNOWLEDGE)
 TWIN_COLUMNS = ("twin_difference", "twin_low", "twin_high")
 COLUMNS = (
@@ -216,7 +217,7 @@ def _line(
     for k in QUERIES:
         line[f"wrong_in_{k}"] = _mean(case.wrong_within(k) for case in judged.cases)
         line[f"clean_wrong_in_{k}"] = _mean(first(clean, len(judged.shares)).wrong_within(k) for clean in judged.cleans)
-    empty = {name: "" if name in ("uplink_format", "energy_provenance", "hardware") else math.nan for name in _COSTS}
+    empty = {name: "" if name in _TEXTS else math.nan for name in _COSTS}
     return line | {**empty, **costs.get((setting.place, row.label), {})}
 
 

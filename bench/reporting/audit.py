@@ -253,10 +253,11 @@ def _gates(findings: Sequence[Finding]) -> Table:
 
 def _cost(found: Audited) -> Table:
     line = found.line
+    unquiet = [wording.unquiet(line[name]) for name in ("latency_ratio_flags", "latency_flags")]
     measured = {
-        "latency_ratio": f"{wording.figure(line['latency_ratio'])}× the undefended model{_between(line)}",
-        "device_ms": f"{wording.figure(line['device_ms'])} ms on the device",
-        "server_ms": f"{wording.figure(line['server_ms'])} ms on the server",
+        "latency_ratio": f"{wording.ratio(line['latency_ratio'])}×{unquiet[0]} the undefended model{_between(line)}",
+        "device_ms": f"{wording.figure(line['device_ms'])}{unquiet[1]} ms on the device",
+        "server_ms": f"{wording.figure(line['server_ms'])}{unquiet[1]} ms on the server",
         "uplink_bytes": f"{wording.size(line['uplink_bytes'])} of uplink an image",
         "macs": f"{wording.amount(line['macs'])} multiply-accumulates an image",
         "model_bytes": f"{wording.size(line['model_bytes'])} of weights",
@@ -267,7 +268,9 @@ def _cost(found: Audited) -> Table:
         for name, text in measured.items()
         if not wording.is_missing(line[name])
     )
-    return Table("Cost", ("Figure", "How", "On"), rows, () if rows else ("No cost was measured.",))
+    note = wording.note_of_unquiet([line], "latency_ratio_flags", "latency_flags")
+    notes = () if rows else ("No cost was measured.",)
+    return Table("Cost", ("Figure", "How", "On"), rows, (note,) if note else notes)
 
 
 def _between(line: Mapping[str, Any]) -> str:

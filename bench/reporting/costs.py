@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.analysis.costs import measurements
+from bench.analysis.costs import measurements, unquiet
 from bench.analysis.generations import current
 from bench.analysis.records import Record
 from bench.reporting import wording
@@ -37,7 +37,8 @@ def shown(records: Iterable[Record]) -> list[Row]:
     Notes
     -----
     It is of the default wire format, of onnxruntime where the stage can be exported, and the median or else the mean;
-    of bytes sent the mean, as on the leaderboard. What has no value is left out.
+    of bytes sent the mean, as on the leaderboard. What has no value is left out. ``unquiet`` has the flags of a time
+    that make it doubtful.
     """
     found = []
     for rows in _by_record(records):
@@ -52,8 +53,16 @@ def shown(records: Iterable[Record]) -> list[Row]:
 def _by_record(records: Iterable[Record]) -> list[list[Row]]:
     measured = [r for r in current(records) if r["kind"] == "cost" and r["status"] == "ok"]
     return [
-        [row | {"machine": processor(record)} for row in wording.rows_of(measurements([record]))] for record in measured
+        [
+            row | {"machine": processor(record), "unquiet": " ".join(unquiet(item) if _is_time(item) else ())}
+            for row, item in zip(wording.rows_of(measurements([record])), record["measurements"], strict=True)
+        ]
+        for record in measured
     ]
+
+
+def _is_time(item: Mapping[str, Any]) -> bool:
+    return str(item["quantity"]).startswith("latency")
 
 
 def _merit(row: Row) -> tuple[bool, bool, int, int]:

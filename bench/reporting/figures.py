@@ -15,7 +15,7 @@ Row = dict[str, Any]
 
 LOW = 0.02  # robust accuracy under which a defense is named with the others that keep nothing
 COSTS: dict[str, tuple[str, Callable[[float], str]]] = {
-    "latency_ratio": ("latency, times the undefended model", lambda value: f"{wording.figure(value)}×"),
+    "latency_ratio": ("latency, times the undefended model", lambda value: f"{wording.ratio(value)}×"),
     "uplink_bytes": ("uplink, bytes an image", wording.size),
 }
 _STRIDE = 12  # points of a minimum-norm curve from mark to mark
@@ -95,6 +95,7 @@ def trade(painter: charts.Painter, group: Sequence[Row], cost: str) -> Markup:
         {
             "defense": row["defense"], "cost": row[cost], "accuracy": row["robust_accuracy"], "low": row["robust_low"],
             "high": row["robust_high"], "ranked": row["status"] == "ranked", "front": False, "title": title,
+            "told": told(row[cost]), "mark": wording.unquiet(row.get(f"{cost}_flags")),
             "text": f"{row['defense']}: {wording.percent(row['robust_accuracy'])} at {told(row[cost])}",
         }
         for row in sorted(group, key=lambda row: -row["robust_accuracy"] if row["attacks"] else 0.0)
@@ -103,28 +104,32 @@ def trade(painter: charts.Painter, group: Sequence[Row], cost: str) -> Markup:
     if len(rows) < 2:
         return Markup("")
     for number, row in enumerate(rows, 1):
-        row["name"] = str(number) if row["accuracy"] >= LOW else ""
+        row["number"] = str(number) if row["accuracy"] >= LOW else ""
+        row["name"] = row["number"] and row["number"] + row["mark"]
         row["front"] = row["ranked"] and not any(_beats(other, row) for other in rows if other["ranked"])
     front = [row["defense"] for row in rows if row["front"]]
     svg = painter.draw(charts.trade, rows, f"Robust accuracy against {title}. On the front: {', '.join(front)}.")
     return _figure(
-        Markup('<div class="plotted">{}{}</div>').format(svg, _dots(rows, told)),
+        Markup('<div class="plotted">{}{}</div>').format(svg, _dots(rows)),
         f"Robust accuracy against {title}: up and to the left is better. The dashed front joins the ranked defenses "
-        "that no other beats in both; hollow points are not ranked. Bars are 95 % intervals.",
+        "that no other beats in both; hollow points are not ranked. Bars are 95 % intervals."
+        + (f" {wording.NOT_QUIET}" if any(row["mark"] for row in rows) else ""),
     )
 
 
-def _dots(rows: Sequence[Row], told: Callable[[float], str]) -> Markup:
+def _dots(rows: Sequence[Row]) -> Markup:
     """Return the key of numbered dots; those without a number share a line."""
     line = Markup("<li><b>{}</b> {} <span>{}, {}</span></li>")
     lines = [
-        line.format(row["name"], row["defense"], wording.percent(row["accuracy"]), told(row["cost"]))
+        line.format(row["number"], row["defense"], wording.percent(row["accuracy"]), row["told"] + row["mark"])
         for row in rows
-        if row["name"]
+        if row["number"]
     ]
-    low = sorted((row for row in rows if not row["name"]), key=lambda row: row["cost"])
+    low = sorted((row for row in rows if not row["number"]), key=lambda row: row["cost"])
     if low:
-        names = Markup(", ").join(Markup("{} <span>{}</span>").format(row["defense"], told(row["cost"])) for row in low)
+        names = Markup(", ").join(
+            Markup("{} <span>{}{}</span>").format(row["defense"], row["told"], row["mark"]) for row in low
+        )
         lines.append(
             Markup("<li>{} below {}: {}</li>").format(wording.count(len(low), "defense"), f"{100 * LOW:g} %", names)
         )

@@ -211,13 +211,15 @@ def _board_markdown(board: pd.DataFrame) -> str:
                     wording.percent(row["clean_accuracy"]),
                     *levels,
                     strongest,
-                    wording.figure(row["latency_ratio"]),
+                    wording.ratio(row["latency_ratio"]) + wording.unquiet(row["latency_ratio_flags"]),
                     wording.size(row["uplink_bytes"]),
                     status,
                 ]
             )
         parts.append(markdown_table(titles, rows))
         if told := wording.resolution(rows_of(group)):
+            parts.append(f"{told}\n")
+        if told := wording.note_of_unquiet(rows_of(group), "latency_ratio_flags"):
             parts.append(f"{told}\n")
     parts.append(
         "Robust accuracy is the share of all images answered correctly under the worst attack on each image; "

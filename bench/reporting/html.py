@@ -208,6 +208,7 @@ def environment() -> Environment:
     environment.filters |= {
         "percent": wording.percent,
         "figure": wording.figure,
+        "ratio": wording.ratio,
         "size": wording.size,
         "amount": wording.amount,
         "radius": wording.radius,

@@ -119,12 +119,14 @@ def _price(rows: Sequence[Row]) -> Markup:
             continue
         parts = [_clean_loss(row, bare)] if bare is not None else []
         if not wording.is_missing(row["latency_ratio"]):
-            parts.append(f"{wording.figure(row['latency_ratio'])} times the undefended latency")
+            doubt = wording.unquiet(row["latency_ratio_flags"])
+            parts.append(f"{wording.ratio(row['latency_ratio'])}{doubt} times the undefended latency")
         if not wording.is_missing(row["uplink_bytes"]):
             parts.append(f"{wording.size(row['uplink_bytes'])} of uplink an image")
         if parts := [part for part in parts if part]:
             told.append(Markup("<strong>{}</strong> costs {}").format(row["defense"], wording.listed(parts)))
-    return Markup("; ").join(told) + "." if told else Markup("")
+    price = Markup("; ").join(told) + "." if told else Markup("")
+    return price + f" {wording.NOT_QUIET}" if wording.UNQUIET in price else price
 
 
 def _clean_loss(row: Row, bare: Row) -> str:
@@ -154,7 +156,7 @@ def _control(rows: Sequence[Row]) -> Markup:
                 "<strong>{}</strong> keeps most: {}, {} (95 % interval of the difference {})"
             ).format(
                 row["defense"],
-                wording.figure(row["macs"] / leanest),
+                wording.ratio(row["macs"] / leanest),
                 row["control"],
                 wording.percent(row["control_accuracy"]),
                 apart,

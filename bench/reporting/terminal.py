@@ -99,9 +99,10 @@ def _table(rows: list[dict[str, Any]], width: int) -> Table:
         for level in levels:
             transfer = level == "oblivious" and row["oblivious_is_transfer"] and not wording.is_missing(row[level])
             fewer = 0 < row[f"{level}_samples"] < images
-            cells.append(_share(row[level]) + ("†" if transfer else "") + ("‡" if fewer else ""))
-        latency = wording.figure(row["latency_ratio"])
-        cells.append(latency if latency == wording.NOTHING else f"{latency}×")
+            cells.append(_share(row[level]) + ("†" if transfer else "") + ("*" if fewer else ""))
+        latency = wording.ratio(row["latency_ratio"])
+        doubt = wording.unquiet(row["latency_ratio_flags"])
+        cells.append(latency if latency == wording.NOTHING else f"{latency}×{doubt}")
         if wide:
             cells.append(wording.size(row["uplink_bytes"]))
         table.add_row(*cells, style="" if ranked else "dim")
@@ -109,7 +110,9 @@ def _table(rows: list[dict[str, Any]], width: int) -> Table:
     if any(row["oblivious_is_transfer"] for row in rows):
         notes.append("† transfer: the defense trains its own network, the attacker has the undefended one")
     if any(0 < row[f"{level}_samples"] < images for row in rows for level in levels):
-        notes.append("‡ on fewer images")
+        notes.append("* on fewer images")
+    if doubtful := wording.note_of_unquiet(rows, "latency_ratio_flags"):
+        notes.append(doubtful.removesuffix("."))
     table.caption, table.caption_justify = "\n".join(notes) or None, "left"
     return table
 

@@ -20,6 +20,8 @@ KNOWLEDGE = {
     "adaptive": "works around the defense",
 }
 NOTHING = "–"
+UNQUIET = "‡"  # beside a time that its flags make doubtful
+NOT_QUIET = f"{UNQUIET} measured on a machine that was not quiet."
 LOST = 0.1  # robust accuracy below which we say that nothing is left
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
@@ -73,6 +75,28 @@ def figure(value: float | None, digits: int = 3) -> str:
         return "∞"
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
     return f"{value:,.{decimals}f}"
+
+
+def ratio(value: float | None) -> str:
+    """Return how many times something is of another: no digit that a repetition would change."""
+    return f"{value:.2f}" if value is not None and 0.01 <= abs(value) < 10 else figure(value)
+
+
+def unquiet(flags: object) -> str:
+    """Return the mark of a time that was not taken in quiet, "" where it was.
+
+    Parameters
+    ----------
+    flags : as the leaderboard has them, such as "tainted drift"
+    """
+    return "" if is_missing(flags) else UNQUIET
+
+
+def note_of_unquiet(rows: Sequence[Mapping[str, Any]], *names: str) -> str:
+    """Return what the mark of ``unquiet`` means, with the flags that some rows have in these columns; "" for none."""
+    flags = dict.fromkeys(flag for row in rows for name in names for flag in str(row[name]).split())
+    told = ", ".join(flag.replace("_", " ") for flag in flags)
+    return f"{NOT_QUIET.removesuffix('.')} ({told})." if told else ""
 
 
 def size(value: float | None) -> str:

@@ -25,6 +25,7 @@ def row(defense: str, kept: float, rank: int = 1, **more: Any) -> dict[str, Any]
         "oblivious_is_transfer": False,
         "detectable_difference": float("nan"),
         "macs": 1e6,
+        "latency_ratio_flags": "",
         "control": "",
         **more,
     }
@@ -57,6 +58,14 @@ def test_the_undefended_model_is_the_measure_of_cost_and_has_none_itself() -> No
     said = " ".join(map(str, sentences(rows)))
     assert "<strong>superiot</strong> costs 2.42 times the undefended latency" in said
     assert "<strong>none</strong> costs" not in said
+
+
+def test_a_ratio_that_was_not_timed_in_quiet_is_marked() -> None:
+    rows = [row("a", 0.5, latency_ratio=2.848974, latency_ratio_flags="tainted drift"), row("none", 0.0, rank=2)]
+    said = " ".join(map(str, sentences(rows)))
+    assert "costs 2.85‡ times the undefended latency. ‡ measured on a machine that was not quiet." in said
+    rows[0]["latency_ratio_flags"] = ""
+    assert "‡" not in " ".join(map(str, sentences(rows)))
 
 
 def test_the_clean_accuracy_that_leaders_lose_is_their_first_cost() -> None:

@@ -90,3 +90,10 @@ def test_what_is_left_to_one_kind_of_attacker_has_its_interval_and_how_many_imag
     assert wording.level(row, "adaptive") == "25.0 % (11.2–46.9)"
     assert wording.level(row | {"samples": 1000}, "adaptive") == "25.0 % (11.2–46.9; 20 images)"
     assert wording.level(row | {"adaptive_samples": 0}, "adaptive") == wording.NOTHING
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [(2.848974, "2.85"), (0.998801, "1.00"), (12.04, "12.0"), (0.0012, "0.00120"), (None, "–")]
+)
+def test_a_ratio_has_two_decimals_at_most_where_these_say_anything(value: float | None, told: str) -> None:
+    assert wording.ratio(value) == told
