@@ -12,6 +12,7 @@ from bench.reporting.labels import shortened
 
 Row = Mapping[str, Any]
 
+_THREAT = ("dataset", "model", "norm", "epsilon", "domain", "budget")
 _SIGNS = {"failed": "fail", "timed-out": "late", "skipped": "skip"}
 
 
@@ -66,6 +67,28 @@ class Map:
     lines: tuple[tuple[str, bool, tuple[Square, ...]], ...]
 
 
+def attacked(group: Sequence[Row], cells: Sequence[Row]) -> tuple[list[Row], dict[str, list[str]]]:
+    """Return the rows of a setting that an attack was planned for, and where the others were attacked.
+
+    A row whose attacks failed or were skipped stays, and so does one that was attacked nowhere: these are holes. One
+    that was attacked under other threats alone has nothing to show here.
+
+    Returns
+    -------
+    shown, elsewhere : rows; defense -> the threats that it was attacked under, in words
+    """
+    first = group[0]
+    own = [cell for cell in cells if cell["kind"] == "attack" and wording.is_missing(cell["probe"])]
+    own = [cell for cell in own if all(cell[name] == first[name] for name in ("dataset", "model"))]
+    here = {cell["defense"] for cell in own if all(cell[name] == first[name] for name in _THREAT)}
+    places: dict[str, list[str]] = {}
+    for cell in sorted(own, key=lambda cell: (cell["norm"], cell["epsilon"])):
+        if cell["defense"] not in here and wording.ball(cell) not in places.setdefault(cell["defense"], []):
+            places[cell["defense"]].append(wording.ball(cell))
+    shown = [row for row in group if row["defense"] not in places]
+    return shown, {row["defense"]: places[row["defense"]] for row in group if row["defense"] in places}
+
+
 def maps(group: Sequence[Row], cells: Sequence[Row]) -> list[Map]:
     """Return the maps of one setting, the strongest attacker first.
 
@@ -75,8 +98,7 @@ def maps(group: Sequence[Row], cells: Sequence[Row]) -> list[Map]:
     cells : rows of the frame of all cells
     """
     first = group[0]
-    names = ("dataset", "model", "norm", "epsilon", "domain", "budget")
-    here = [cell for cell in cells if cell["kind"] == "attack" and all(cell[name] == first[name] for name in names)]
+    here = [cell for cell in cells if cell["kind"] == "attack" and all(cell[name] == first[name] for name in _THREAT)]
     short, _ = shortened(cell["attack"] for cell in here)
     found = []
     for knowledge in reversed(KNOWLEDGE):

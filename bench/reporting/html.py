@@ -150,7 +150,7 @@ def _sections(rows: Sequence[Row], lines: _Lines, records: Sequence[Record], pai
     sections = []
     curved: set[tuple[str, ...]] = set()
     for number, (_, members) in enumerate(groupby(rows, key=lambda row: row["setting"])):
-        group = list(members)
+        group, elsewhere = heat.attacked(list(members), lines.cells)
         first = group[0]
         family = tuple(first[name] for name in ("dataset", "model", "norm", "domain", "budget"))
         leading = number == 0 or (any(row["headline"] for row in group) and first["pool"] == "test")
@@ -158,6 +158,7 @@ def _sections(rows: Sequence[Row], lines: _Lines, records: Sequence[Record], pai
             "number": number,
             "brief": wording.threat(first) if alone else wording.setting_title(first),
             "leading": leading,
+            "elsewhere": elsewhere,
             "knowledge": figures.knowledge(painter, group) if any(row["attacks"] for row in group) else Markup(""),
             "trades": [figure for cost in figures.COSTS if leading and (figure := figures.trade(painter, group, cost))],
             "sweep": Markup("") if family in curved else figures.sweep(painter, first, lines.curves),

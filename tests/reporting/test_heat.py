@@ -42,3 +42,20 @@ def test_heads_leave_out_what_all_attacks_of_a_name_were_given(made: Any) -> Non
         "mim[steps=9]": ("mim[steps=9]", ""),
     }
     assert heat.given(found) == {"pgd": "steps=10, step=0.2"}
+
+
+def test_a_row_without_a_cell_under_a_threat_stands_where_it_was_attacked(made: Any) -> None:
+    """A row whose cells failed is a hole to be seen; so is one that was attacked nowhere."""
+    failed = made.attack_record("jpeg", "pgd", np.zeros(9)) | {"status": "failed", "reason": "no memory"}
+    records = [
+        *(made.clean_record(name, np.ones(9)) for name in ("none", "superiot", "jpeg", "bit-depth")),
+        made.attack_record("none", "pgd", np.zeros(9)),
+        made.attack_record("superiot", "pgd", np.zeros(9), epsilon=0.1),
+        made.attack_record("superiot", "pgd", np.zeros(9), norm="l2", epsilon=1.5),
+        failed,
+    ]
+    board = [row for row in wording.rows_of(leaderboard(records)) if row["norm"] == "linf" and row["epsilon"] == 0.3]
+    shown, elsewhere = heat.attacked(board, wording.rows_of(cells(records)))
+    assert [row["defense"] for row in shown] == [row["defense"] for row in board if row["defense"] != "superiot"]
+    assert {row["defense"] for row in shown} == {"none", "jpeg", "bit-depth"}
+    assert elsewhere == {"superiot": ["L2 ≤ 1.5", "L∞ ≤ 0.1"]}
