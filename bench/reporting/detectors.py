@@ -42,7 +42,7 @@ def lines(detectors: Iterable[Row], cells: Iterable[Row]) -> list[Row]:
 
 
 def alarms(ranks: Sequence[Row], detectors: Iterable[Row]) -> list[Row]:
-    """Return one line for each detector: its rank and what it flags of clean images.
+    """Return one line for each detector: its rank, of how many, and what it flags of clean images.
 
     Parameters
     ----------
@@ -52,7 +52,12 @@ def alarms(ranks: Sequence[Row], detectors: Iterable[Row]) -> list[Row]:
     found = {row["defense"]: row for row in ranks}
     for row in detectors:
         found.setdefault(row["defense"], _unattacked(row))
-    return list(found.values())
+    lines = [dict(row) for row in found.values()]
+    for name in ("rank_at_5", "rank_at_1"):
+        ranked = [row for row in lines if row[name]]
+        for row in ranked:
+            row[name] = f"{row[name]} of {len(ranked)}"
+    return lines
 
 
 def _unattacked(row: Row) -> Row:

@@ -63,3 +63,15 @@ def test_a_detector_that_nobody_attacked_has_its_false_alarms() -> None:
     (line,) = detectors.alarms([], [shift | {"clean_images": 100}])
     assert (line["false_positives"], line["samples"], line["reason"]) == (0.04, 100, "no attack was run")
     assert math.isnan(line["held"])
+
+
+def test_a_rank_says_of_how_many_detectors() -> None:
+    def ranked(defense: str, at_5: str, at_1: str) -> dict[str, Any]:
+        return {"defense": defense, "rank_at_5": at_5, "rank_at_1": at_1}
+
+    found = detectors.alarms([ranked("a", "1–2", "1"), ranked("b", "1–2", ""), ranked("c", "", "")], [])
+    assert [(row["rank_at_5"], row["rank_at_1"]) for row in found] == [
+        ("1–2 of 2", "1 of 1"),
+        ("1–2 of 2", ""),
+        ("", ""),
+    ]
