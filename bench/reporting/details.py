@@ -124,8 +124,39 @@ def _evidence(verdicts: Sequence[Row]) -> Evidence:
     return Evidence(lines, tuple(passed), tuple(idle))
 
 
+def unfinished(verdicts: Iterable[Row]) -> list[dict[str, Any]]:
+    """Return a line for each threat under which attacks of the ladder were not run, with the rows that this leaves out.
+
+    Returns
+    -------
+    list : where, missing (clauses, of how many rows where not of all), defenses
+    """
+    found: dict[str, dict[str, list[str]]] = {}
+    for verdict in verdicts:
+        if _is_unfinished(verdict):
+            ball = wording.ball(verdict) if verdict["norm"] else "no attack"
+            clauses = str(verdict["evidence"]).removesuffix(".").split("; ")
+            found.setdefault(f"{verdict['dataset']}, {ball}", {})[str(verdict["defense"])] = clauses
+    lines = []
+    for where, rows in found.items():
+        counted = Counter(clause for clauses in rows.values() for clause in clauses)
+        missing = [f"{c}{'' if n == len(rows) else f' ({n} of {len(rows)} rows)'}" for c, n in counted.items()]
+        lines.append({"where": where, "missing": missing, "defenses": list(rows)})
+    return lines
+
+
+def _is_unfinished(verdict: Row) -> bool:
+    """Return whether attacks of the ladder were not run, and none of them failed: no failure of the row."""
+    if verdict["gate"] != "ladder" or verdict["outcome"] != "fail":
+        return False
+    clauses = str(verdict["evidence"]).removesuffix(".").split("; ")
+    return all(" not run" in clause or clause.startswith(("no attack that knows", "no ladder")) for clause in clauses)
+
+
 def gates(records: Iterable[Record], verdicts: Iterable[Row]) -> list[dict[str, Any]]:
     """Return every verdict of a gate that is no plain pass, worst first, and one line of counts for the passes.
+
+    What ``unfinished`` tells is left out.
 
     Parameters
     ----------
@@ -152,7 +183,7 @@ def gates(records: Iterable[Record], verdicts: Iterable[Row]) -> list[dict[str, 
         for gate in record.get("gates") or []:
             say({**gate, "gate": gate["name"]}, str(record["defense"]["label"]), where, place)
     for verdict in verdicts:
-        if verdict["where"] == "row":
+        if verdict["where"] == "row" and not _is_unfinished(verdict):
             ball = wording.ball(verdict) if verdict["norm"] else "no attack"
             say(verdict, verdict["defense"], "row", f"{verdict['dataset']}, {ball}" if several else ball)
     names = {number: outcome for outcome, number in order.items()}

@@ -75,18 +75,24 @@ def attacked(group: Sequence[Row], cells: Sequence[Row]) -> tuple[list[Row], dic
 
     Returns
     -------
-    shown, elsewhere : rows; defense -> the threats that it was attacked under, in words
+    shown, elsewhere : rows; the threats that others were attacked under, in words -> these defenses
     """
     first = group[0]
     own = [cell for cell in cells if cell["kind"] == "attack" and wording.is_missing(cell["probe"])]
     own = [cell for cell in own if all(cell[name] == first[name] for name in ("dataset", "model"))]
     here = {cell["defense"] for cell in own if all(cell[name] == first[name] for name in _THREAT)}
-    places: dict[str, list[str]] = {}
-    for cell in sorted(own, key=lambda cell: (cell["norm"], cell["epsilon"])):
-        if cell["defense"] not in here and wording.ball(cell) not in places.setdefault(cell["defense"], []):
-            places[cell["defense"]].append(wording.ball(cell))
-    shown = [row for row in group if row["defense"] not in places]
-    return shown, {row["defense"]: places[row["defense"]] for row in group if row["defense"] in places}
+    places: dict[str, dict[str, set[float]]] = {}
+    for cell in own:
+        if cell["defense"] not in here:
+            places.setdefault(cell["defense"], {}).setdefault(cell["norm"], set()).add(cell["epsilon"])
+    elsewhere: dict[str, list[str]] = {}
+    for row in group:
+        if found := places.get(row["defense"]):
+            told = (
+                f"{wording.NORMS.get(n, n)} ≤ {', '.join(map(wording.radius, sorted(found[n])))}" for n in sorted(found)
+            )
+            elsewhere.setdefault("; ".join(told), []).append(row["defense"])
+    return [row for row in group if row["defense"] not in places], elsewhere
 
 
 def maps(group: Sequence[Row], cells: Sequence[Row]) -> list[Map]:

@@ -109,6 +109,7 @@ def page(
             learned=details.learned(records),
             gaps=details.gaps(lines.cells),
             gates=details.gates(records, told),
+            unfinished=details.unfinished(told),
             figures=[_clean(row) for row in costs.shown(records)],
             defenses=compared.defenses(current(records), registry),
             attacks=compared.attacks(current(records), registry),

@@ -51,7 +51,7 @@ def test_a_failed_gate_says_where_and_whether_it_bars(made: Any) -> None:
     ladder, other = (made.attack_record("one", name, np.zeros(5)) | {"gates": [gate]} for name in ("pgd", "mim"))
     other["dataset"] = {**other["dataset"], "label": "mnist (development)"}
     row = {"norm": "linf", "epsilon": 0.3, "dataset": "mnist", "defense": "one", "evidence": "stopped"}
-    on_row = row | {"gate": "ladder", "where": "row", "outcome": "fail", "evidence": "fgsm not run"}
+    on_row = row | {"gate": "ladder", "where": "row", "outcome": "fail", "evidence": "fgsm failed (adaptive)."}
     decisive = row | {"gate": "convergence", "where": "pgd (adaptive)", "outcome": "fail"}
     found = details.gates([ladder, other], [on_row, decisive])
     assert [(line["gate"], line["where"], line["bars"]) for line in found] == [
@@ -59,3 +59,30 @@ def test_a_failed_gate_says_where_and_whether_it_bars(made: Any) -> None:
         ("ladder", "mnist, L∞ ≤ 0.3", True),
         ("convergence", "mim (adaptive), mnist (development)", False),
     ]
+
+
+def test_rungs_that_were_not_run_are_one_line_a_threat_and_no_failures() -> None:
+    def verdict(defense: str, evidence: str, epsilon: float) -> dict[str, Any]:
+        place = {"dataset": "mnist", "norm": "linf", "epsilon": epsilon}
+        return {**place, **said("ladder", "fail", "row"), "defense": defense, "evidence": evidence}
+
+    verdicts = [
+        verdict("none", "fgsm not run (white-box or adaptive); square not run (adaptive).", 0.1),
+        verdict("jpeg", "no attack that knows the defense was run; fgsm not run (white-box or adaptive).", 0.1),
+        verdict("none", "no ladder is fixed for this norm.", 0.2),
+        verdict("jpeg", "fgsm not run (white-box or adaptive); square timed out (adaptive).", 0.2),
+    ]
+    assert details.unfinished(verdicts) == [
+        {
+            "where": "mnist, L∞ ≤ 0.1",
+            "missing": [
+                "fgsm not run (white-box or adaptive)",
+                "square not run (adaptive) (1 of 2 rows)",
+                "no attack that knows the defense was run (1 of 2 rows)",
+            ],
+            "defenses": ["none", "jpeg"],
+        },
+        {"where": "mnist, L∞ ≤ 0.2", "missing": ["no ladder is fixed for this norm"], "defenses": ["none"]},
+    ]
+    (failed,) = details.gates([], verdicts)
+    assert (failed["defense"], failed["evidence"]) == ("jpeg", verdicts[3]["evidence"])
