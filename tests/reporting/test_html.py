@@ -198,6 +198,13 @@ def test_what_heads_hint_at_stands_in_the_text_too(page: str) -> None:
         assert f"<dd>{hint}</dd>" in page, hint
 
 
+def test_words_in_the_names_of_attacks_are_explained_and_the_glossary_is_named(page: str) -> None:
+    told = text_of(page).split("How to read this")[-1]
+    for word in ("via learned", "unclamped", "From transfer", "made on", "docs/reference/glossary.md"):
+        assert word in told, word
+    assert (Path(__file__).parents[2] / "docs" / "reference" / "glossary.md").is_file()
+
+
 def test_evidence_of_gates_has_a_row_of_its_own_below_each_defense(page: str) -> None:
     board = page.split('<table class="board sortable">')[1].split("</table>")[0]
     heads = board.split("<thead>")[1].split("</thead>")[0].count("data-kind=")
