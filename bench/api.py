@@ -322,8 +322,14 @@ def load(sources: Sequence[str | Path]) -> list[dict[str, Any]]:
     return merge(*(_records_of(Path(source)) for source in sources))
 
 
-def verdicts(store: Any, records: Sequence[dict[str, Any]]) -> dict[str, list[tuple[str, dict[str, str]]]]:
-    """Return what gates say of records, and of the rows that they stand in with all else that the store has.
+def verdicts(
+    known: Sequence[dict[str, Any]], records: Sequence[dict[str, Any]]
+) -> dict[str, list[tuple[str, dict[str, str]]]]:
+    """Return what gates say of records, and of the rows that they stand in.
+
+    Parameters
+    ----------
+    known : every record that rows are made of, such as a store's
 
     Returns
     -------
@@ -336,7 +342,7 @@ def verdicts(store: Any, records: Sequence[dict[str, Any]]) -> dict[str, list[tu
     found: dict[str, list[tuple[str, dict[str, str]]]] = {
         record["run_key"]: [("cell", gate) for gate in record.get("gates") or []] for record in records
     }
-    for evidence in asked_rows(rows(store.records())):
+    for evidence in asked_rows(rows(known)):
         inside = [r["run_key"] for r in evidence.row.records if r["run_key"] in found and r["kind"] == "attack"]
         if inside:
             said = [("row", verdict.as_dict()) for verdict in row_verdicts(evidence)]

@@ -186,7 +186,7 @@ class Store:
         if not keys:
             raise UsageError(
                 f"No key begins with {prefix!r} in {self.root}. `bench plan --cells` and a report's cells.csv name "
-                "them."
+                "them; `bench explain --records` takes the records that lie beside that file."
             )
         shown = ", ".join(sorted(keys)[:4]) + (", ..." if len(keys) > 4 else "")
         raise UsageError(f"{len(keys)} keys begin with {prefix!r}: {shown}. Give more digits.")
