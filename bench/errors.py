@@ -20,6 +20,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from enum import IntEnum
 
+from bench.usual import ours
+
 
 class ExitCode(IntEnum):
     """What the process says when it ends."""
@@ -41,23 +43,25 @@ class UsageError(BenchError, ValueError):
 
 
 class UnknownName(UsageError, LookupError):
-    """No such name; the nearest known ones are proposed.
+    """No such name; the one that is usually meant by it is proposed, or else the nearest known ones.
 
     Attributes
     ----------
     kind, name : what was looked for, such as "defense" and "superoit"
     """
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], place: str = "") -> None:
+        """Make the error; ``place`` says where the name was looked for, such as "of defense 'qusec-tq'"."""
         self.kind, self.name = kind, name
         self.known = sorted(known)
-        near = get_close_matches(name, self.known, n=3, cutoff=0.5)
+        meant = ours(name, self.known)
+        near = [meant] if meant else get_close_matches(name, self.known, n=3, cutoff=0.5)
         hint = (
             f" Did you mean {' or '.join(repr(n) for n in near)}?"
             if near
             else f" Known: {', '.join(self.known) or 'none'}."
         )
-        super().__init__(f"Unknown {kind} {name!r}.{hint}")
+        super().__init__(f"Unknown {kind} {name!r}{place and f' {place}'}.{hint}")
 
 
 class BadParameter(UsageError):

@@ -8,6 +8,7 @@ from importlib import import_module
 import click
 
 from bench.errors import BenchError, ExitCode, UnknownName, UsageError
+from bench.usual import ours
 
 VERBS = {
     "run": "Run a comparison and write its leaderboard and report.",
@@ -78,6 +79,8 @@ def main(arguments: list[str] | None = None) -> None:
     except click.exceptions.Exit as end:
         sys.exit(end.exit_code)
     except click.ClickException as error:
+        if isinstance(error, click.NoSuchOption):
+            _propose(error)
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
@@ -89,6 +92,14 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(ExitCode.DONE)
+
+
+def _propose(error: click.NoSuchOption) -> None:
+    """Propose the flag that is usually meant, instead of those that are spelled alike."""
+    parameters = error.ctx.command.params if error.ctx else []
+    flags = {option.strip("-") for parameter in parameters for option in parameter.opts}
+    if flag := ours(error.option_name, flags):
+        error.possibilities = [f"--{flag}"]
 
 
 def _code(error: BenchError) -> ExitCode:

@@ -43,7 +43,7 @@ def _read_config(ctx: click.Context, parameter: click.Parameter, path: Path | No
     for name, value in values.items():
         flag = name.replace("_", "-")
         if flag not in known:
-            raise UnknownName(f"setting in {path}", name, known)
+            raise UnknownName("setting", name, known, f"in {path}")
         key, switch, means = known[flag]
         if isinstance(value, dict):
             raise UsageError(f"Config {path}: {name!r} is a table; expected the value of the flag --{flag}.")

@@ -103,5 +103,5 @@ def resolve(owner: str, declared: Sequence[Parameter], given: Mapping[str, objec
     known = {p.name: p for p in declared}
     for name in given:
         if name not in known:
-            raise UnknownName(f"parameter of {owner}", name, known)
+            raise UnknownName("parameter", name, known, f"of {owner}")
     return MappingProxyType({n: p.parse(owner, given.get(n, p.default)) for n, p in known.items()})

@@ -71,5 +71,5 @@ def test_a_value_outside_the_schema_is_refused_with_what_is_allowed(
 
 
 def test_an_unknown_parameter_proposes_the_nearest() -> None:
-    with pytest.raises(UnknownName, match="Did you mean 'levels'"):
+    with pytest.raises(UnknownName, match=r"Unknown parameter 'level' of defense 'x'\. Did you mean 'levels'"):
         resolve("defense 'x'", ALL, {"level": 3})
