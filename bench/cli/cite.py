@@ -72,6 +72,7 @@ def _row(kind: str, entry: Entry, distribution: str) -> dict[str, Any]:
         "source": entry.source,
         "authors": list(known.authors),
         "title": known.title,
+        "venue": known.venue,
         "year": known.year,
         "arxiv": known.arxiv,
         "doi": known.doi,

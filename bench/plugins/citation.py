@@ -1,14 +1,15 @@
 """What a plugin rests on, as a reference list has it: read from the entry's ``source``.
 
 A source is one line of text. What stands there in a form that can be told apart becomes a field: "A, B, 'Title', ..."
-or "A et al., Title, ...", a year, an arXiv number, a DOI. Nothing is added, and the whole line stays as the note.
+or "A et al., Title, ...", a year, an arXiv number, a DOI, and after the title a journal with its volume or a conference that
+is known here. Nothing is added, and the whole line stays as the note.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 _ARXIV: Final = re.compile(r"arXiv[: ]\s*(\d{4}\.\d{4,5})(?:v\d+)?", re.I)
 _DOI: Final = re.compile(r"\b(10\.\d{4,9}/[^\s;,]+[^\s;,.])")
@@ -16,6 +17,17 @@ _YEAR: Final = re.compile(r"(?<![\d.:-])((?:19|20)\d\d)(?![\d.-])")
 _QUOTED: Final = re.compile(r"^(?P<authors>[^']+?), '(?P<title>.+?)'(?:[,;.]|$)")
 _SURNAME: Final = re.compile(r"(?:[A-Z][a-z]+){1,2}(?:-(?:[A-Z][a-z]+)+)?")
 _FEW: Final = re.compile(r"(?P<first>\S+) (?:et al\.|and (?P<second>\S+))")
+_JOURNAL: Final = re.compile(
+    r"(?P<venue>[A-Z][^\d,;]*[a-zA-Z]) (?P<volume>\d{1,3})(?:\((?P<number>\d+)\))?(?::(?P<pages>\d+-\d+))?(?=[,;]|$)"
+)
+_MEETING: Final = re.compile(r"(?P<venue>[A-Z][A-Za-z&]*(?: Security)?) (?:19|20)\d\d(?=[,;]|$)")
+_PAGES: Final = re.compile(r"pp\. (\d+-\d+)")
+# A word and a year alone do not tell a conference from a collection, such as "UCI 1998".
+_MEETINGS: Final = frozenset({
+    "AAAI", "ACSAC", "AISTATS", "AISec", "BMVC", "CCS", "CVPR", "DAC", "DATE", "ECCV", "EuroS&P", "ICASSP",
+    "ICCV", "ICIP", "ICLR", "ICML", "IJCAI", "INFOCOM", "IOLTS", "KDD", "MLSys", "NDSS", "NIPS", "NeurIPS",
+    "S&P", "SaTML", "USENIX Security", "WACV",
+})  # fmt: skip
 _SPECIAL: Final = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 _SPECIAL_ALSO: Final = {sign: f"\\{sign}" for sign in "&%#$_{}"}
 
@@ -29,6 +41,8 @@ class Citation:
     source : the whole line
     authors : surnames in order, "others" last for "et al."; empty where the line does not tell
     title, year, arxiv, doi : "" where the line does not tell
+    kind : of BibTeX's entries; "misc" where the line does not tell a journal or a conference
+    venue, volume, number, pages : "" where the line does not tell
     """
 
     source: str
@@ -37,12 +51,22 @@ class Citation:
     year: str
     arxiv: str
     doi: str
+    kind: Literal["article", "inproceedings", "misc"] = "misc"
+    venue: str = ""
+    volume: str = ""
+    number: str = ""
+    pages: str = ""
 
     def bibtex(self, key: str) -> str:
         """Return the BibTeX entry: the fields that are known, and the line as its note."""
         fields = {
             "author": " and ".join(_escaped(name) for name in self.authors),
             "title": f"{{{_escaped(self.title)}}}" if self.title else "",
+            "journal": _escaped(self.venue) if self.kind == "article" else "",
+            "booktitle": _escaped(self.venue) if self.kind == "inproceedings" else "",
+            "volume": self.volume,
+            "number": self.number,
+            "pages": self.pages.replace("-", "--"),
             "year": self.year,
             "eprint": self.arxiv,
             "archivePrefix": "arXiv" if self.arxiv else "",
@@ -50,7 +74,7 @@ class Citation:
             "note": _escaped(self.source),
         }
         lines = [f"  {name} = {{{value}}}," for name, value in fields.items() if value]
-        return "\n".join([f"@misc{{{key},", *lines, "}"])
+        return "\n".join([f"@{self.kind}{{{key},", *lines, "}"])
 
 
 def cite(source: str) -> Citation:
@@ -60,7 +84,23 @@ def cite(source: str) -> Citation:
     # Neither a number nor a title makes a year.
     rest = _ARXIV.sub("", source.replace(title, "", 1) if title else source)
     year = _YEAR.search(rest)
-    return Citation(source, authors, title, year[1] if year else "", arxiv[1] if arxiv else "", doi[1] if doi else "")
+    known = (year[1] if year else "", arxiv[1] if arxiv else "", doi[1] if doi else "")
+    # What has no title is no entry of a journal or a conference: BibTeX asks both for one.
+    return Citation(source, authors, title, *known, *(_published(source.split(title, 1)[1]) if title else ()))
+
+
+def _published(after: str) -> tuple[Literal["article", "inproceedings", "misc"], str, str, str, str]:
+    """Return the kind of entry, the venue, volume, number and pages that stand behind the title of the first source."""
+    text = after.split(";")[0].lstrip("',. ")
+    pages = _PAGES.search(text)
+    if journal := _JOURNAL.match(text):
+        found = journal.groupdict(default="")
+        stated = found["pages"] or (pages[1] if pages else "")
+        return "article", found["venue"], found["volume"], found["number"], stated
+    meeting = _MEETING.match(text)
+    if meeting and meeting["venue"] in _MEETINGS:
+        return "inproceedings", meeting["venue"], "", "", pages[1] if pages else ""
+    return "misc", "", "", "", ""
 
 
 def _authors_and_title(source: str) -> tuple[tuple[str, ...], str]:

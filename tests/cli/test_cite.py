@@ -18,7 +18,8 @@ def test_a_citation_is_printed_plain_and_as_bibtex(capsys):
     told = said(capsys, "pgd-linf").out
     title = "Towards Deep Learning Models Resistant to Adversarial Attacks"
     assert f"  Madry et al., {title}, ICLR 2018, arXiv 1706.06083\n" in told
-    assert f"@misc{{pgd-linf,\n  author = {{Madry and others}},\n  title = {{{{{title}}}}},\n" in told
+    assert f"@inproceedings{{pgd-linf,\n  author = {{Madry and others}},\n  title = {{{{{title}}}}},\n" in told
+    assert "  booktitle = {ICLR},\n" in told
 
 
 def test_parameters_of_a_selection_are_passed_over_and_json_has_the_fields(capsys):

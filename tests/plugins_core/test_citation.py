@@ -31,6 +31,41 @@ def test_a_source_is_taken_apart_as_far_as_it_tells(source, authors, title, year
     assert found.source == source
 
 
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        (QUSEC, ("inproceedings", "IOLTS", "", "", "182-187")),
+        ("Qiu, Lu, 'Toward', IEEE IoT Journal 8(5):3180-3188, 2021; code", ("article", "IEEE IoT Journal", "8", "5",
+         "3180-3188")),
+        ("Xiao, Yan, 'Defed', IEEE IoT Journal 10(8), 2023, pp. 6-48", ("article", "IEEE IoT Journal", "10", "8",
+         "6-48")),
+        ("LeCun et al., Gradient-based, Proc. IEEE 86(11), 1998", ("article", "Proc. IEEE", "86", "11", "")),
+        ("Igel, Man vs. computer, Neural Networks 32, 2012", ("article", "Neural Networks", "32", "", "")),
+        ("Chen et al., EAD, AAAI 2018, arXiv 1709.04114", ("inproceedings", "AAAI", "", "", "")),
+        ("Carlini and Wagner, Towards, S&P 2017", ("inproceedings", "S&P", "", "", "")),
+        ("Alpaydin, Kaynak, Optical Digits, UCI 1998 (scikit-learn)", ("misc", "", "", "", "")),
+        ("Xiao, Rasul, Vollgraf, Fashion-MNIST, arXiv:1708.07747, 2017", ("misc", "", "", "", "")),
+        ("Carlini and Wagner, S&P 2017, arXiv 1608.04644", ("misc", "", "", "", "")),
+        ("Carlini and Wagner, MagNet, 2017; Tramer et al., On, NeurIPS 2020", ("misc", "", "", "", "")),
+    ],
+)  # fmt: skip
+def test_a_journal_or_a_conference_makes_an_entry_of_its_kind(source, told):
+    found = cite(source)
+    assert (found.kind, found.venue, found.volume, found.number, found.pages) == told
+
+
+def test_an_article_has_its_volume_and_pages():
+    entry = cite("Qiu, Lu, 'Toward', IEEE IoT Journal 8(5):3180-3188, 2021").bibtex("superiot").splitlines()
+    assert entry[0] == "@article{superiot,"
+    assert entry[3:8] == [
+        "  journal = {IEEE IoT Journal},",
+        "  volume = {8},",
+        "  number = {5},",
+        "  pages = {3180--3188},",
+        "  year = {2021},",
+    ]
+
+
 def test_a_doi_ends_before_the_sentence_does():
     assert cite("A et al., 2020, doi 10.1109/JIOT.2022.1234567.").doi == "10.1109/JIOT.2022.1234567"
 
@@ -71,3 +106,10 @@ def test_every_first_party_attack_of_a_paper_gives_its_title_and_year():
     papers = [cite(found.entry.source) for found in discover().of("attack").values() if "arXiv" in found.entry.source]
     assert len(papers) > 30
     assert [paper.source for paper in papers if not (paper.title and paper.year)] == []
+
+
+def test_first_party_papers_are_no_miscellany():
+    told = [cite(found.entry.source) for kind in ("defense", "attack") for found in discover().of(kind).values()]
+    papers = [paper for paper in told if re.search(r"[A-Z&]{3,} 20\d\d|Journal", paper.source.split(";")[0])]
+    assert len(papers) > 30
+    assert [paper.source for paper in papers if paper.kind == "misc"] == []
