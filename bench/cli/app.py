@@ -80,7 +80,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(end.exit_code)
     except click.ClickException as error:
         if isinstance(error, click.NoSuchOption):
-            _propose(error)
+            error = _as_meant(error)
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
@@ -94,12 +94,12 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(ExitCode.DONE)
 
 
-def _propose(error: click.NoSuchOption) -> None:
-    """Propose the flag that is usually meant, instead of those that are spelled alike."""
+def _as_meant(error: click.NoSuchOption) -> click.NoSuchOption:
+    """Return the error with the flag that is usually meant, instead of those that are spelled alike."""
     parameters = error.ctx.command.params if error.ctx else []
     flags = {option.strip("-") for parameter in parameters for option in parameter.opts}
-    if flag := ours(error.option_name, flags):
-        error.possibilities = [f"--{flag}"]
+    flag = ours(error.option_name, flags)
+    return click.NoSuchOption(error.option_name, possibilities=[f"--{flag}"], ctx=error.ctx) if flag else error
 
 
 def _code(error: BenchError) -> ExitCode:

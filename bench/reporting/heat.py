@@ -67,7 +67,9 @@ class Map:
     lines: tuple[tuple[str, bool, tuple[Square, ...]], ...]
 
 
-def attacked(group: Sequence[Row], cells: Sequence[Row]) -> tuple[list[Row], dict[str, list[str]]]:
+def attacked(
+    group: Sequence[dict[str, Any]], cells: Sequence[Row]
+) -> tuple[list[dict[str, Any]], dict[str, list[str]]]:
     """Return the rows of a setting that an attack was planned for, and where the others were attacked.
 
     A row whose attacks failed or were skipped stays, and so does one that was attacked nowhere: these are holes. One
