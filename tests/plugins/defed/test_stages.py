@@ -167,7 +167,8 @@ def test_a_deployment_costs_what_its_denoisers_and_its_views_cost(given, expecte
 
 def fitted(scores: torch.Tensor, right: torch.Tensor) -> FitResult:
     """Return a fit of two untrained denoisers and these scores of the calibration pool."""
-    public = {f"denoiser{i}.{name}": value for i in range(2) for name, value in Defed(1, "laplacian").state_dict().items()}
+    state = Defed(1, "laplacian").state_dict()
+    public = {f"denoiser{place}.{name}": value for place in range(2) for name, value in state.items()}
     return FitResult(public={**public, "benign_scores": scores, "benign_right": right})
 
 
@@ -187,6 +188,6 @@ def test_what_detects_nothing_asks_for_no_thresholds() -> None:
 @pytest.mark.parametrize("calibration", ["joint-quantile", "quantile", "mean-std"])
 def test_thresholds_of_no_image_are_refused(calibration: str) -> None:
     result = fitted(torch.rand(20, 2), torch.zeros(20, dtype=torch.uint8))
-    with pytest.raises(UsageError, match="none of the 20 calibration images right.*without filtered"):
+    with pytest.raises(UsageError, match=r"none of the 20 calibration images right\..*without filtered"):
         deployed(result, calibration=calibration, filtered=True)
     deployed(result, calibration=calibration, fpr=0.5)
