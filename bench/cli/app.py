@@ -94,12 +94,13 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(ExitCode.DONE)
 
 
-def _as_meant(error: click.NoSuchOption) -> click.NoSuchOption:
+def _as_meant(error: click.NoSuchOption) -> click.UsageError:
     """Return the error with the flag that is usually meant, instead of those that are spelled alike."""
     parameters = error.ctx.command.params if error.ctx else []
     flags = {option.strip("-") for parameter in parameters for option in parameter.opts}
     flag = ours(error.option_name, flags)
-    return click.NoSuchOption(error.option_name, possibilities=[f"--{flag}"], ctx=error.ctx) if flag else error
+    # click drops a proposal that is not spelled alike, so it stands in the message.
+    return click.UsageError(f"{error.message} Did you mean '--{flag}'?", error.ctx) if flag else error
 
 
 def _code(error: BenchError) -> ExitCode:

@@ -1,8 +1,8 @@
 """What a plugin rests on, as a reference list has it: read from the entry's ``source``.
 
 A source is one line of text. What stands there in a form that can be told apart becomes a field: "A, B, 'Title', ..."
-or "A et al., Title, ...", a year, an arXiv number, a DOI, and behind the title a journal with its volume or a conference
-that is known here. Nothing is added, and the whole line stays as the note.
+or "A et al., Title, ...", a year, an arXiv number, a DOI, and behind the title a journal with its volume or a
+conference that is known here. Nothing is added, and the whole line stays as the note.
 """
 
 from __future__ import annotations
