@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 import math
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from bench.analysis.records import decode_array
+from bench.attack import AttackResult, Threat
+from bench.deployment import Classify, Deployment
 from bench.errors import ContractViolation
-from bench.tasks.attacking import _noted, _plain
+from bench.tasks import attacking
+from bench.tasks.attacking import _check, _noted, _plain, _worth_trying
 
 
 def test_all_images_where_the_attacker_cannot_know_which_stand_else_those_right_when_clean(command_line):
@@ -54,3 +61,91 @@ def test_a_note_of_images_is_kept_for_each_image_of_the_block() -> None:
 def test_a_note_that_is_not_one_an_image_is_a_fault_of_the_attack(flags: torch.Tensor) -> None:
     with pytest.raises(ContractViolation, match=r"note 'broken' is .* expected a figure, or bool, \(3,\)"):
         _noted({"broken": flags}, torch.arange(3), 5)
+
+
+THREAT = Threat(norm="linf", epsilon=0.1)
+X = torch.full((3, 1, 2, 2), 0.5)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (math.nan, r"not finite for test images \[8\]"),
+        (1.001, r"left the box \[0, 1\] for test images \[8\]"),
+        (-0.001, r"left the box \[0, 1\] for test images \[8\]"),
+        (0.61, r"left the linf ball of radius 0.1 for test images \[8\]"),
+    ],
+)
+def test_images_that_break_the_rules_are_named(value: float, message: str) -> None:
+    found = X.clone()
+    found[1, 0, 1, 0] = value
+    with pytest.raises(ContractViolation, match=message):
+        _check(found, X, THREAT, [7, 8, 9], minimum_norm=False)
+
+
+def test_an_attack_without_a_ball_may_leave_it_but_not_the_box_and_none_its_shape() -> None:
+    found = X.clone()
+    found[0] = 1.0
+    _check(found, X, THREAT, [7, 8, 9], minimum_norm=True)
+    found[2, 0, 0, 0] = 1.1
+    with pytest.raises(ContractViolation, match="box"):
+        _check(found, X, THREAT, [7, 8, 9], minimum_norm=True)
+    with pytest.raises(ContractViolation, match="expected images"):
+        _check(X[:2], X, THREAT, [7, 8, 9], minimum_norm=True)
+
+
+def test_standing_images_are_those_of_the_block_in_answers_that_begin_before_it() -> None:
+    answers = SimpleNamespace(tensors={"score": np.array([[9, 9, 0, 9, 2]], np.int16)})
+    spec = {"standing": {"key": "clean", "first": 128}, "block": (130, 133)}
+    tried = _worth_trying(spec, SimpleNamespace(read=lambda key: answers), torch.tensor([0, 1, 2]))
+    assert tried.tolist() == [True, False, True]
+    assert _worth_trying(spec | {"standing": None}, None, torch.tensor([0, 1, 2])).all()
+
+
+class Bright(nn.Module):
+    """Two classes: dark, and brighter than 127.3 levels."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        lead = x.mean((1, 2, 3)) * 255.0 - 127.3
+        return torch.stack([-lead, lead], 1)
+
+
+def crafted(monkeypatch: pytest.MonkeyPatch, run: Any, **more: Any) -> Any:
+    """Return the outcome of an attack on four dark images, the last of which is called bright."""
+    x = torch.full((4, 1, 2, 2), 127.0 / 255.0)
+    deployment = Deployment.chain(Classify(Bright())).eval().requires_grad_(False)
+    monkeypatch.setattr(attacking, "deployment_of", lambda store, described: deployment)
+    monkeypatch.setattr(attacking, "images_of", lambda store, key, first, last: (x, [b"%d" % i for i in range(4)]))
+    monkeypatch.setattr(attacking, "labels_of", lambda store, key, first, last: torch.tensor([0, 0, 0, 1]))
+    monkeypatch.setattr(attacking, "implementation", lambda described: SimpleNamespace(run=run))
+    surface = {"knowledge": "white-box", "access": "gradient", "backward": "as-it-is"}
+    spec = {
+        "attack": {"name": "moves"}, "surface": surface | {"expectation": 1, "precision": "fp32"}, "mimic": "",
+        "deployment": {"network": {"shape": (1, 2, 2), "classes": 2}}, "images": "", "labels": "", "block": (0, 4),
+        "threat": {"norm": "linf", "epsilon": 0.1, "domain": "uint8", "targeted": False}, "seed": 0, "answers": 0,
+        "standing": None, "start": "", "minimum_norm": False, "repeat": 0, **more,
+    }  # fmt: skip
+    return attacking.craft(spec, SimpleNamespace(read=None))
+
+
+def test_fooled_is_what_is_right_when_clean_and_wrong_as_delivered(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = torch.tensor([20.0, 0.4, 77.0, 0.0])[:, None, None, None] / 255.0  # 0.4: no camera delivers it
+
+    def run(surface: Any, batch: Any, threat: Any) -> AttackResult:
+        return AttackResult((batch.x + steps).clamp(0, 1))
+
+    found = crafted(monkeypatch, run, minimum_norm=True)
+    assert found.tensors["fooling"].tolist() == [1, 0, 0, 0]  # the third left the ball, the last was wrong anyway
+    seen = torch.tensor([147.0, 127.0, 127.0, 127.0]) - 127.3
+    assert found.tensors["under_attack"][:, 1] == pytest.approx(seen.numpy(), abs=1e-3)
+
+
+def test_an_attack_that_finds_otherwise_the_next_time_is_seen_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = iter(range(9))
+
+    def run(surface: Any, batch: Any, threat: Any) -> AttackResult:
+        moved = batch.x.clone()
+        moved[0] += 0.01 * next(calls)
+        return AttackResult(moved)
+
+    assert crafted(monkeypatch, run, repeat=3).meta["repeated"] == {"images": 3, "differ": 1}
