@@ -77,3 +77,28 @@ def test_an_image_that_the_stage_does_not_move_tells_nothing() -> None:
             return torch.where(torch.arange(len(x))[:, None] < 2, 0.0, x.flatten(1) * 0.5)
 
     assert of(Some())["true"] == pytest.approx(1.0)
+
+
+def test_images_are_moved_both_ways_and_stay_in_the_box() -> None:
+    shown: list[torch.Tensor] = []
+
+    class Noting(Stage):
+        differentiable = False
+
+        def transform(self, x):
+            shown.append(x.clone())
+            return x.round()
+
+    of(Noting(), 0.5)
+    moved = shown[-1] - X
+    assert float(moved.min()) < -0.1
+    assert float(moved.max()) > 0.1
+    assert 0.0 == float(shown[-1].min()) < float(shown[-1].max()) == 1.0
+
+
+def test_the_figure_is_a_mean_over_images() -> None:
+    class Mixed(Scaled):
+        def transform(self, x):
+            return torch.where(torch.arange(len(x))[:, None] < 1, -1.0, 1.0) * x.flatten(1)
+
+    assert of(Mixed())["true"] == pytest.approx(0.5)

@@ -213,3 +213,26 @@ def test_noisy_images_for_a_probe_lie_on_the_grid_and_in_the_ball() -> None:
     steps = ((found - x.repeat(3, 1, 1, 1)).abs() * 255.0).round().flatten(1).unique(dim=1)
     assert sorted({int(step) for step in steps.flatten()}) == [0, 13, 25]  # of .1 * 255 = 25.5
     assert offered(Deployment.chain(Capture(), Classify(Sides())), x) == ("as-it-is",)
+
+
+def test_networks_see_new_draws_at_each_step_and_are_judged_on_images_that_they_did_not_see(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    draws, shown = [], {}
+    signal, noisy, fidelity = mimic._signal, mimic._noisy, mimic._fidelity
+    monkeypatch.setattr(mimic, "_signal", lambda x, seed, draw: draws.append(draw) or signal(x, seed, draw))
+    monkeypatch.setattr(mimic, "_noisy", lambda x, *more: shown.update(taught=x) or noisy(x, *more))
+    monkeypatch.setattr(mimic, "_fidelity", lambda d, m, x, *more: shown.update(judged=x) or fidelity(d, m, x, *more))
+    x = torch.randint(0, 256, (256, 1, 4, 4), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    mimic.learn(Deployment.chain(Capture(), Negative(), Classify(Sides())), x, epsilon=EPSILON, seed=0)
+    assert draws == [0, *range(1, 8 * 3 + 1), 0, 0]  # eight times 192 images, 64 at once
+    taught, judged = shown["taught"].flatten(1), (shown["judged"] * 255).round().to(torch.uint8).flatten(1)
+    assert (len(taught), len(judged)) == (192, 64)
+    assert not (taught[:, None] == judged[None]).all(2).any()
+
+
+def test_a_network_that_foretells_the_opposite_has_a_negative_fidelity() -> None:
+    deployment = Deployment.chain(Capture(), Negative(), Classify(Sides()))
+    assert mimic._fidelity(deployment, {"1-negative": nn.Identity()}, images(4), EPSILON, 0) == {
+        "1-negative": pytest.approx(-1.0)
+    }

@@ -99,3 +99,32 @@ def test_an_image_without_a_gradient_is_left_out_and_without_any_there_is_no_agr
     assert inspected(Dead((1.0, 0.0))).agreement == pytest.approx(1.0)
     assert inspected(Dead((1.0, float("nan")))).agreement == pytest.approx(1.0)
     assert inspected(Dead((0.0, 0.0))) == Noise(0.0)
+
+
+def test_what_moves_both_leading_classes_alike_is_no_noise() -> None:
+    """The gradient is of their margin; what is drawn here raises both logits."""
+
+    class Common(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            both = 9.0 * x[:, 1].flatten(1).sum(1, keepdim=True)
+            return Lines()(x[:, :1]) + both
+
+    class Second(Gain):
+        def forward(self, signal: Signal) -> Signal:
+            drawn = torch.from_numpy(signal.draws.normal("gain", 1, 6, 6)).float()
+            return signal.replace(torch.cat([signal.x[:, :1], signal.x[:, 1:] * (1.0 + drawn)], 1))
+
+    x = torch.full((2, 2, 6, 6), 0.5)
+    deployment = Deployment.chain(Second(1.0), Classify(Common()))
+    found = gradient_noise(deployment, x, [b"0", b"1"], torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
+    assert found.agreement == pytest.approx(1.0)
+
+
+def test_what_says_that_it_has_no_derivative_is_measured_straight_through() -> None:
+    class Rounded(Gain):
+        differentiable = False
+
+        def forward(self, signal: Signal) -> Signal:
+            return super().forward(signal.replace(torch.round(signal.x * 8) / 8))
+
+    assert inspected(Rounded(0.0)).agreement == pytest.approx(1.0)
