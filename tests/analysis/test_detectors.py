@@ -33,8 +33,8 @@ def test_the_ends_of_the_scale() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_detection_at_a_fixed_rate_is_the_last_point_of_the_curve_within_it(seed: int, rate: float) -> None:
     rng = np.random.default_rng(seed)
-    clean, attacked = rng.normal(0, 1, 200).round(1), rng.normal(1, 1, 150).round(1)
-    false, true, _ = roc_curve(np.r_[np.zeros(200), np.ones(150)], np.r_[clean, attacked], drop_intermediate=False)
+    clean, attacked = rng.normal(0, 1, 190).round(1), rng.normal(1, 1, 150).round(1)  # 9.5 and 1.9 may be exceeded
+    false, true, _ = roc_curve(np.r_[np.zeros(190), np.ones(150)], np.r_[clean, attacked], drop_intermediate=False)
     assert detected_at(rate, clean, attacked) == pytest.approx(true[false <= rate].max())
 
 
@@ -61,6 +61,9 @@ def test_a_roc_curve_runs_from_nothing_to_everything_and_has_the_area_that_is_to
         scored(made.attack_record("one", "mim", np.ones(400), knowledge="adaptive"), attacked + 1, right=0),
         scored(made.attack_record("one", "bim", np.ones(400), knowledge="adaptive"), clean, right=0.95),
         scored(made.attack_record("one", "fgsm", np.ones(400), knowledge="white-box"), attacked + 3, right=0.25),
+        scored(
+            made.attack_record("one", "bim", np.ones(400), knowledge="white-box"), clean - 9, right=0.95
+        ),  # 20 images
     ]
     frame = roc(records)
     assert list(frame.groupby("knowledge").attack.first()) == ["pgd", "fgsm"], "bim gets past it, and breaks nothing"
@@ -72,6 +75,20 @@ def test_a_roc_curve_runs_from_nothing_to_everything_and_has_the_area_that_is_to
         assert curve.detected.is_monotonic_increasing
         area = np.trapezoid(curve.detected, curve.false_positives)
         assert area == pytest.approx(curve.auroc.iloc[0], abs=0.01)
+
+
+def test_a_roc_curve_of_scores_that_tie_has_the_area_in_which_ties_count_half(made: Any) -> None:
+    rng = np.random.default_rng(0)
+    ones = np.ones(64, np.uint8)
+    told = dict.fromkeys(("clean_correct", "attacked", "inside"), ones) | dict.fromkeys(
+        ("selected", "scored"), 0 * ones
+    )
+    told |= {"detected": 0 * ones, "distance": np.full(64, 0.3, np.float32)}
+    clean, attack = made.clean_record("one", ones), made.attack_record("one", "pgd", 0 * ones)
+    for record, most in ((clean, 4), (attack, 6)):
+        made.with_outcomes(record, **told, detector=rng.integers(0, most, 64).astype(np.float32))
+    curve = roc([clean, attack])
+    assert np.trapezoid(curve.detected, curve.false_positives) == pytest.approx(curve.auroc.iloc[0])
 
 
 def test_refused_images_are_what_an_attacker_wanted_and_the_detector_saw(made: Any) -> None:
@@ -126,6 +143,7 @@ def test_of_the_variants_of_an_attack_the_worst_stands_for_all_and_of_its_runs_t
             line("pgd[steps=40]", 0.2),
         ]
     )
+    assert len(worst_variants([line("pgd", 0.1), line("pgd", 0.3) | {"epsilon": 0.1}])) == 2, "of two radii neither"
     assert {row["asked"]: row["accuracy"] for row in found} == {
         "pgd[steps=20]": 0.3,
         "pgd[steps=20] made on robust[a=1]": 0.1,  # no way of the same attacker
@@ -139,13 +157,34 @@ def test_images_that_were_not_tried_or_do_not_count_are_in_no_rate(made: Any) ->
     seen = ~(tried & inside)
     told = {"clean_correct": ones, "selected": 0 * ones, "scored": 0 * ones}
     clean = made.with_outcomes(
-        made.clean_record("one", ones), **told, detected=0 * ones, detector=np.full(64, -1.0, np.float32)
-    )
+        made.clean_record("one", ones), **told | {"clean_correct": tried.astype(np.uint8)},
+        detected=(~tried).astype(np.uint8), detector=np.full(64, -1.0, np.float32),
+    )  # fmt: skip
     attack = made.with_outcomes(
-        made.attack_record("one", "pgd", ones), **told, distance=np.full(64, 0.3, np.float32),
-        attacked=tried.astype(np.uint8), inside=inside.astype(np.uint8), fooling=ones, detected=seen.astype(np.uint8),
+        made.attack_record("one", "pgd", ones), **told | {"scored": (~tried).astype(np.uint8)},
+        distance=np.full(64, 0.3, np.float32), attacked=tried.astype(np.uint8),
+        inside=inside.astype(np.uint8), fooling=ones, detected=seen.astype(np.uint8),
         detector=np.where(seen, 1.0, -1.0).astype(np.float32),
     )  # fmt: skip
     (line,) = detection([clean, attack]).to_dict("records")
     for name in ("", "fooling_", "wrong_"):
         assert (line[f"{name}images"], line[f"{name}detected"]) == (16, 0.0), name
+    assert line["auroc"] == 0.5
+    # Of all images, those that are answered wrongly when clean among them.
+    assert (line["clean_images"], line["false_positives"], line["accuracy"]) == (64, 0.5, 0.5)
+
+
+def test_of_a_randomised_detector_an_image_counts_by_its_draws_and_is_wrong_where_one_of_them_is(made: Any) -> None:
+    ones, half = np.ones(64, np.uint8), (np.arange(64) < 32).astype(np.uint8)
+    told = {"clean_correct": ones, "selected": ones, "detector": np.zeros(64, np.float32)}
+    clean = made.with_outcomes(made.clean_record("one", ones), **told, scored=4 * ones, detected=ones)
+    attack = made.attack_record("one", "pgd", ones)
+    made.with_outcomes(
+        attack, **told, scored=4 - half, detected=2 * ones, attacked=ones, inside=ones,
+        distance=np.full(64, 0.3, np.float32),
+    )  # fmt: skip
+    for record in (clean, attack):
+        record["draws"] = {"select": 1, "score": 4}
+    (line,) = detection([clean, attack]).to_dict("records")
+    assert (line["false_positives"], line["detected"], line["accuracy"]) == (0.25, 0.5, 0.875)
+    assert (line["wrong_images"], line["wrong_detected"]) == (32, 0.5)
