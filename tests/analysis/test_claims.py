@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from bench.analysis.claims import in_words, on_record, reproduction
+from bench.analysis.records import decode_array, encode_array
 from bench.plugins.entries import Claim
 
 CQ = "qusec-cq[levels=2]"
@@ -32,6 +33,12 @@ def only(records: list[dict[str, Any]]) -> dict[str, Any]:
     frame = reproduction(records)
     assert len(frame) == 1, frame
     return frame.iloc[0].to_dict()
+
+
+def with_outcomes_of(record: dict[str, Any], n: int) -> dict[str, Any]:
+    """Return a record of the first ``n`` images."""
+    fewer = {name: encode_array(decode_array(array)[:n]) for name, array in record["outcomes"].items()}
+    return record | {"outcomes": fewer, "samples": n}
 
 
 @pytest.fixture
@@ -93,6 +100,41 @@ def test_the_nearest_radius_is_taken_and_shown(attacked: Any) -> None:
     assert (line["adaptive"], line["adaptive_epsilon"]) == (0.1, 0.3)
 
 
+def test_a_claim_without_a_radius_stands_beside_the_headline_or_else_the_largest(attacked: Any) -> None:
+    records = [r for e, n in ((0.1, 88), (0.2, 80), (0.3, 70)) for r in attacked(("pgd", "oblivious", n), epsilon=e)]
+    for record in records:
+        record["headline"] = record["kind"] == "attack" and record["threat"]["epsilon"] == 0.2
+    assert only(with_claims(records, Claim(text="95 %")))["reproduced_epsilon"] == 0.2
+    for record in records:
+        record["headline"] = False
+    assert only(with_claims(records, Claim(text="95 %")))["reproduced_epsilon"] == 0.3
+
+
+def test_of_settings_as_near_the_one_on_a_cameras_grid_stands_beside_a_claim_or_else_that_of_more_images(
+    attacked: Any,
+) -> None:
+    free, grid = (attacked(("pgd", "oblivious", n)) for n in (80, 70))
+    for record in free[1:]:
+        record["threat"] = record["threat"] | {"domain": "float"}
+        record |= {name: record[name] + "f" for name in ("cell_id", "run_key")}
+    claim = Claim(text="95 %", epsilon=0.3)
+    for records in (free + grid, grid + free):
+        assert only(with_claims(records, claim))["reproduced"] == 0.7
+    fewer = attacked(("pgd", "oblivious", 70))
+    made_of = [with_outcomes_of(record, 40) for record in fewer]
+    for record in made_of:
+        record["budget"] = "quick"
+        record |= {name: record[name] + "q" for name in ("cell_id", "run_key")}
+    for records in (made_of + grid, grid + made_of):
+        assert only(with_claims(records, claim))["reproduced_images"] == N
+
+
+def test_an_attack_is_called_by_its_whole_name(attacked: Any) -> None:
+    claim = Claim(text="95 %", attack="pgd", knowledge="white-box")
+    line = only(with_claims(attacked(("pgd-linf", "white-box", 60), ("pgdlike", "white-box", 20)), claim))
+    assert (line["reproduced"], line["reproduced_attacks"]) == (0.6, "pgd-linf")
+
+
 def test_clean_accuracy_is_compared_with_clean_accuracy_and_with_no_attack(attacked: Any) -> None:
     claim = Claim(text="100 %", value=1.0, quantity="clean accuracy")
     line = only(with_claims(attacked(("pgd", "adaptive", 10)), claim))
@@ -121,6 +163,20 @@ def test_a_detection_rate_is_that_of_the_attack_that_is_detected_least(made: Any
     line = only(with_claims(records, Claim(text="97 %", quantity="detection rate", value=0.97)))
     assert (line["reproduced"], line["reproduced_images"]) == (1.0, 50)  # of the images that fool the twin
     assert (line["adaptive"], line["adaptive_images"], line["adaptive_attacks"]) == (0.2, N, "pgd")
+
+
+def test_a_detection_rate_is_of_no_control_and_of_no_handful_of_images(made: Any, attacked: Any) -> None:
+    records = attacked(("pgd", "oblivious", 80), ("bim", "oblivious", 80), ("fgsm", "oblivious", 80))
+    records += attacked(("noise", "oblivious", 80))[1:]
+    records[-1]["attack"]["control"] = True
+    seen, fooling = (0, 90, 70, 0, 0), (0, N, N, 20, N)
+    for record, few, fooled in zip(records, seen, fooling, strict=True):
+        arrays = {"scored": first(80), "selected": first(80), "detector": np.linspace(1, -1, N).astype(np.float32)}
+        arrays |= {"detected": first(few), "attacked": first(N), "inside": first(N), "fooling": first(fooled)}
+        arrays |= {"clean_correct": first(90), "distance": np.full(N, 0.3, np.float32)}
+        made.with_outcomes(record, **arrays)
+    line = only(with_claims(records, Claim(text="97 %", quantity="detection rate", value=0.97)))
+    assert (line["reproduced"], line["reproduced_attacks"]) == (0.7, "bim")
 
 
 def test_of_variants_those_nearest_to_the_claims_parameters_have_it(attacked: Any) -> None:

@@ -50,6 +50,12 @@ def test_the_difference_is_taken_on_the_same_images() -> None:
     ranked = {"none": kept(0.5, last=True), "defed": kept(0.5)[:100]}
     found = controls(lines(none=1.0, defed=4.0), ranked)
     assert found["defed"]["control_difference"] == pytest.approx(-1.0)
+    assert found["defed"]["control_accuracy"] == pytest.approx(0.5)  # as its own row says
+
+
+def test_twice_the_leanest_is_held_and_a_little_less_is_not() -> None:
+    found = controls(lines(none=1.0, twice=2.0, less=1.9), {n: kept(0.0) for n in ("none", "twice", "less")})
+    assert set(found) == {"twice"}
 
 
 def test_what_is_not_ranked_or_whose_compute_is_unknown_is_neither_held_nor_a_control() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bench.analysis import cells, leaderboard
-from bench.analysis.generations import newest
+from bench.analysis.generations import current, merge, newest
 
 from .whole_ladder import first, ladder, row
 
@@ -63,3 +63,26 @@ def test_a_record_that_does_not_say_its_version_is_of_every_one(both: tuple[Reco
         record["model"] = {**record["model"], "digest": ""}
     assert newest([*old, *new])[1] == []
     assert np.isclose(row([*old, *new], DEFENSE)["robust_accuracy"], 0.0)
+
+
+def test_of_two_that_finished_together_the_later_in_order_stays(made: Any) -> None:
+    one, other = (made.attack_record(DEFENSE, "pgd", first(n)) for n in (20, 160))
+    for told in (merge, current):
+        assert told([one, other]) == [other]
+        assert told([other, one]) == [one]
+    again = {**other, "run_key": "another"}
+    assert current([one, again]) == current([again, one])
+
+
+def test_what_a_defense_was_on_another_network_or_other_images_stays(made: Any, both: tuple[Records, Records]) -> None:
+    _, new = both
+    beside = ladder(made, DEFENSE, first(20), model="resnet18")
+    images = ladder(made, DEFENSE, first(20))
+    for record in images:
+        record["dataset"] = {**record["dataset"], "fingerprint": "0" * 64}
+    users = [ladder(made, DEFENSE, first(20)), copy.deepcopy(new)]
+    for records, weights in zip(users, ("ab", "cd"), strict=True):
+        for record in records:
+            record["model"] = {**record["model"], "weights": "user", "digest": weights * 32}
+    everything = [*new, *beside, *images, *users[0], *users[1]]
+    assert newest(everything) == (everything, [])
