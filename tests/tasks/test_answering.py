@@ -9,10 +9,11 @@ import torch
 from torch import nn
 from torch.nn.utils import weight_norm
 
+from bench.attack import Threat
 from bench.deployment import Classify, Deployment, Draws, Signal, Stage
 from bench.errors import ContractViolation, PluginFault
 from bench.tasks import building
-from bench.tasks.answering import Answer, answers, detected, labels
+from bench.tasks.answering import Answer, answers, detected, judged_images, labels, streams
 from bench.tasks.outcome import REJECTED
 
 
@@ -113,3 +114,50 @@ class Counting(Stage):
 def test_what_a_stage_keeps_in_a_buffer_reaches_no_later_draw() -> None:
     found = asked(Deployment.chain(Counting(), Classify(nn.Flatten(), "device")))
     assert {float(answer.logits.max()) for answer in found} == {1.0}
+
+
+def test_images_are_shown_in_an_order_of_their_own_and_answered_in_that_of_the_caller() -> None:
+    shown = []
+
+    class Noting(Stage):
+        def transform(self, x: torch.Tensor) -> torch.Tensor:
+            shown.extend(x.flatten(1)[:, 0].tolist())
+            return x
+
+    x = torch.arange(20.0)[:, None, None, None].expand(20, 1, 1, 2) / 20
+    deployment = Deployment.chain(Noting(), Classify(nn.Flatten())).requires_grad_(False)
+    (found,) = answers(deployment, x, [bytes([i]) for i in range(20)], "score", 0, 1)
+    assert torch.equal(found.logits, x.flatten(1))
+    assert shown[:20] != sorted(shown[:20])
+
+
+def test_draws_differ_by_what_they_are_for_by_seed_image_and_number() -> None:
+    x = torch.zeros(1, 1, 2, 2)
+    asked = [
+        streams("score", 0, [b"a"], x, 0),
+        streams("select", 0, [b"a"], x, 0),
+        streams("score", 1, [b"a"], x, 0),
+        streams("score", 0, [b"b"], x, 0),
+        streams("score", 0, [b"a"], x + 1 / 255, 0),
+        streams("score", 0, [b"a"], x, 1),
+    ]
+    drawn = [float(draws.uniform("any", 1)[0, 0]) for draws in asked]
+    assert len(set(drawn)) == len(drawn)
+    assert drawn[0] == float(streams("score", 0, [b"a"], x.clone(), 0).uniform("any", 1)[0, 0])
+
+
+def test_logits_that_are_not_finite_are_refused() -> None:
+    class Broken(nn.Flatten):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x) / 0.0
+
+    with pytest.raises(ContractViolation, match="not finite"):
+        asked(Deployment.chain(Classify(Broken())))
+
+
+def test_what_a_camera_brings_back_into_the_ball_counts() -> None:
+    x = torch.full((2, 1, 2, 2), 100.0 / 255.0)
+    moved = x + torch.tensor([26.3, 26.7])[:, None, None, None] / 255.0
+    realised, inside = judged_images(Threat(norm="linf", epsilon=26.0 / 255.0), x, moved)
+    assert inside.tolist() == [True, False]
+    assert float(realised[0].mean() * 255) == pytest.approx(126.0)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor, nn
 
-from bench.deployment import Capture, Classify, Deployment, Stage
+from bench.deployment import Capture, Classify, Deployment, Signal, Stage
 from bench.tasks import learning
 
 
@@ -36,3 +36,38 @@ def test_ways_are_found_for_what_acts_on_noisy_images_only(monkeypatch) -> None:
         seen.append(dict(learning.inspect_deployment(spec, store).meta))
     assert seen[0]["ways"] == ["as-it-is", "identity", "learned"]
     assert seen[1]["ways"] == ["as-it-is"]
+
+
+class Seldom(Stage):
+    """Darkens one image of fifty, by a draw that it does not declare."""
+
+    def forward(self, signal: Signal) -> Signal:
+        drawn = torch.from_numpy(signal.draws.uniform("coin", 1, 1, 1)).float()
+        return signal.replace(signal.x - 0.1 * (drawn < 0.02))
+
+
+class Flat(Stage):
+    """One row an image, which are no logits."""
+
+    differentiable = False
+
+    def transform(self, x: Tensor) -> Tensor:
+        return x.detach().flatten(1)
+
+
+class Pairs(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.reshape(-1, 8, 2).sum(1)
+
+
+def test_a_draw_that_falls_seldom_is_seen_and_derivatives_are_those_that_are_declared(monkeypatch) -> None:
+    x = torch.full((8, 1, 4, 4), 128, dtype=torch.uint8).numpy()
+    store = SimpleNamespace(read=lambda key: SimpleNamespace(tensors={"x": x}))
+    spec = {"deployment": {"network": {"classes": 2}}, "images": "", "radius": 0.1}
+    made = Deployment.chain(Seldom(), Flat(), Classify(Pairs()))
+    monkeypatch.setattr(learning, "deployment_of", lambda store, described: made)
+    seen = learning.inspect_deployment(spec, store).meta
+    assert seen["randomised"] is False
+    assert round(seen["difference"], 4) == 0.8
+    assert [name.split("-")[1] for name in seen["derivatives"]] == ["seldom", "classify"]
+    assert seen["views"] == 1
