@@ -78,6 +78,38 @@ def test_both_arms_meet_every_floor():
     assert not series.short
 
 
+@pytest.mark.parametrize(
+    ("floors", "quads"), [({"runs": 64}, 4), ({"runs": 1, "seconds": 1.0}, 5)], ids=["runs", "seconds"]
+)
+@pytest.mark.parametrize("swapped", [False, True])
+def test_the_floors_hold_for_the_arm_that_has_less(floors, quads, swapped):
+    time = Time()
+    arms = [Worker(time, MS), Worker(time, 40 * MS)]  # 200 runs a quad in .2 s, and 16 in .64 s
+    series = timed(*(arms[::-1] if swapped else arms), time, limits(quads=1, **floors))
+    assert len(series.quads) == quads
+
+
+def test_a_series_that_meets_its_floors_as_the_cap_comes_is_not_short():
+    time = Time()
+    series = timed(Worker(time, 50 * MS), Worker(time, 50 * MS), time, limits(runs=16, quads=1, cap_s=0.5))
+    assert len(series.quads) == 1
+    assert not series.short
+
+
+def test_each_quad_has_its_own_repetitions_and_none_is_left_once_the_cap_has_come():
+    time, count = Time(), iter(range(1000))
+
+    def look():
+        return State(0.0, 0.0, swap_kib=next(count))
+
+    arms = Worker(time, MS), Worker(time, MS)
+    series = timed(*arms, time, limits(quads=2, runs=1), look=look)
+    assert (len(series.discarded), series.tainted, len(series.quads)) == (6, 2, 2)
+    series = timed(*arms, time, limits(quads=2, runs=1, cap_s=0.1), look=look)
+    assert (len(series.discarded), series.tainted, len(series.quads)) == (0, 1, 1)
+    assert series.short
+
+
 def test_a_slow_arm_ends_at_the_cap_and_says_so():
     time = Time()
     series = timed(Worker(time, 500 * MS), Worker(time, 1000 * MS), time, limits(cap_s=30.0))
