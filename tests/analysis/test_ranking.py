@@ -189,6 +189,28 @@ def test_a_radius_that_shares_no_attack_is_left_out_of_the_curve_and_not_its_def
     assert set(points.attacks) == {"pgd"}
 
 
+def test_an_attack_that_failed_at_a_radius_or_met_it_as_another_attacker_is_not_of_every_radius(made: Any) -> None:
+    records = [made.clean_record("none", np.ones(N))]
+    for epsilon, level, status in ((0.1, "white-box", "failed"), (0.3, "adaptive", "ok")):
+        records.append(made.attack_record("none", "pgd", first(120), knowledge="white-box", epsilon=epsilon))
+        other = made.attack_record("none", "mim", first(20), knowledge="white-box", epsilon=epsilon)
+        records.append(other | {"status": status})
+        records.append(made.attack_record("none", "bim", first(10), knowledge=level, epsilon=epsilon))
+    points = curve(records).query("source == 'swept'").set_index("epsilon")
+    assert points.accuracy.to_dict() == {0.1: 0.6, 0.3: 0.6}
+
+
+def test_what_draws_has_no_curve_of_least_distances(made: Any) -> None:
+    """Such an attack ends on the boundary of one draw."""
+    deep = made.attack_record("none", "hopskipjump", np.ones(50), norm="l2", epsilon=2.0, distance=np.full(50, 0.5))
+    deep["attack"]["minimum_norm"] = True
+    clean = made.clean_record("none", np.ones(50))
+    assert len(curve([clean, deep], norm="l2").query("source == 'minimum-norm'"))
+    for record in (clean, deep):
+        record["draws"] = {"select": 2, "score": 2}
+    assert not len(curve([clean, deep], norm="l2").query("source == 'minimum-norm'"))
+
+
 def test_a_minimum_norm_attack_that_found_nothing_breaks_nothing(made: Any) -> None:
     records = ladder(made, "none", first(200))
     for distance in (np.full(N, np.inf), np.zeros(N)):
