@@ -39,11 +39,11 @@ def test_ways_are_found_for_what_acts_on_noisy_images_only(monkeypatch) -> None:
 
 
 class Seldom(Stage):
-    """Darkens one image of fifty, by a draw that it does not declare."""
+    """Brightens one image of fifty, by a draw that it does not declare."""
 
     def forward(self, signal: Signal) -> Signal:
         drawn = torch.from_numpy(signal.draws.uniform("coin", 1, 1, 1)).float()
-        return signal.replace(signal.x - 0.1 * (drawn < 0.02))
+        return signal.replace(signal.x + 0.1 * (drawn < 0.02))
 
 
 class Flat(Stage):
