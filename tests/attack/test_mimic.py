@@ -234,5 +234,5 @@ def test_networks_see_new_draws_at_each_step_and_are_judged_on_images_that_they_
 def test_a_network_that_foretells_the_opposite_has_a_negative_fidelity() -> None:
     deployment = Deployment.chain(Capture(), Negative(), Classify(Sides()))
     assert mimic._fidelity(deployment, {"1-negative": nn.Identity()}, images(4), EPSILON, 0) == {
-        "1-negative": pytest.approx(-1.0)
+        "1-negative": pytest.approx(-1.0, abs=1e-3)  # the camera rounds
     }
