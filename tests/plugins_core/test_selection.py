@@ -175,7 +175,7 @@ def test_an_error_of_syntax_says_where(registry: Registry, text: str, at: str) -
         ("-superoit", UnknownName, "Did you mean 'superiot'"),
         ("qusek", UnknownName, "'qusec'"),
         ("zz*", UsageError, "No defense matches 'zz*'"),
-        ("none[levels=2]", UnknownName, "parameter of defense 'none' 'levels'"),
+        ("none[levels=2]", UnknownName, "parameter 'levels' of defense 'none'"),
         ("qusec-cq[levels=1]", BadParameter, "an integer in [2, 256]; got '1'"),
         ("none:x", UsageError, "takes nothing after a colon"),
     ],
