@@ -93,13 +93,17 @@ class ArtAttack:
 def _answers_alike(surface: Surface, x: Tensor) -> bool:
     """Return whether the same is answered twice; of what says that it draws, two equal answers would be luck.
 
-    What is asked about lies off the images: a deployment may draw only for what looks attacked.
+    What is asked about lies off the images: a deployment may draw only for what looks attacked. It is no try of the
+    attack: what it shows wrong inside the ball, the attack has not lost.
     """
     if surface.fast.deployment.randomised:
         return False
     faded = (x + 0.5) / 2
+    surface.about = torch.empty(0, dtype=torch.int64)
     with torch.no_grad():
-        return torch.equal(surface.logits(faded), surface.logits(faded))
+        alike = torch.equal(surface.logits(faded), surface.logits(faded))
+    surface.about = None
+    return alike
 
 
 def __getattr__(name: str) -> Callable[..., ArtAttack]:

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from bench.attack import Threat
+from bench.attack.path import Path
 from bench.attack.surface import Queries
 from bench_art import door
-from bench_art.adapter import ArtAttack
+from bench_art.adapter import ArtAttack, _answers_alike
 from bench_art.door import Door, Recalling, View
 from bench_art.table import BY_NAME
 
@@ -56,6 +57,15 @@ def test_nothing_is_remembered_of_what_draws_without_saying_so(
 
     monkeypatch.setattr("bench_art.adapter.Recalling", remembers)
     attacked(Noisy(Tiny(SHAPE)), surface_of, batch_on)
+
+
+def test_asking_whether_answers_are_alike_is_no_try_of_the_attack(surface_of: MakeSurface) -> None:
+    x = images(SHAPE, 2)
+    surface = surface_of(Tiny(SHAPE), SHAPE)
+    surface._path = path = Path(x, torch.zeros(2, dtype=torch.int64), Threat(norm="linf", epsilon=1.0))
+    assert _answers_alike(surface, x)
+    assert surface.queries.forward == 4
+    assert path.evidence(torch.ones(2, dtype=torch.bool))["compared"] == 0
 
 
 def test_an_answer_is_what_a_view_without_memory_gives_and_belongs_to_who_asked(surface_of: MakeSurface) -> None:
