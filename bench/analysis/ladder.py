@@ -24,6 +24,10 @@ CORE: Final[Mapping[str, tuple[str, ...]]] = {
 AWARE: Final = "detector-aware"  # one rung more where a deployment may refuse: the others only get themselves refused
 LACKING: Final = ("best-seen", "convergence")  # gates that say that an attack could have found more
 LADDER: Final = "ladder"  # the gate whose failure has words of its own
+# The holes of a ladder that nothing failed in.
+UNKNOWING: Final = "no attack that knows the defense was run"
+UNFIXED: Final = "no ladder is fixed for this norm"
+_NOT_RUN: Final = "not run"
 LEVELS: Final[Mapping[str, tuple[str, ...]]] = {
     "fgsm": ("white-box", "adaptive"),
     "pgd-ce": ("adaptive",),
@@ -60,7 +64,7 @@ class Standing:
         """Return everything that stands between the row and a rank, empty where it is ranked."""
         parts = [self.evidence] if self.evidence else []
         if not self.adaptive and self.status != "incomplete":
-            parts.append("no attack that knows the defense was run")
+            parts.append(UNKNOWING)
         return "; ".join([*parts, *self.holes])
 
 
@@ -110,10 +114,15 @@ def holes(row: Row) -> tuple[str, ...]:
     asked = marks(row)
     missing = [hole for part in row.replicates for hole in _holes(asked, part.attacks)]
     if not asked:
-        missing.append("no ladder is fixed for this norm")
+        missing.append(UNFIXED)
     if any(part.clean_candidate() is None for part in row.replicates):
         missing.append("no clean accuracy")
     return tuple(dict.fromkeys(missing))
+
+
+def is_not_run(hole: str) -> bool:
+    """Return whether a hole, as ``holes`` or the gate ``ladder`` words it, is of what was not run, not of a failure."""
+    return hole in (UNKNOWING, UNFIXED) or f" {_NOT_RUN} (" in hole
 
 
 def marks(row: Row) -> tuple[str, ...]:
@@ -189,5 +198,5 @@ def _holes(asked: Iterable[str], attacks: list[Record]) -> list[str]:
             continue
         skipped = [r for r in marked if r["status"] == "skipped" and r["knowledge"] in LEVELS[mark]]
         wanted = " or ".join(LEVELS[mark])
-        holes.append(f"{mark} skipped ({skipped[0]['knowledge']})" if skipped else f"{mark} not run ({wanted})")
+        holes.append(f"{mark} skipped ({skipped[0]['knowledge']})" if skipped else f"{mark} {_NOT_RUN} ({wanted})")
     return holes

@@ -41,7 +41,7 @@ class Assembler:
     store: Store
     command: str
     judges: Judges
-    _clean: dict[tuple[str, ...], tuple[Array, Array]] = field(default_factory=dict)
+    _clean: dict[tuple[str, ...], Array] = field(default_factory=dict)
     _labels: dict[str, Array] = field(default_factory=dict)
 
     def record(self, cell: Cell, failures: Mapping[str, Finished]) -> dict[str, Any]:
@@ -117,7 +117,7 @@ class Assembler:
         score = np.concatenate([a.tensors["score"] for a in answered], axis=1)[:, :count]
         selected = _withstood(select, y, attacked=cell.kind == "attack").sum(0).astype(np.uint8)
         scored = _withstood(score, y, attacked=cell.kind == "attack").sum(0).astype(np.uint8)
-        _, clean_scored = self._clean_counts(cell, y)
+        clean_scored = self._clean_right(cell, y)
         clean_correct = (2 * clean_scored > len(score)).astype(np.uint8)
         seconds = sum(float(a.meta["seconds"]) for a in answered)
         outcomes: dict[str, Array] = {"clean_correct": clean_correct, "selected": selected, "scored": scored}
@@ -207,18 +207,12 @@ class Assembler:
             arrays["fooling"] = np.concatenate([c.tensors["fooling"] for c in crafted])[:count]
         return arrays
 
-    def _clean_counts(self, cell: Cell, y: Array) -> tuple[Array, Array]:
+    def _clean_right(self, cell: Cell, y: Array) -> Array:
+        """Return in how many score draws each clean image is answered rightly."""
         if cell.clean not in self._clean:
-            answered = [self.store.read(key) for key in cell.clean]
-            select = np.concatenate([a.tensors["select"] for a in answered], axis=1)
-            score = np.concatenate([a.tensors["score"] for a in answered], axis=1)
-            full = self._y(cell)[: select.shape[1]]
-            self._clean[cell.clean] = (
-                (select == full).sum(0).astype(np.uint8),
-                (score == full).sum(0).astype(np.uint8),
-            )
-        selected, scored = self._clean[cell.clean]
-        return selected[: len(y)], scored[: len(y)]
+            score = np.concatenate([self.store.read(key).tensors["score"] for key in cell.clean], axis=1)
+            self._clean[cell.clean] = (score == self._y(cell)[: score.shape[1]]).sum(0).astype(np.uint8)
+        return self._clean[cell.clean][: len(y)]
 
     def _y(self, cell: Cell) -> Array:
         if cell.labels not in self._labels:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.analysis.generations import current
+from bench.analysis.ladder import LADDER, is_not_run
 from bench.analysis.records import STATUSES, Record
 from bench.reporting import wording
 
@@ -129,28 +130,30 @@ def unfinished(verdicts: Iterable[Row]) -> list[dict[str, Any]]:
 
     Returns
     -------
-    list : where, missing (clauses, of how many rows where not of all), defenses
+    list : where, missing (holes, of how many rows where not of all), defenses
     """
     found: dict[str, dict[str, list[str]]] = {}
     for verdict in verdicts:
         if _is_unfinished(verdict):
             ball = wording.ball(verdict) if verdict["norm"] else "no attack"
-            clauses = str(verdict["evidence"]).removesuffix(".").split("; ")
-            found.setdefault(f"{verdict['dataset']}, {ball}", {})[str(verdict["defense"])] = clauses
+            found.setdefault(f"{verdict['dataset']}, {ball}", {})[str(verdict["defense"])] = _holes(verdict)
     lines = []
     for where, rows in found.items():
-        counted = Counter(clause for clauses in rows.values() for clause in clauses)
-        missing = [f"{c}{'' if n == len(rows) else f' ({n} of {len(rows)} rows)'}" for c, n in counted.items()]
+        counted = Counter(hole for holes in rows.values() for hole in holes)
+        missing = [f"{hole}{'' if n == len(rows) else f' ({n} of {len(rows)} rows)'}" for hole, n in counted.items()]
         lines.append({"where": where, "missing": missing, "defenses": list(rows)})
     return lines
 
 
 def _is_unfinished(verdict: Row) -> bool:
     """Return whether attacks of the ladder were not run, and none of them failed: no failure of the row."""
-    if verdict["gate"] != "ladder" or verdict["outcome"] != "fail":
+    if verdict["gate"] != LADDER or verdict["outcome"] != "fail":
         return False
-    clauses = str(verdict["evidence"]).removesuffix(".").split("; ")
-    return all(" not run" in clause or clause.startswith(("no attack that knows", "no ladder")) for clause in clauses)
+    return all(is_not_run(hole) for hole in _holes(verdict))
+
+
+def _holes(verdict: Row) -> list[str]:
+    return str(verdict["evidence"]).removesuffix(".").split("; ")
 
 
 def gates(records: Iterable[Record], verdicts: Iterable[Row]) -> list[dict[str, Any]]:

@@ -1,3 +1,5 @@
+"""The leaderboard, from records."""
+
 from __future__ import annotations
 
 import math
@@ -5,12 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
-from bench.analysis import cells, curve, leaderboard
-from bench.analysis.worst_case import Candidate, Fall, is_telling, worst_case, wrong_within
+from bench.analysis import cells, leaderboard
 
 from .whole_ladder import CORE, N, first, ladder, row
 
@@ -68,41 +66,6 @@ def test_a_level_is_that_of_the_seeds_that_met_most_attacks(made: Any) -> None:
     assert row(records)["robust_accuracy"] == pytest.approx(80 / N)  # a mean over seeds, which gate coverage fails
 
 
-def test_a_coin_that_is_right_95_percent_keeps_that_under_thirty_null_attacks() -> None:
-    # evaluation of randomised deployments: pooling single draws would give .95^30 = .21
-    rng = np.random.default_rng(5)
-    n = 1000
-
-    def draw(name: str) -> Candidate:
-        return Candidate(name, "adaptive", rng.binomial(16, 0.95, n) / 16, rng.binomial(32, 0.95, n) / 32, draws=32)
-
-    case = worst_case(draw(""), [draw(str(number)) for number in range(30)])
-    assert case.shares.mean() == pytest.approx(0.95, abs=0.01)
-    assert case.wrong_within(10) == pytest.approx(1 - 0.95**10, abs=0.02)
-
-
-def test_the_image_is_chosen_on_selection_draws_and_counts_as_the_mean_of_equally_bad_ones() -> None:
-    clean = Candidate("", "", np.array([0.5, 1.0, 0.25]), np.array([0.9, 0.9, 0.9]), draws=10)
-    attack = Candidate("a", "adaptive", np.array([0.5, 0.5, 0.5]), np.array([0.1, 0.2, 0.1]), draws=10)
-    case = worst_case(clean, [attack])
-    assert case.shares.tolist() == pytest.approx([0.5, 0.2, 0.9])
-    # Of ten draws nine, one, two are right: of two queries both are in 36, 0 and 1 of 45 pairs.
-    pairs = np.array([[36, 36, 36], [0, 1, 0]]) / 45
-    assert case.wrong_within(2) == pytest.approx(np.mean(1 - np.array([pairs[:, 0].mean(), pairs[1, 1], pairs[0, 2]])))
-
-
-def test_the_order_of_the_attacks_changes_nothing() -> None:
-    rng, n = np.random.default_rng(3), 200
-
-    def draw(name: str) -> Candidate:
-        return Candidate(name, "adaptive", rng.binomial(16, 0.05, n) / 16, rng.binomial(32, 0.05, n) / 32, draws=32)
-
-    clean, attacks = draw(""), [draw(str(number)) for number in range(8)]
-    case, reverse = worst_case(clean, attacks), worst_case(clean, attacks[::-1])
-    np.testing.assert_allclose(reverse.shares, case.shares, atol=1e-12)
-    assert reverse.wrong_within(10) == pytest.approx(case.wrong_within(10))
-
-
 def test_a_randomised_row_has_fractions_and_a_bootstrap_interval(made: Any) -> None:
     records = ladder(made, "superiot[window=3]", first(150))
     for record in records:
@@ -149,68 +112,6 @@ def test_unranked_rows_stand_below_ranked_ones(made: Any) -> None:
     assert leaderboard(records).defense.tolist() == ["none", "median[size=3]"]
 
 
-def test_a_minimum_norm_attack_at_one_epsilon_counts_at_every_other(made: Any) -> None:
-    wide, near = ladder(made, "none", first(200)), np.linspace(0.001, 0.4, N)
-    for record in wide:
-        if record["kind"] == "attack":
-            record["threat"] = record["threat"] | {"epsilon": 0.1}
-            record["cell_id"] += "b"
-    deep = made.attack_record("none", "hopskipjump", (near > 0.3), knowledge="black-box", distance=near)
-    records = [*wide, deep]
-    board = leaderboard(records).set_index("epsilon")
-    assert board.loc[0.1, "robust_accuracy"] == pytest.approx((near > 0.1 + 1e-5).mean())
-    assert board.loc[0.3, "robust_accuracy"] == pytest.approx((near > 0.3).mean())
-    fine = curve(records).query("source == 'minimum-norm'")
-    assert np.interp(0.2, fine.epsilon, fine.accuracy) == pytest.approx(0.5, abs=0.02)
-    assert fine.accuracy.is_monotonic_decreasing
-    assert set(curve(records).query("source == 'swept'").epsilon) == {0.1, 0.3}
-
-
-def test_a_swept_curve_is_of_the_attacks_and_images_of_every_radius(made: Any) -> None:
-    """The headline has the whole ladder on all images, other radii PGD on a few: the curve must not dip there."""
-    records = ladder(made, "none", first(40))
-    wide = made.attack_record("none", "pgd", np.arange(50) < 30, epsilon=0.1)
-    narrow = made.attack_record("none", "pgd", np.arange(N) < 120)  # of the first 50 it leaves all
-    ladder_alone = [r for r in records if r["kind"] != "attack" or r["attack"]["label"] != "pgd"]
-    points = curve([*ladder_alone, narrow, wide]).query("source == 'swept'").set_index("epsilon")
-    assert points.accuracy.to_dict() == {0.1: 0.6, 0.3: 1.0}
-    assert set(points.samples) == {50}
-    assert points.loc[0.3, "low"] < 1.0 == points.loc[0.3, "high"]
-
-
-def test_a_radius_that_shares_no_attack_is_left_out_of_the_curve_and_not_its_defense(made: Any) -> None:
-    records = [
-        made.clean_record("none", np.ones(N)),
-        *(made.attack_record("none", "pgd", first(100), epsilon=epsilon) for epsilon in (0.1, 0.2, 0.4)),
-        *(made.attack_record("none", "bim", first(90), epsilon=epsilon) for epsilon in (0.1, 0.3)),
-    ]
-    points = curve(records).query("source == 'swept'")
-    assert points.epsilon.tolist() == [0.1, 0.2, 0.4]
-    assert set(points.attacks) == {"pgd"}
-
-
-def test_an_attack_that_failed_at_a_radius_or_met_it_as_another_attacker_is_not_of_every_radius(made: Any) -> None:
-    records = [made.clean_record("none", np.ones(N))]
-    for epsilon, level, status in ((0.1, "white-box", "failed"), (0.3, "adaptive", "ok")):
-        records.append(made.attack_record("none", "pgd", first(120), knowledge="white-box", epsilon=epsilon))
-        other = made.attack_record("none", "mim", first(20), knowledge="white-box", epsilon=epsilon)
-        records.append(other | {"status": status})
-        records.append(made.attack_record("none", "bim", first(10), knowledge=level, epsilon=epsilon))
-    points = curve(records).query("source == 'swept'").set_index("epsilon")
-    assert points.accuracy.to_dict() == {0.1: 0.6, 0.3: 0.6}
-
-
-def test_what_draws_has_no_curve_of_least_distances(made: Any) -> None:
-    """Such an attack ends on the boundary of one draw."""
-    deep = made.attack_record("none", "hopskipjump", np.ones(50), norm="l2", epsilon=2.0, distance=np.full(50, 0.5))
-    deep["attack"]["minimum_norm"] = True
-    clean = made.clean_record("none", np.ones(50))
-    assert len(curve([clean, deep], norm="l2").query("source == 'minimum-norm'"))
-    for record in (clean, deep):
-        record["draws"] = {"select": 2, "score": 2}
-    assert not len(curve([clean, deep], norm="l2").query("source == 'minimum-norm'"))
-
-
 def test_a_minimum_norm_attack_that_found_nothing_breaks_nothing(made: Any) -> None:
     records = ladder(made, "none", first(200))
     for distance in (np.full(N, np.inf), np.zeros(N)):
@@ -240,18 +141,6 @@ def test_a_twin_is_the_network_of_the_same_seed(made: Any) -> None:
     assert row(records, "median[size=3]")["twin_difference"] == 0.0
 
 
-def test_a_curve_of_minimum_norm_attacks_stands_on_images_that_the_telling_ones_met(made: Any) -> None:
-    """One of 32 images finds all of them near; the other, of all images, nothing: the rest is unknown, not unbroken."""
-    records = ladder(made, "none", first(200))
-    for name, n, near in (("deepfool", N, np.inf), ("hopskipjump", 32, 0.05)):
-        found = made.attack_record("none", name, np.ones(n), norm="l2", epsilon=2.0, distance=np.full(n, near))
-        found["attack"]["minimum_norm"] = True
-        records.append(found)
-    fine = curve(records, norm="l2").query("source == 'minimum-norm'")
-    assert set(fine.samples) == {32}
-    assert fine.accuracy.iloc[-1] == 0.0
-
-
 def test_a_hole_under_one_seed_is_a_hole(made: Any) -> None:
     records = ladder(made, "none", first(100)) + ladder(made, "none", first(100), seed=1)
     assert row(records[:-1])["status"] == "incomplete"
@@ -273,15 +162,6 @@ def test_a_defense_that_was_not_attacked_still_has_its_row(made: Any) -> None:
     assert found["status"] == "no adaptive attack"
     assert math.isnan(found["robust_accuracy"])
     assert found["clean_accuracy"] == 1.0
-
-
-def test_without_any_attack_there_is_a_board_of_clean_accuracies(made: Any) -> None:
-    found = row([made.clean_record("none", first(150))])
-    assert found["norm"] == ""
-    assert found["clean_accuracy"] == pytest.approx(0.75)
-    assert len(leaderboard([])) == 0
-    assert len(cells([])) == 0
-    assert len(curve([])) == 0
 
 
 def test_costs_are_joined_with_onnxruntime_and_the_default_wire_first(made: Any) -> None:
@@ -376,33 +256,6 @@ def test_what_a_row_keeps_more_than_its_twin_is_paired_and_has_an_interval(made:
     assert math.isnan(alone["twin_difference"])
 
 
-shares = arrays(np.float64, N, elements=st.sampled_from([0.0, 0.25, 0.5, 1.0]))
-
-
-@given(clean=shares, attacks=st.lists(st.tuples(shares, shares), max_size=4), more=shares)
-def test_another_attack_never_raises_what_is_left_on_the_draws_that_choose(
-    clean: np.ndarray, attacks: list[tuple[np.ndarray, np.ndarray]], more: np.ndarray
-) -> None:
-    """On the draws that choose, so that it holds image by image; where nothing is drawn these are the score draws."""
-    given_ = [Candidate(f"a{i}", "adaptive", selected, selected) for i, (selected, _) in enumerate(attacks)]
-    start = Candidate("", "", clean, clean)
-    before = worst_case(start, given_).shares
-    after = worst_case(start, [*given_, Candidate("more", "adaptive", more, more)]).shares
-    assert (after <= before).all()
-    assert (before <= clean).all()
-
-
-@given(clean=shares, seed=st.integers(0, 9))
-def test_doing_nothing_leaves_clean_accuracy_and_an_oracle_leaves_nothing(clean: np.ndarray, seed: int) -> None:
-    start = Candidate("", "", clean, clean)
-    null = Candidate("null", "adaptive", clean, clean)
-    oracle = Candidate("oracle", "adaptive", np.zeros(N), np.zeros(N))
-    others = [null, oracle]
-    assert (worst_case(start, [null]).shares == clean).all()
-    order = np.random.default_rng(seed).permutation(2)
-    assert worst_case(start, [others[i] for i in order]).shares.sum() == 0.0
-
-
 def test_without_a_common_seed_there_is_no_twin(made: Any) -> None:
     """Another training seed may be a better network, whose loss would be laid to the defense."""
     records = [*ladder(made, "none", first(20)), *ladder(made, "median[size=3]", first(180), seed=1)]
@@ -436,13 +289,6 @@ def test_the_median_distance_is_of_all_images(made: Any) -> None:
     assert cells([clean, deep]).query("attack == 'hopskipjump'").iloc[0]["median_distance"] == 2.0
 
 
-def test_a_curve_survives_more_distances_than_clean_answers(made: Any) -> None:
-    deep = made.attack_record("none", "hopskipjump", np.ones(50), norm="l2", epsilon=2.0, distance=np.full(50, 0.5))
-    deep["attack"]["minimum_norm"] = True
-    fine = curve([made.clean_record("none", np.ones(20)), deep], norm="l2").query("source == 'minimum-norm'")
-    assert set(fine.samples) == {20}
-
-
 def test_a_deployment_that_failed_without_a_reason_says_so(made: Any) -> None:
     records = ladder(made, "none", first(50))
     del records[0]["reason"]
@@ -455,11 +301,6 @@ def test_the_distance_of_what_is_wrong_without_attack_is_nothing(made: Any) -> N
     far = np.array([9.0, 9.0, np.inf, 1.0, 2.0])
     deep = made.attack_record("none", "hopskipjump", [0, 0, 0, 1, 1], norm="l2", epsilon=0.5, distance=far)
     assert cells([clean, deep]).query("attack == 'hopskipjump'").iloc[0]["median_distance"] == 0.0
-
-
-def test_in_as_many_queries_as_draws_every_draw_is_met() -> None:
-    assert wrong_within(np.array([31 / 32, 1.0]), 32, 32).tolist() == [1.0, 0.0]
-    assert wrong_within(np.array([0.5, 0.75]), 2, 4) == pytest.approx([5 / 6, 3 / 6])
 
 
 def test_a_randomised_row_is_chosen_on_one_set_of_draws_and_scored_on_the_other(made: Any) -> None:
@@ -486,15 +327,6 @@ def test_a_number_stands_on_as_many_images_as_telling_attacks_leave_it(made: Any
     for name, n in (("mim", 100), ("bim", 50)):
         records.append(made.attack_record("none", name, np.zeros(n), knowledge="adaptive"))
     assert (row(records)["robust_accuracy"], row(records)["samples"]) == (0.0, 100)
-
-
-@pytest.mark.parametrize(("halves", "telling"), [(17, True), (16, False), (8, False)])
-def test_a_fall_of_shares_tells_where_nineteen_in_twenty_resamples_lie_above_a_point(
-    halves: int, telling: bool
-) -> None:
-    """Of 400 images so many lose half of their draws: 2.1, 2 and 1 points."""
-    left = np.where(np.arange(400) < halves, 0.5, 1.0)
-    assert is_telling(Fall(400, ("pgd",), np.ones(400), left)) is telling
 
 
 def test_what_a_minimum_norm_attack_found_on_one_draw_at_another_radius_says_nothing_here(made: Any) -> None:

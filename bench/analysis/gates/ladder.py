@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from bench.analysis.gates.evidence import RowEvidence
 from bench.analysis.gates.verdict import Verdict
-from bench.analysis.ladder import adaptive_everywhere, holes
+from bench.analysis.ladder import UNKNOWING, adaptive_everywhere, holes
 
 
 def gate() -> Callable[[RowEvidence], Verdict]:
@@ -23,7 +23,7 @@ def ladder(evidence: RowEvidence) -> Verdict:
     """
     missing = list(holes(evidence.row))
     if not adaptive_everywhere(evidence.row):
-        missing.insert(0, "no attack that knows the defense was run")
+        missing.insert(0, UNKNOWING)
     if missing:
         return Verdict("ladder", "fail", "; ".join(missing) + ".")
     return Verdict("ladder", "pass", "Every rung was run, adaptive attacks among them.")
