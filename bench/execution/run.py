@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,7 +85,7 @@ def execute(
         for attempt in range(ATTEMPTS):
             try:
                 plan, failures = _settle(registry, store, spec, workers, tally, retry=retry and not attempt)
-                records = _records(plan, Assembler(store, command, judges), failures)
+                records = _records(plan, Assembler(store, command, judges), failures, frozenset(tally.executed))
                 break
             except (DamagedObject, MissingObject):
                 # The store has moved it aside: it is missing now, so planning again has it made again.
@@ -144,11 +144,14 @@ def _stop_on_data_failure(planner: Planner, failures: Mapping[str, Finished]) ->
                 raise UsageError(f"Data set {data.entry.name!r} could not be read: {failures[task.key].reason}")
 
 
-def _records(plan: Plan, assembler: Assembler, failures: Mapping[str, Finished]) -> list[dict[str, Any]]:
+def _records(
+    plan: Plan, assembler: Assembler, failures: Mapping[str, Finished], executed: Set[str]
+) -> list[dict[str, Any]]:
     store, records = assembler.store, []
     for cell in plan.cells:
         record = store.record(cell.run_key)
-        if record is None or _outdated(record, cell, store, failures):
+        # What was lost and measured again took another time than the record says.
+        if record is None or not executed.isdisjoint(cell.needs) or _outdated(record, cell, store, failures):
             record = assembler.record(cell, failures)
             store.put_record(record)
         records.append(record)

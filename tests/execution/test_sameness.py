@@ -38,6 +38,26 @@ def test_more_samples_compute_exactly_the_missing_blocks(command_line):
     assert "\n0 tasks executed" in "\n" + again.stderr
 
 
+def test_what_was_lost_and_made_again_is_what_the_record_tells_of(command_line):
+    arguments = (*BASE, "--defenses", "none", "--attacks", "toy-null-00", "--knowledge", "black-box", "--samples", "64")
+
+    def told() -> dict:
+        return next(r for r in command_line.records("out") if r["kind"] == "attack")
+
+    command_line(*arguments, "--out", "out")
+    before = told()
+    store = command_line.folder / "store"
+    preimages = [store / "preimages" / key[:2] / f"{key}.json" for key in before["provenance"]["objects"]]
+    (crafted,) = (p.stem for p in preimages if '"kind":"craft"' in p.read_text())
+    command_line(*arguments, "--out", "out")
+    assert told() == before
+    (store / "objects" / crafted[:2] / f"{crafted}.safetensors").unlink()
+    assert "\n1 tasks executed" in "\n" + command_line(*arguments, "--out", "out").stderr
+    after = told()
+    assert after["outcomes"] == before["outcomes"]
+    assert after["aggregates"]["seconds"] != before["aggregates"]["seconds"]
+
+
 def test_a_coin_flip_under_thirty_null_attacks_scores_its_clean_accuracy(command_line):
     nulls = ",".join(f"toy-null-{i:02}" for i in range(30))
     command_line(
