@@ -214,6 +214,9 @@ def _check(record: Mapping[str, Any]) -> None:
     for part, fields in _OPTIONAL.items():
         if part and record.get(part) is not None:
             _optional(_need(record, part, dict), fields, part)
+    for name, figure in (record.get("aggregates") or {}).items():
+        if figure is not None:
+            _need(record["aggregates"], name, (int, float), "aggregates")
     for part in ("dataset", "model", "defense"):
         holder = _need(record, part, dict)
         _need(holder, "name", str, part)
@@ -327,11 +330,19 @@ def load(paths: Path | str | Iterable[Path | str]) -> list[Record]:
             if len(line) > _MAX_LINE:
                 raise UsageError(f"{where} is too long: {len(line)} bytes; expected at most {_MAX_LINE}.")
             try:
-                value = json.loads(line)
+                value = json.loads(line, parse_float=_finite, parse_constant=_finite)
             except (ValueError, RecursionError) as error:
                 raise UsageError(f"{where} is not JSON: {str(error)[:200]}.") from None
             records.append(validate(value, where))
     return merge(records)
+
+
+def _finite(number: str) -> float:
+    """Return a number of a line; NaN and infinity, which JSON does not have, would pass through sums unseen."""
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(f"{number[:40]} is no finite number")
+    return value
 
 
 def _content(file: Path) -> bytes:

@@ -109,6 +109,8 @@ def _without(record: dict[str, Any], *path: str) -> dict[str, Any]:
         ({"budget": ["quick"]}, "budget has the wrong type"),
         ({"provenance": "mine"}, "provenance has the wrong type"),
         ({"aggregates": [1]}, "aggregates has the wrong type"),
+        ({"aggregates": {"accuracy": "many"}}, "aggregates.accuracy has the wrong type"),
+        ({"aggregates": {"seconds": float("nan")}}, "aggregates.seconds is not finite"),
         ({"seeds": {"split": 0, "training": 0}}, "seeds.attack is missing"),
     ],
 )
@@ -166,6 +168,14 @@ def test_packed_records_are_read_as_what_they_hold(tmp_path: Path, made: Any) ->
     assert load(tmp_path) == load(file) == [json.loads(good)]
     file.write_bytes(gzip.compress(f"{good}\n{{broken\n".encode()))
     with pytest.raises(UsageError, match=r"records\.jsonl\.gz, line 2, is not JSON"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+def test_a_number_that_is_not_finite_is_refused_wherever_it_stands(tmp_path: Path, made: Any, number: str) -> None:
+    line = json.dumps(made.clean_record("none", np.ones(4)) | {"notes": {"attack": {"loss": "HERE"}}})
+    (tmp_path / "records.jsonl").write_text(line.replace('"HERE"', number) + "\n")
+    with pytest.raises(UsageError, match=rf"line 1, is not JSON: {number} is no finite number"):
         load(tmp_path)
 
 
