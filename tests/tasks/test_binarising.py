@@ -48,8 +48,8 @@ def images() -> Any:
     return np.random.Generator(np.random.Philox(key=3)).integers(0, 256, size=(8, 1, 8, 8), dtype=np.uint8)
 
 
-def outcome(given: Deployment, monkeypatch: pytest.MonkeyPatch, x: Any = None, **more: Any) -> Any:
-    """Return what the test says of eight images, all answered rightly but the third."""
+def outcome(given: Deployment, monkeypatch: pytest.MonkeyPatch, x: Any = None, stored: Any = None, **more: Any) -> Any:
+    """Return what the test says of eight images, all answered rightly but the third, unless ``stored`` says others."""
     x = images() if x is None else x
     y, answered = np.zeros(8, np.int64), np.zeros((1, 8), np.int16)
     answered[0, 2] = 1
@@ -59,6 +59,7 @@ def outcome(given: Deployment, monkeypatch: pytest.MonkeyPatch, x: Any = None, *
         "labels": {"y": y},
         "clean": {"score": answered},
         "drawn": {"score": answered.repeat(8, 0)},
+        **(stored or {}),
     }
     store: Any = SimpleNamespace(read=lambda key: SimpleNamespace(tensors=objects[key]))
     monkeypatch.setattr(binarising, "deployment_of", lambda store, described: given)
@@ -137,6 +138,18 @@ def test_images_in_reach_of_each_other_are_not_both_taken(monkeypatch: pytest.Mo
     told = outcome(deployment(), monkeypatch, x=close)
     assert told.tensors["image"].tolist() == [0, 1, 3, 5, 6, 7]
     assert told.meta["test"]["found"] == 6
+
+
+def test_a_block_looks_at_its_own_images_that_most_draws_answer_rightly(monkeypatch: pytest.MonkeyPatch) -> None:
+    y = np.arange(8) % CLASSES
+    given = np.tile(y, (4, 1))
+    given[:2, 4] += 1  # as often as not
+    given[0, 5] += 1
+    given[1:, 7] += 1
+    stored = {"labels": {"y": y}, "front": {"score": given[:, :5]}, "back": {"score": given[:, 5:]}}
+    part = outcome(deployment(), monkeypatch, stored=stored, clean=["front", "back"], block=(3, 8))
+    assert part.tensors["image"].tolist() == [3, 5, 6]
+    assert part.meta["test"]["testable"] == part.meta["test"]["found"] == 3
 
 
 def test_the_same_seed_hides_and_finds_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
