@@ -13,7 +13,9 @@ from torch import nn
 
 from bench.conformance import workbench
 from bench.conformance.construction import construct
-from bench.conformance.result import CheckResult, Failed, perform
+from bench.conformance.result import CheckResult, Failed, NotApplicable, perform
+from bench.errors import UsageError
+from bench.plugins.containment import loaded
 from bench.plugins.entries import Model
 from bench.plugins.parameters import Value
 from bench.training import Recipe
@@ -34,6 +36,7 @@ def check_model(entry: Model, parameters: Mapping[str, Value]) -> list[CheckResu
     if made:
         build = partial(_build, made[0])
         results += [
+            perform("planning", partial(_check_planning, entry.check), parameters),
             perform("shapes", _check_shapes, build),
             perform("initialisation", _check_initialisation, build),
             perform("gradient", _check_gradient, build),
@@ -49,6 +52,17 @@ def _build(architecture: Any, shape: workbench.Shape = workbench.DIGITS, seed: i
         torch.manual_seed(seed)
         network: nn.Module = architecture.build(shape, workbench.CLASSES)
     return network.eval()
+
+
+def _check_planning(place: str, parameters: Mapping[str, Value]) -> str:
+    if not place:
+        raise NotApplicable("It names no check: what cannot be built is seen in a worker.")
+    for shape in (None, *SHAPES):
+        try:
+            loaded(place)(parameters, shape)
+        except UsageError as error:
+            raise Failed(f"{place} refuses images of {shape}, which every model takes: {error}") from error
+    return f"{place} lets it pass."
 
 
 def _check_shapes(build: partial[nn.Module]) -> str:

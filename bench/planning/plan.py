@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.errors import UsageError
 from bench.planning.attacks import (
     threat_points,
 )
 from bench.planning.cell import Cell
 from bench.planning.grid import Grid
+from bench.planning.own_model import is_own_model
 from bench.planning.selected import Selection
 from bench.planning.specification import RunSpecification
 from bench.planning.subjects import DataSubject, ModelSubject, Subject, identity
@@ -85,6 +87,7 @@ class Planner:
             # Both refuse what cannot be meant before anything is done.
             threat_points(chosen.found.entry, spec)
             self._suited(chosen, chosen.found.entry.shape)
+            self._models(chosen, chosen.found.entry.shape)
         self.data = [DataSubject.of(chosen, root, spec) for chosen in self.selection.datasets]
 
     def plan(self) -> Plan:
@@ -96,8 +99,9 @@ class Planner:
                 plan.settled = False
                 continue
             meta = self.store.meta(data.images.key)
-            defenses, unsuited = self._suited(data.chosen, _shape(data, meta))
-            for chosen in self.selection.models or [self._default_model(data)]:
+            shape = _shape(data, meta)
+            defenses, unsuited = self._suited(data.chosen, shape)
+            for chosen in self._models(data.chosen, shape):
                 model = ModelSubject.of(data, chosen, self.spec, meta)
                 plan.add(model.task)
                 subjects = [Subject.of(model, defense, self.spec, meta) for defense in defenses]
@@ -118,8 +122,18 @@ class Planner:
         outright = named_outright(self.registry, "defense", self.spec.defenses)
         return divide(self.selection.defenses, shape, dataset.label, outright)
 
-    def _default_model(self, data: DataSubject) -> Chosen:
-        return select(self.registry, "model", data.entry.default_model)[0][0]
+    def _models(self, dataset: Chosen, shape: Shape | None) -> list[Chosen | str]:
+        """Return the models that are run on a data set: those that take its images, as far as their shape is known."""
+        assert isinstance(dataset.found.entry, Dataset)
+        text = self.spec.models or dataset.found.entry.default_model
+        models = self.selection.models or list(select(self.registry, "model", text)[0])
+        if shape is None or is_own_model(self.spec.models):
+            return models
+        outright = named_outright(self.registry, "model", text)
+        suited, others = divide([m for m in models if isinstance(m, Chosen)], shape, dataset.label, outright)
+        if not suited and others:
+            raise UsageError(f"None of the models takes images of {dataset.label}: {others[0][1]}")
+        return list(suited)
 
     def failed(self, *keys: str) -> tuple[str, str] | None:
         """Return the status and reason of the first of these tasks that failed."""

@@ -63,13 +63,14 @@ class Selection:
         baseline = baselines[0]
         if all(c.found.entry.name != baseline.name for c in defenses):
             defenses = [*select(registry, "defense", baseline.name)[0], *defenses]
-        refuse_contradictions(defenses)
         defenses.sort(key=lambda c: not c.found.entry.baseline)  # type: ignore[attr-defined]
         if own := is_own_model(spec.models):
             check_own_model(spec.models)
         elif spec.models.endswith(".py"):
             raise UsageError(f"Model {spec.models!r} must be written FILE.py:FACTORY, such as nets.py:make_net.")
-        models: list[Chosen | str] = [spec.models] if own else [*pick("model", spec.models)]
+        named = [] if own else pick("model", spec.models)
+        refuse_contradictions([*defenses, *named])
+        models: list[Chosen | str] = [spec.models] if own else [*named]
         if spec.weights is not None and len(models) != 1:
             raise UsageError("--weights goes with one --models; name the network that the weights are for.")
         if spec.weights is not None:

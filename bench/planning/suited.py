@@ -1,4 +1,4 @@
-"""Whether a defense's parameters go together and suit the images, asked of its plugin before anything is run."""
+"""Whether parameters go together and suit the images, asked of a defense's or a model's plugin before a run."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ from typing import Final
 
 from bench.errors import BadParameter, UsageError
 from bench.plugins.containment import contained, loaded
-from bench.plugins.entries import Defense, Shape
+from bench.plugins.entries import Defense, Model, Shape
 from bench.plugins.selection import Chosen
 
 _log: Final = logging.getLogger(__name__)
 
 
-def refuse_contradictions(defenses: Sequence[Chosen]) -> None:
-    """Raise UsageError where parameters of a defense do not go together, whatever the images."""
-    for chosen in defenses:
+def refuse_contradictions(entries: Sequence[Chosen]) -> None:
+    """Raise UsageError where parameters of one do not go together, whatever the images."""
+    for chosen in entries:
         if refused := refusal(chosen):
             raise _said(chosen, "", refused)
 
 
 def divide(
-    defenses: Sequence[Chosen], shape: Shape, dataset: str, outright: frozenset[str]
+    entries: Sequence[Chosen], shape: Shape, dataset: str, outright: frozenset[str]
 ) -> tuple[list[Chosen], list[tuple[Chosen, str]]]:
-    """Return the defenses that suit images of ``shape``, and the others with the reason.
+    """Return the defenses, or the models, that suit images of ``shape``, and the others with the reason.
 
     Parameters
     ----------
     dataset : as the reason names it
-    outright : names of the defenses that the user named one by one
+    outright : names of those that the user named one by one
 
     Raises
     ------
-    UsageError : a defense does not that was named outright, or of which the user set a parameter: a mistake of theirs,
-        where one that "all" brought in is left out
+    UsageError : one does not that was named outright, or of which the user set a parameter: a mistake of theirs, where
+        one that "all" brought in is left out
     """
     suited: list[Chosen] = []
     others: list[tuple[Chosen, str]] = []
-    for chosen in defenses:
+    for chosen in entries:
         refused = refusal(chosen, shape)
         if refused is None:
             suited.append(chosen)
@@ -50,12 +50,12 @@ def divide(
 
 
 def refusal(chosen: Chosen, shape: Shape | None = None) -> UsageError | None:
-    """Return what a defense's ``check`` raises, None where it raises nothing or there is none.
+    """Return what an entry's ``check`` raises, None where it raises nothing or there is none.
 
     A check that is itself broken refuses nothing: whether the defense works is then seen in its worker.
     """
     entry = chosen.found.entry
-    if not isinstance(entry, Defense) or not entry.check:
+    if not isinstance(entry, Defense | Model) or not entry.check:
         return None
 
     def ask() -> UsageError | None:
@@ -68,7 +68,7 @@ def refusal(chosen: Chosen, shape: Shape | None = None) -> UsageError | None:
     refused: UsageError | None
     refused, fault = contained(ask)
     if fault:
-        _log.info("Check %s of defense %s: %s", entry.check, entry.name, fault)
+        _log.info("Check %s of %s: %s", entry.check, entry.name, fault)
     return refused
 
 
@@ -79,4 +79,5 @@ def _is_baseline(chosen: Chosen) -> bool:
 def _said(chosen: Chosen, where: str, refused: UsageError) -> UsageError:
     if isinstance(refused, BadParameter):
         return refused
-    return UsageError(f"Defense {chosen.label!r} cannot be deployed{where}: {refused}")
+    kind = type(chosen.found.entry).__name__
+    return UsageError(f"{kind} {chosen.label!r} cannot be used{where}: {refused}")

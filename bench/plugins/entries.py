@@ -201,9 +201,12 @@ class Model(Entry):
     Attributes
     ----------
     weights : "package:folder" of shipped weights and their cards, "" for none
+    check : "package.module:callable" that refuses images which the network does not take, as ``Defense.check`` does, ""
+        for none
     """
 
     weights: str = ""
+    check: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

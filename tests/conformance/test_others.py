@@ -14,7 +14,7 @@ from bench.attack import AttackResult
 from bench.conformance import check_selection, run_checks
 from bench.conformance.workbench import signal
 from bench.data import Images
-from bench.errors import MissingData, UnknownName
+from bench.errors import MissingData, UnknownName, UsageError
 from bench.hardware import Measurement
 from bench.plugins.entries import Attack, Dataset, Hardware, Model, ThreatSpec
 from bench.plugins.registry import Found, discover
@@ -26,7 +26,7 @@ SUBJECT: list[object] = []
 @pytest.fixture(autouse=True)
 def importable(monkeypatch: pytest.MonkeyPatch) -> None:
     module = type(sys)(__name__)
-    module.make_subject = lambda: SUBJECT[-1]
+    module.make_subject, module.only_grey = (lambda: SUBJECT[-1]), only_grey
     monkeypatch.setitem(sys.modules, __name__, module)
 
 
@@ -116,8 +116,21 @@ class Flat:
         return Recipe()
 
 
+def only_grey(parameters, shape) -> None:
+    if shape is not None and shape[0] != 1:
+        raise UsageError("grey only")
+
+
 def test_a_model_that_keeps_the_contract_passes() -> None:
-    assert {r.outcome for r in check(Flat(), Model).values()} == {"pass"}
+    results = check(Flat(), Model, check="bench_models.sizes:resnet20")
+    assert {r.outcome for r in results.values()} == {"pass"}
+
+
+def test_a_model_that_planning_would_refuse_is_caught() -> None:
+    assert check(Flat(), Model)["planning"].outcome == "n/a"
+    result = check(Flat(), Model, check=f"{__name__}:only_grey")["planning"]
+    assert result.outcome == "fail"
+    assert "refuses images of (3, " in result.evidence
 
 
 def test_a_model_whose_images_mix_in_evaluation_is_caught() -> None:

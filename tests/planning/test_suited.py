@@ -13,11 +13,13 @@ import pytest
 from bench.api import specification
 from bench.errors import UsageError
 from bench.planning.plan import Plan, Planner
+from bench.planning.suited import refusal
 from bench.planning.supposition import Supposing
 from bench.plugins.entries import Defense
 from bench.plugins.hookspecs import hookimpl
 from bench.plugins.parameters import Parameter
 from bench.plugins.registry import Registry, discover
+from bench.plugins.selection import select
 from bench.store import Store
 
 
@@ -43,21 +45,23 @@ def planned(folder: Path, *, registry: Registry | None = None, **flags: str) -> 
     ],
 )
 def test_what_cannot_be_deployed_is_refused_while_planning(tmp_path: Path, defense: str, said: str) -> None:
-    with pytest.raises(UsageError) as refusal:
+    with pytest.raises(UsageError) as refused:
         planned(tmp_path, defenses=defense)
-    assert said in str(refusal.value)
+    assert said in str(refused.value)
 
 
 def test_what_suits_one_data_set_and_not_the_other_is_refused_with_its_name(tmp_path: Path) -> None:
     planned(tmp_path, defenses="superiot[ws=30]")
-    with pytest.raises(UsageError, match=r"'superiot\[ws=30\]' cannot be deployed on small: "):
+    with pytest.raises(UsageError, match=r"'superiot\[ws=30\]' cannot be used on small: "):
         planned(tmp_path, defenses="superiot[ws=30]", datasets="digits,small", registry=with_small(discover()))
 
 
 def with_small(registry: Registry) -> Registry:
     """Return a registry with a data set of images of 4x4."""
     found = registry.of("dataset")["digits"]
-    registry.add("dataset", replace(found, entry=replace(found.entry, name="small", shape=(1, 4, 4))))
+    registry.add(
+        "dataset", replace(found, entry=replace(found.entry, name="small", shape=(1, 4, 4), default_model="resnet20"))
+    )
     return registry
 
 
@@ -86,17 +90,17 @@ def labels(plan: Plan) -> dict[str, tuple[str, str]]:
 
 def test_what_a_check_refuses_is_said_with_the_defense_as_it_was_asked_for(tmp_path: Path, registry: Registry) -> None:
     assert "checked" in labels(planned(tmp_path, defenses="checked", registry=registry))
-    with pytest.raises(UsageError) as refusal:
+    with pytest.raises(UsageError) as refused:
         planned(tmp_path, defenses="checked[mood=contrary]", registry=registry)
-    said = "Defense 'checked[mood=contrary]' cannot be deployed: it is contrary. Choose another mood."
-    assert str(refusal.value) == said
+    said = "Defense 'checked[mood=contrary]' cannot be used: it is contrary. Choose another mood."
+    assert str(refused.value) == said
 
 
 @pytest.mark.parametrize("defenses", ["checked", "moody[mood=odd]"])
 def test_a_mistake_of_the_user_is_refused_for_images_of_one_shape(
     tmp_path: Path, registry: Registry, defenses: str
 ) -> None:
-    with pytest.raises(UsageError, match=r"cannot be deployed on small: it is (fine|odd)\. Choose"):
+    with pytest.raises(UsageError, match=r"cannot be used on small: it is (fine|odd)\. Choose"):
         planned(tmp_path, defenses=defenses, datasets="small", registry=registry)
 
 
@@ -114,10 +118,40 @@ def test_a_check_that_is_itself_broken_refuses_nothing(tmp_path: Path, registry:
 def test_the_suites_own_checks_are_light() -> None:
     code = (
         "import sys\nfrom bench.plugins.containment import loaded\nfrom bench.plugins.registry import discover\n"
-        "checks = {f.entry.check for f in discover().of('defense').values()} - {''}\n"
-        "assert len(checks) >= 6, checks\n"
+        "checks = {f.entry.check for k in ('defense', 'model') for f in discover().of(k).values()} - {''}\n"
+        "assert len(checks) >= 12, checks\n"
         "[loaded(check) for check in checks]\n"
         "heavy = {'torch', 'art', 'pandas', 'numba', 'scipy'} & set(sys.modules)\nassert not heavy, heavy"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("vgg-thin", "'vgg-thin' cannot be used on small: vgg-thin needs images of at least 32x32; got 4x4."),
+        ("lenet5[padding=2]", "needs images of at least 12x12"),
+        ("resnet20,cleverhans-cnn", "cleverhans-cnn needs images of at least 28x28"),
+        ("vgg-*", "None of the models takes images of small: vgg-thin needs"),
+    ],
+)
+def test_a_model_that_does_not_take_the_images_is_refused_while_planning(
+    tmp_path: Path, registry: Registry, model: str, said: str
+) -> None:
+    with pytest.raises(UsageError) as refused:
+        planned(tmp_path, defenses="none", datasets="digits,small", models=model, registry=registry)
+    assert said in str(refused.value)
+
+
+def test_of_all_models_those_are_run_that_take_the_images(tmp_path: Path, registry: Registry) -> None:
+    plan = planned(tmp_path, defenses="none", datasets="small", models="all", registry=registry)
+    assert {cell.asked["model"]["name"] for cell in plan.cells} == {"resnet20", "mobilenet-v2"}
+
+
+@pytest.mark.parametrize("name", ["jpeg", "resnet20", "mobilenet-v2"])
+def test_images_of_two_channels_suit_neither_a_jpeg_file_nor_these_networks(name: str) -> None:
+    found = discover()
+    chosen = select(found, "defense" if name == "jpeg" else "model", name)[0][0]
+    assert refusal(chosen, (3, 32, 32)) is None
+    assert "1 or 3 channels" in str(refusal(chosen, (2, 32, 32)))

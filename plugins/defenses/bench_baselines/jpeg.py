@@ -12,9 +12,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from bench.deployment import Classify, Deployment, FitResult, Placement, Signal, Stage, Surrogate, with_slope
-from bench.errors import DamagedObject, UsageError
+from bench.errors import DamagedObject
 from bench_baselines.jpeg_transform import compress
 from bench_baselines.rounding import Rounding, annealed_hardness, cubic_round, soft_round
+from bench_baselines.sizes import refuse_channels
 
 FORMS = ("file", "scan")
 _END = b"\xff\xd9"  # the marker that ends every file
@@ -105,8 +106,7 @@ class JpegCompression(Stage):
         self, shape: tuple[int, int, int], *, quality: int = 75, subsampled: bool = True, wire_format: str = "file"
     ) -> None:
         super().__init__()
-        if shape[0] not in (1, 3):
-            raise UsageError(f"jpeg compresses images of 1 or 3 channels; these have {shape[0]}.")
+        refuse_channels(shape)
         self.quality, self.subsampled = quality, subsampled
         self.codec = JpegCodec(shape, quality, subsampled=subsampled)
         self.wire_formats = (wire_format, *(form for form in FORMS if form != wire_format))

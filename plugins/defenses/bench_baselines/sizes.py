@@ -1,4 +1,4 @@
-"""Which parameters suit images of which size; imported while a run is planned."""
+"""Which images suit which parameters; imported while a run is planned."""
 
 from __future__ import annotations
 
@@ -65,3 +65,17 @@ def check_heights(parameters: Mapping[str, Value], shape: Shape | None) -> None:
         heights(smallest, shape[1])
     elif smallest == 1:
         raise UsageError("resize-pad with smallest=1 leaves no size to choose. Choose smallest below 1, such as 0.9.")
+
+
+def refuse_channels(shape: Shape) -> None:
+    """Raise UsageError where a JPEG file does not hold images of so many channels."""
+    if shape[0] not in (1, 3):
+        raise UsageError(
+            f"jpeg compresses images of 1 or 3 channels; these have {shape[0]}. Choose another defense or data set."
+        )
+
+
+def check_channels(parameters: Mapping[str, Value], shape: Shape | None) -> None:
+    """Refuse images that are neither grey nor of three colours."""
+    if shape is not None:
+        refuse_channels(shape)

@@ -65,6 +65,7 @@ JPEG: Final = Defense(
             help="the whole file, or without what is the same for all images of this shape and quality (ours)",
         ),
     ),
+    check="bench_baselines.sizes:check_channels",
 )
 BIT_DEPTH: Final = Defense(
     name="bit-depth",

@@ -2,44 +2,36 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from torch import nn
 
-from bench.errors import UsageError
 from bench.training.recipe import Recipe
+from bench_models import sizes
 from bench_models.networks import CleverHansCNN, LeNet5, MobileNetV2, ResNet20, Shape, ThinVGG
 from bench_models.recipes import recipe_for
 
 
 class _Family:
-    """A network that needs nothing but the images' shape and the number of classes.
+    """A network of the images' shape, the number of classes and its entry's parameters.
 
     Attributes
     ----------
     name : the entry's
-    smallest : side in pixels below which a layer would have no output
-    channels : numbers of channels that it takes, empty for any
+    refuse : raises UsageError on images that the network does not take, see ``sizes``
     """
 
     name: ClassVar[str]
     network: ClassVar[type[nn.Module]]
-    smallest: ClassVar[int] = 1
-    channels: ClassVar[tuple[int, ...]] = ()
+    refuse: ClassVar[staticmethod[[Mapping[str, Any], Shape | None], None]]
+
+    def __init__(self, **parameters: Any) -> None:
+        self.parameters = parameters
 
     def build(self, shape: Shape, classes: int) -> nn.Module:
-        if min(shape[1:]) < self.smallest:
-            raise UsageError(
-                f"Model {self.name!r} needs images of at least {self.smallest}x{self.smallest}; "
-                f"got {shape[1]}x{shape[2]}. Choose another model or larger images."
-            )
-        if self.channels and shape[0] not in self.channels:
-            known = " or ".join(map(str, self.channels))
-            raise UsageError(f"Model {self.name!r} needs images of {known} channels; got {shape[0]}.")
-        return self._network(shape, classes)
-
-    def _network(self, shape: Shape, classes: int) -> nn.Module:
-        return self.network(shape, classes)
+        self.refuse(self.parameters, shape)
+        return self.network(shape, classes, **self.parameters)
 
     def recipe(self, dataset: str) -> Recipe:
         return recipe_for(self.name, dataset)
@@ -50,7 +42,7 @@ class CleverHans(_Family):
 
     name = "cleverhans-cnn"
     network = CleverHansCNN
-    smallest = 28  # the third convolution sees 5x5
+    refuse = staticmethod(sizes.cleverhans_cnn)
 
 
 class LeNet(_Family):
@@ -63,13 +55,10 @@ class LeNet(_Family):
 
     name = "lenet5"
     network = LeNet5
+    refuse = staticmethod(sizes.lenet5)
 
     def __init__(self, *, padding: int = 0) -> None:
-        self.padding = padding
-        self.smallest = 16 - 2 * padding  # type: ignore[misc]  # the second pooling sees 2x2
-
-    def _network(self, shape: Shape, classes: int) -> nn.Module:
-        return LeNet5(shape, classes, padding=self.padding)
+        super().__init__(padding=padding)
 
 
 class ResNet(_Family):
@@ -77,7 +66,7 @@ class ResNet(_Family):
 
     name = "resnet20"
     network = ResNet20
-    channels = (1, 3)
+    refuse = staticmethod(sizes.resnet20)
 
 
 class VGG(_Family):
@@ -85,7 +74,7 @@ class VGG(_Family):
 
     name = "vgg-thin"
     network = ThinVGG
-    smallest = 32  # five poolings
+    refuse = staticmethod(sizes.vgg_thin)
 
 
 class MobileNet(_Family):
@@ -93,4 +82,4 @@ class MobileNet(_Family):
 
     name = "mobilenet-v2"
     network = MobileNetV2
-    channels = (1, 3)
+    refuse = staticmethod(sizes.mobilenet_v2)

@@ -21,6 +21,7 @@ def bench_models() -> Sequence[Model]:
             summary="CleverHans' basic network, tried here with QuSecNets: three convolutions, one linear layer.",
             source="cleverhans v2.1.0, utils_keras.cnn_model",
             weights=WEIGHTS,
+            check="bench_models.sizes:cleverhans_cnn",
         ),
         Model(
             name="lenet5",
@@ -37,6 +38,7 @@ def bench_models() -> Sequence[Model]:
                 ),
             ),
             weights=WEIGHTS,
+            check="bench_models.sizes:lenet5",
         ),
         Model(
             name="resnet20",
@@ -44,6 +46,7 @@ def bench_models() -> Sequence[Model]:
             summary="ResNet-20 for 32x32 images: 269,722 weights.",
             source="He, Zhang, Ren, Sun, Deep Residual Learning for Image Recognition, CVPR 2016, section 4.2",
             weights=WEIGHTS,
+            check="bench_models.sizes:resnet20",
         ),
         Model(
             name="vgg-thin",
@@ -51,6 +54,7 @@ def bench_models() -> Sequence[Model]:
             summary="Defed's thin VGG for 32x32 images: 579,786 weights.",
             source="Defed's released classifier for SVHN",
             weights=WEIGHTS,
+            check="bench_models.sizes:vgg_thin",
         ),
         Model(
             name="mobilenet-v2",
@@ -59,5 +63,6 @@ def bench_models() -> Sequence[Model]:
             source="Sandler et al., MobileNetV2: Inverted Residuals and Linear Bottlenecks, CVPR 2018",
             requires=("torchvision",),
             weights=WEIGHTS,
+            check="bench_models.sizes:mobilenet_v2",
         ),
     ]
