@@ -13,7 +13,7 @@ from bench.attack import Surface, Threat
 from bench.attack.surrogate import as_it_is
 from bench.deployment import Classify, Deployment, Stage
 from bench_native.apgd import climb
-from bench_native.case import Case
+from bench_native.case import LOOKS, Case, Kept
 from bench_native.losses import margin
 from bench_native.panel import Panel
 from bench_native.spsa import Spsa
@@ -55,6 +55,19 @@ def test_square_asks_again_about_what_it_has_where_answers_are_random(digits: Vi
         make("native-square-linf", steps=11).run(surface, batch_of(x[:32], y[:32]), threat)
         spent.append(surface.queries.forward // 32)
     assert spent == [2 + 11, 1 + 2 * 10], "what says that it draws is not asked twice to see it"
+
+
+def test_what_nobody_saw_answered_twice_the_same_is_averaged_and_not_done_with(digits: Victim) -> None:
+    network, x, y = (part[:32] if isinstance(part, Tensor) else part for part in digits)
+    surface, rows = surface_of(network, DIGITS, settled=True), torch.arange(32)
+    batch = batch_of(x, (y + 1) % 10)  # all of them wrong as they are
+    seen = Case.of(Panel(surface), batch, Threat(norm="linf", epsilon=0.1), margin, wrong, look=True)
+    for steady, asked in ((rows >= 0, 1), (rows != 3, LOOKS)):
+        kept, before = Kept(replace(seen, steady=steady)), surface.queries.forward
+        assert kept.offer(rows, x).all()
+        assert surface.queries.forward - before == asked * 32
+        assert torch.equal(kept.broken, steady)
+        assert torch.equal(kept.standing(), rows[~steady])
 
 
 def test_early_leaving_keeps_the_outcome_and_spends_fewer_gradients(digits: Victim) -> None:
