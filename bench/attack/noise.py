@@ -10,7 +10,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from bench.attack.surrogate import as_it_is, straight_through
+from bench.attack.surrogate import Backward
 from bench.deployment import Deployment, Draws, Signal
 
 ENOUGH: Final = 0.95  # ours: within 18 degrees of the true gradient; measured in docs/explanation/knowledge.md
@@ -49,12 +49,19 @@ class Noise:
 
 
 def gradient_noise(
-    deployment: Deployment, x: Tensor, names: Sequence[bytes], logits: Tensor, *, draws: int = _MEASURED
+    deployment: Deployment,
+    through: Backward,
+    x: Tensor,
+    names: Sequence[bytes],
+    logits: Tensor,
+    *,
+    draws: int = _MEASURED,
 ) -> Noise:
-    """Return how much gradients of independent draws agree, in the usual way; wholly where nothing is drawn.
+    """Return how much gradients of independent draws agree; wholly where nothing is drawn.
 
     Parameters
     ----------
+    through : the way to a gradient, see ``bench.attack.ways``
     x : float32, (B, C, H, W), in [0, 1]
     names : of the images, for their draws
     logits : the deployment's usual answer, (B, K), K >= 2
@@ -71,13 +78,12 @@ def gradient_noise(
     """
     if not deployment.randomised:
         return Noise(1.0)
-    way = as_it_is if deployment.differentiable else straight_through
     first, second = logits.topk(2, dim=1).indices.T
     total = torch.zeros_like(x, dtype=torch.float64).flatten(1)
     squares = torch.zeros(len(x), dtype=torch.float64)
     for draw in range(draws):
         image = x.detach().requires_grad_(True)
-        answer = way(deployment, Signal(image, Draws.of("probe", 0, names, draw)), 1.0).x
+        answer = through(deployment, Signal(image, Draws.of("probe", 0, names, draw)), 1.0).x
         margin = answer.gather(1, first[:, None]) - answer.gather(1, second[:, None])
         gradient = torch.autograd.grad(margin.sum(), image)[0].double().flatten(1)
         total += gradient

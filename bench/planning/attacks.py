@@ -218,7 +218,7 @@ def surface(
     backward = "none"
     if attack.access == "gradient":
         backward = way or ("straight-through" if adaptive and not traits["differentiable"] else "as-it-is")
-    expectation = averaged(traits, spec) if adaptive else 1
+    expectation = averaged(traits, spec, backward) if adaptive else 1
     if attack.access == "score" and traits["randomised"] and spec.budget != "quick":
         expectation = max(SEARCH_DRAWS, expectation)  # at black-box too: who may ask may ask again
     seen = (
@@ -238,11 +238,17 @@ def surface(
     }
 
 
-def averaged(traits: Mapping[str, Any], spec: RunSpecification) -> int:
-    """Return how many draws an adaptive attacker averages a query of a deployment."""
+def averaged(traits: Mapping[str, Any], spec: RunSpecification, way: str) -> int:
+    """Return how many draws an adaptive attacker averages a query of a deployment.
+
+    Scores, and gradients in a way that has to be learned first, are averaged as gradients in the usual way are.
+    """
     if not traits["randomised"]:
         return 1
-    draws: int = traits["noise"]["draws"] if spec.expectation == AUTO else spec.expectation
+    if spec.expectation != AUTO:
+        return spec.expectation
+    noise = traits["noise"]
+    draws: int = noise["ways"].get(way, noise["draws"])
     return draws
 
 

@@ -21,7 +21,7 @@ _SUPPOSED: Final[Mapping[str, Any]] = MappingProxyType(
         "differentiable": False,
         "ways": ("straight-through",),
         "furthest": "",
-        "noise": {"agreement": 1.0, "draws": 1},
+        "noise": {"agreement": 1.0, "draws": 1, "ways": {}},
         "views": 1,
         "detects": False,
     }

@@ -13,7 +13,8 @@ import torch
 from bench.attack.fidelity import fidelity
 from bench.attack.noise import gradient_noise
 from bench.attack.preference import IMAGES, furthest
-from bench.attack.ways import around, ways
+from bench.attack.surrogate import Backward
+from bench.attack.ways import LEARNED, around, backward, ways
 from bench.data.cards import card_path, read_fit_card
 from bench.data.weights import load_weights
 from bench.deployment import Draws, FitContext, FitResult, Pool, Signal
@@ -109,8 +110,8 @@ def inspect_deployment(spec: Mapping[str, Any], store: Store) -> Outcome:
     Runs on other draws show whether it is random; finite differences, whether its stages' derivatives are true; changes
     of ``radius``, whether its surrogates move as the stages do. ``views`` counts the nodes that give logits. For ways
     to a gradient noisy images are looked at too: what acts on those alone is to be gone around as well. ``noise`` says
-    how much gradients of different draws agree, and how many draws an attacker averages for that under ``--eot auto``;
-    ``furthest``, which way gets clearly further than the usual one.
+    how much gradients of different draws agree in the usual way, and how many draws an attacker averages for that under
+    ``--eot auto``, there and in every other way; ``furthest``, which way gets clearly further than the usual one.
     """
     deployment = deployment_of(store, spec["deployment"])
     stored = store.read(spec["images"])
@@ -127,8 +128,9 @@ def inspect_deployment(spec: Mapping[str, Any], store: Store) -> Outcome:
     passages, _ = trace(deployment, probed)
     near = around(x[:LOOKED_AT], spec["radius"])
     noisy = Signal(near, Draws.of("probe", 0, [b"%d" % i for i in range(len(near))]))
-    noise = gradient_noise(deployment, x, names, torch.stack(answers).mean(0))
     found = ways(deployment, trace(deployment, noisy)[0], noisy)
+    mean = torch.stack(answers).mean(0)
+    noises = {w: gradient_noise(deployment, through, x, names, mean) for w in found if (through := _known(w))}
     more = torch.from_numpy(stored.tensors["x"][:IMAGES]).float() / 255.0
     return Outcome(
         meta={
@@ -140,12 +142,21 @@ def inspect_deployment(spec: Mapping[str, Any], store: Store) -> Outcome:
             "surrogates": {p.node.name: seen for p in passages if (seen := fidelity(p, spec["radius"]))},
             "ways": list(found),
             "furthest": furthest(deployment, more, [b"%d" % i for i in range(len(more))], found, spec["radius"]),
-            "noise": {**asdict(noise), "draws": noise.draws},
+            "noise": {
+                **asdict(noises[found[0]]),
+                "draws": noises[found[0]].draws,
+                "ways": {way: noise.draws for way, noise in noises.items()},
+            },
             "views": sum(p.output.x.shape == (len(probed), classes) for p in passages),
             "detects": "score" in passages[-1].output.side,
             "facts": {name: value for node in deployment.nodes for name, value in node.stage.facts.items()},
         }
     )
+
+
+def _known(way: str) -> Backward | None:
+    """Return what makes gradients in a way; None for one that has to be learned first."""
+    return None if way == LEARNED else backward(way)
 
 
 def _derivative(passage: Passage) -> dict[str, Any]:

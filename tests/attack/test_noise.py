@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.attack.noise import ENOUGH, MOST, Noise, gradient_noise
+from bench.attack.surrogate import as_it_is, straight_through
 from bench.deployment import Classify, Deployment, Draws, Signal, Stage
 
 SHAPE, PIXELS = (1, 6, 6), 36
@@ -36,7 +37,10 @@ class Gain(Stage):
 def inspected(stage: Stage, *, images: int = 2, draws: int = 16) -> Noise:
     deployment = Deployment.chain(stage, Classify(Lines()))
     x, names = torch.full((images, *SHAPE), 0.5), [b"%d" % image for image in range(images)]
-    return gradient_noise(deployment, x, names, torch.tensor([[1.0, 0.0], [0.0, 1.0]] * (images // 2)), draws=draws)
+    way = as_it_is if deployment.differentiable else straight_through
+    return gradient_noise(
+        deployment, way, x, names, torch.tensor([[1.0, 0.0], [0.0, 1.0]] * (images // 2)), draws=draws
+    )
 
 
 @pytest.mark.parametrize("sigma", [0.5, 2.0, 5.0])
@@ -116,7 +120,7 @@ def test_what_moves_both_leading_classes_alike_is_no_noise() -> None:
 
     x = torch.full((2, 2, 6, 6), 0.5)
     deployment = Deployment.chain(Second(1.0), Classify(Common()))
-    found = gradient_noise(deployment, x, [b"0", b"1"], torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
+    found = gradient_noise(deployment, as_it_is, x, [b"0", b"1"], torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
     assert found.agreement == pytest.approx(1.0)
 
 

@@ -70,10 +70,14 @@ def test_an_adaptive_attacker_uses_surrogates_and_averages_draws_where_there_is_
 
 
 def test_auto_averages_what_the_deployment_was_found_to_ask_for_and_a_number_wins():
-    noisy = {**RANDOM_STEP, "noise": {"agreement": 0.1, "draws": 32}}
+    ways = {"straight-through": 32, "identity": 4}
+    noisy = {**RANDOM_STEP, "noise": {"agreement": 0.1, "draws": 32, "ways": ways}}
     auto = specification(eot="auto")
     assert surface(attack("gradient"), "adaptive", noisy, auto)["expectation"] == 32
     assert surface(attack("score"), "adaptive", noisy, auto)["expectation"] == 32
+    assert surface(attack("gradient"), "adaptive", noisy, auto, "identity")["expectation"] == 4
+    assert surface(attack("gradient"), "adaptive", noisy, auto, "learned")["expectation"] == 32
+    assert surface(attack("gradient"), "adaptive", noisy, specification(eot=7), "identity")["expectation"] == 7
     assert surface(attack("gradient"), "white-box", noisy, auto)["expectation"] == 1
     assert surface(attack("gradient"), "adaptive", {**noisy, "randomised": False}, auto)["expectation"] == 1
     assert surface(attack("gradient"), "adaptive", noisy, specification(eot=7))["expectation"] == 7

@@ -71,3 +71,25 @@ def test_a_draw_that_falls_seldom_is_seen_and_derivatives_are_those_that_are_dec
     assert round(seen["difference"], 4) == 0.8
     assert [name.split("-")[1] for name in seen["derivatives"]] == ["seldom", "classify"]
     assert seen["views"] == 1
+
+
+class Gain(Stage):
+    """Multiplies each pixel by 1 + n, with n standard normal: half of a draw's squared gradient is the mean's."""
+
+    randomised = True
+
+    def forward(self, signal: Signal) -> Signal:
+        drawn = torch.from_numpy(signal.draws.normal("gain", *signal.x.shape[1:])).float()
+        return signal.replace(signal.x * (1.0 + drawn))
+
+
+def test_each_way_averages_the_draws_that_its_own_gradients_ask_for(monkeypatch) -> None:
+    x = torch.full((8, 1, 16, 16), 128, dtype=torch.uint8).numpy()
+    store = SimpleNamespace(read=lambda key: SimpleNamespace(tensors={"x": x}))
+    spec = {"deployment": {"network": {"classes": 2}}, "images": "", "radius": 0.1}
+    made = Deployment.chain(Gain(), Classify(Sums()))
+    monkeypatch.setattr(learning, "deployment_of", lambda store, described: made)
+    seen = learning.inspect_deployment(spec, store).meta
+    assert seen["ways"] == ["as-it-is", "identity", "learned"]
+    assert seen["noise"]["draws"] == 16
+    assert seen["noise"]["ways"] == {"as-it-is": 16, "identity": 1}

@@ -7,6 +7,7 @@ from math import sqrt
 
 from bench.analysis.gates.evidence import RowEvidence
 from bench.analysis.gates.verdict import Verdict
+from bench.analysis.records import Record
 
 # Cosines of the mean gradient of the draws averaged with the true one, predicted from the noise at inspection.
 ENOUGH = 0.95  # what `--eot auto` averages for: docs/explanation/knowledge.md
@@ -25,8 +26,8 @@ def averaging(evidence: RowEvidence) -> Verdict:
     Notes
     -----
     With agreement a, the share of one draw's squared gradient that is the true gradient's, the mean of k draws has a
-    cosine of about sqrt(a / (a + (1 - a) / k)) with it. The attack that averaged most is looked at. An attacker who
-    follows noise leaves many images right, and says nothing of the defense.
+    cosine of about sqrt(a / (a + (1 - a) / k)) with it. The attack that averaged most is looked at, of those in the
+    usual way, of which a is. An attacker who follows noise leaves many images right, and says nothing of the defense.
     """
     cleans = [part.clean for part in evidence.row.replicates if part.clean is not None]
     noisy = [(record.get("evidence") or {}).get("noise") for record in cleans]
@@ -34,7 +35,7 @@ def averaging(evidence: RowEvidence) -> Verdict:
     draws = [
         int(attack.record["notes"]["surface"]["expectation"])
         for attack in evidence.raw  # every run of it, be it on fewer images
-        if attack.knowledge == "adaptive" and attack.follows_gradients and _told(attack.record)
+        if attack.knowledge == "adaptive" and attack.follows_gradients and _is_usual(attack.record)
     ]
     left = evidence.row.worst_shares
     if not evidence.randomised or not draws or left is None or agreement >= 1.0:
@@ -48,6 +49,7 @@ def averaging(evidence: RowEvidence) -> Verdict:
     return Verdict("averaging", "fail" if cosine < LOST else "warn", f"{text}: {advice}.")
 
 
-def _told(record: dict[str, object]) -> bool:
-    notes = record.get("notes")
-    return isinstance(notes, dict) and "expectation" in (notes.get("surface") or {})
+def _is_usual(record: Record) -> bool:
+    """Return whether an attack went the usual way, and says how many draws it averaged."""
+    told = (record.get("notes") or {}).get("surface") or {}
+    return "expectation" in told and not record["attack"].get("way")
