@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from torch import Tensor
+if TYPE_CHECKING:  # torch takes seconds, and the process of a command reads no more than names here
+    from torch import Tensor
 
-from bench.deployment import Deployment
+    from bench.deployment import Deployment
 
 Preset = Literal["quick", "default", "strict"]
 Provenance = Literal[

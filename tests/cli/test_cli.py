@@ -33,6 +33,21 @@ def test_listing_and_help_import_neither_torch_nor_art_nor_pandas(arguments):
     assert done.returncode == 0, done.stderr
 
 
+def test_only_the_processes_of_tasks_hold_torch(command_line):
+    """It takes seconds, and whoever runs a command again waits for them; so does each of the tests that run one."""
+    code = (
+        "import sys\nfrom bench.cli import main\n"
+        "try: main(sys.argv[1:])\nexcept SystemExit as end: assert not end.code\n"
+        "heavy = {'torch', 'torchvision', 'art', 'numba'} & set(sys.modules)\nassert not heavy, heavy"
+    )
+    for words in (("plan", *TINY), ("run", *TINY, "--out", "out"), ("report", "out", "--out", "again"), ("status",)):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words],
+            capture_output=True, text=True, timeout=120, cwd=command_line.folder, env=command_line.environment,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("verb", sorted(VERBS))
 def test_every_verb_has_help_that_says_what_it_does(command_line, verb):
     said = command_line(verb, "--help").stdout
