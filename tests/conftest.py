@@ -86,18 +86,28 @@ class CommandLine:
 
 @pytest.fixture
 def command_line(tmp_path: Path) -> CommandLine:
-    site = tmp_path / "site"
+    return _command_line(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shared_command_line(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
+    """A command whose store a whole file of tests reads; none of them may change it."""
+    return _command_line(tmp_path_factory.mktemp("shared"))
+
+
+def _command_line(folder: Path) -> CommandLine:
+    site = folder / "site"
     write_distribution(site, "toy-plugins", "toy = toy_plugins.plugin")
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(site), str(SUPPORT)]),
-        "BENCH_STORE": str(tmp_path / "store"),
-        "HOME": str(tmp_path),
+        "BENCH_STORE": str(folder / "store"),
+        "HOME": str(folder),
         "NO_COLOR": "1",
         "COLUMNS": "120",
     }
     environment.pop("BENCH_DATA_DIR", None)
-    return CommandLine(tmp_path, environment)
+    return CommandLine(folder, environment)
 
 
 PLACE = SUPPORT / "sample_records.py"

@@ -18,9 +18,9 @@ SILENT, REFUSING, ALL = (
 )
 
 
-@pytest.fixture
-def ran(command_line) -> Any:
-    command_line(
+@pytest.fixture(scope="module")
+def ran(shared_command_line) -> Any:
+    shared_command_line(
         *(
             "run",
             "--datasets",
@@ -34,7 +34,7 @@ def ran(command_line) -> Any:
         ),
         *("--norm", "linf", "--eps", "0.2", "--samples", "128", "--hardware", "none", "--out", "out"),
     )
-    return command_line
+    return shared_command_line
 
 
 def outcomes(record: dict[str, Any], name: str) -> np.ndarray:

@@ -16,10 +16,10 @@ from bench.errors import UsageError
 RUN = ("run", "--datasets", "toy", "--models", "toy-net", "--attacks", "none", "--hardware", "none", "--no-html")
 
 
-@pytest.fixture
-def out(command_line) -> Path:
-    command_line(*RUN, "--defenses", "toy-views", "--samples", "200", "--out", "out")
-    return command_line.folder / "out"
+@pytest.fixture(scope="module")
+def out(shared_command_line) -> Path:
+    shared_command_line(*RUN, "--defenses", "toy-views", "--samples", "200", "--out", "out")
+    return shared_command_line.folder / "out"
 
 
 def test_each_view_is_answered_as_the_network_answers_it(out: Path) -> None:
