@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bench.plugins.declared import integer, quick, standard, suffixed
 from bench.plugins.entries import Norm
-from bench_art.row import Row, integer, quick, standard, suffixed
+from bench_art.row import Row
 
 CROCE = (
     "Croce and Hein, Reliable Evaluation of Adversarial Robustness with an Ensemble of Diverse Parameter-free Attacks, "

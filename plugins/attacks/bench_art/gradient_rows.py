@@ -6,10 +6,11 @@ its defaults stand at epsilon .3, and steps are kept in proportion to epsilon), 
 
 from __future__ import annotations
 
+from bench.plugins.declared import integer, number, quick, standard, suffixed
 from bench.plugins.entries import Norm
 from bench.plugins.parameters import Parameter
 from bench_art.apgd_rows import CROCE, auto_projected, auto_targeted
-from bench_art.row import Row, integer, number, quick, standard, suffixed
+from bench_art.row import Row
 
 _EVASION = "art.attacks.evasion:"
 _MADRY = "Madry et al., Towards Deep Learning Models Resistant to Adversarial Attacks, ICLR 2018, arXiv 1706.06083"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bench.plugins.declared import integer, number, quick, standard
 from bench.plugins.entries import Norm
-from bench_art.row import Row, integer, number, quick, standard
+from bench_art.row import Row
 
 _EVASION = "art.attacks.evasion:"
 _CEILING = "queries after which an image is given up, lest random answers keep a search going for ever (ours)"

@@ -6,8 +6,9 @@ parameter's help names its source: CH is CleverHans (v2.1.0), AA is AutoAttack (
 
 from __future__ import annotations
 
+from bench.plugins.declared import integer, number, quick, standard, suffixed
 from bench.plugins.entries import Attack, Norm
-from bench_native.declared import EARLY, integer, loss, number, quick, random_start, schedule, standard, suffixed
+from bench_native.declared import EARLY, loss, random_start, schedule
 
 _MADRY = "Madry et al., Towards Deep Learning Models Resistant to Adversarial Attacks, ICLR 2018, arXiv 1706.06083"
 _TRAMER = (

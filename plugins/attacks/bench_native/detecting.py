@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bench.plugins.declared import integer, number, standard, suffixed
 from bench.plugins.entries import Attack, Norm, Settings
 from bench.plugins.parameters import Parameter, Value
-from bench_native.declared import integer, number, schedule, standard, suffixed
+from bench_native.declared import schedule
 
 # The specification of Defed, section 8: at least 5 starts, 200 steps, the top 3 of the wrong classes.
 _SAID = "after Carlini and Wagner 2017; ours"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bench.plugins.declared import integer, number, quick, standard, suffixed
 from bench.plugins.entries import Attack, Norm
-from bench_native.declared import integer, loss, number, quick, standard, suffixed
+from bench_native.declared import loss
 
 
 def _fmn(norm: Norm) -> Attack:
