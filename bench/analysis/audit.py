@@ -18,8 +18,9 @@ from bench.analysis.ladder import LADDER, on_ladder
 from bench.analysis.paired import Difference, paired_difference
 from bench.analysis.ranking import leaderboard
 from bench.analysis.records import KNOWLEDGE, Record
-from bench.analysis.rungs import Breaker, Rung, Spent, breakers, broken, rungs, spent
+from bench.analysis.rungs import Breaker, Rung, Spent, breakers, broken, left, rungs, spent
 from bench.analysis.scrutiny import asked_rows, decisive, row_verdicts
+from bench.analysis.statistics import Values
 from bench.analysis.sweep import curve
 from bench.plugins.entries import Claim
 
@@ -38,7 +39,7 @@ class Claimed:
 
     Attributes
     ----------
-    ours : knowledge -> accuracy under the strongest attack of that name
+    ours : knowledge -> accuracy under the worst of the attacks of that name, image by image
     """
 
     claim: Claim
@@ -213,14 +214,15 @@ def _claims(evidence: RowEvidence) -> tuple[Claimed, ...]:
     row = evidence.row
     found = []
     for claim in on_record(row.defense, row.setting.dataset):
-        same = [raw for raw in evidence.raw if claim.attack and is_called(raw.record["attack"], claim.attack)]
-        ours = {
-            level: min(raw.accuracy for raw in same if raw.knowledge == level)
-            for level in KNOWLEDGE
-            if any(raw.knowledge == level for raw in same)
-        }
+        shares = {level: _left(row, claim.attack, level) for level in KNOWLEDGE} if claim.attack else {}
+        ours = {level: float(share.mean()) for level, share in shares.items() if share is not None}
         found.append(Claimed(claim, ours))
     return tuple(found)
+
+
+def _left(row: Row, claimed: str, level: str) -> Values | None:
+    """Return what attacks of a claimed name leave at one knowledge, as the table of claims has it."""
+    return left(row, lambda record: record["knowledge"] == level and is_called(record["attack"], claimed))[0]
 
 
 def _findings(evidence: RowEvidence) -> tuple[Finding, ...]:
@@ -259,5 +261,5 @@ def _provenance(records: Sequence[Record], row: Row, line: Line) -> dict[str, st
 
 
 def _clean_change(evidence: RowEvidence) -> Difference | None:
-    pair = evidence.over_twin(clean_shares)
+    pair = evidence.over_twin(clean_shares, Row.judged)
     return None if pair is None else paired_difference(pair[1], pair[0])

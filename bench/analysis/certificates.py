@@ -3,55 +3,40 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from typing import TypeAlias
 
 import numpy as np
 
-from bench.analysis.generations import current
-from bench.analysis.groups import Setting, seeds_of, setting_of
-from bench.analysis.records import Record, outcome
-from bench.analysis.statistics import Values
+from bench.analysis.groups import Row
+from bench.analysis.records import outcome
+from bench.analysis.worst_case import worst_cases
 
 CERTIFIED_COLUMNS = ("certified", "bracket_width", "bracket_images", "certified_broken")
-Certificates: TypeAlias = Mapping[tuple[Setting, str], Values]
 
 
-def certificates(records: Iterable[Record]) -> Certificates:
-    """Return for each setting and defense the share of seeds under which each image is certified, float64, (n,)."""
-    found: dict[tuple[Setting, str], dict[tuple[int, int, int], Values]] = {}
-    for record in current(records):
-        if record["kind"] == "certificate" and record["status"] == "ok":
-            seeds = found.setdefault((setting_of(record), str(record["defense"]["label"])), {})
-            flags = outcome(record, "certified").astype(np.float64)
-            # A merged report may have another run's certificate of fewer of these images.
-            seeds[seeds_of(record)] = max(flags, seeds.get(seeds_of(record), flags), key=len)
-    shares: dict[tuple[Setting, str], Values] = {}
-    for name, seeds in found.items():
-        n = min(map(len, seeds.values()))
-        shares[name] = np.mean([flags[:n] for flags in seeds.values()], axis=0)
-    return shares
-
-
-def bracket(certified: Values | None, attacked: Values) -> dict[str, float]:
+def bracket(row: Row) -> dict[str, float]:
     """Return what the leaderboard says: the certified share, and how far below the attacked one it lies.
-
-    Parameters
-    ----------
-    attacked : of each image, correct under the worst case, float64, (n,)
 
     Returns
     -------
-    dict : ``certified`` and ``bracket_width`` on the ``bracket_images`` that both have; ``certified_broken`` counts
-        images that an attack broke although they are certified, which a sound certificate never has
+    dict : ``certified`` and ``bracket_width``, means over the triples of seeds that have a certificate and were
+        attacked, on the ``bracket_images`` that all of these have; ``certified_broken`` counts images that are broken
+        although their own network's certificate has them, which a sound one never has. NaN where nothing has both
     """
-    n = 0 if certified is None else min(len(certified), len(attacked))
-    if certified is None or not n:
+    met = row.met()
+    held = dict(zip(met, worst_cases(list(met.values())), strict=True))
+    proven = {
+        part.seeds: outcome(part.certificate, "certified").astype(np.float64)
+        for part in row.replicates
+        if part.certificate is not None and part.certificate["status"] == "ok" and part.seeds in held
+    }
+    n = min((min(len(flags), len(held[seeds].shares)) for seeds, flags in proven.items()), default=0)
+    if not n:
         return dict.fromkeys(CERTIFIED_COLUMNS, math.nan)
-    proven, held = certified[:n], attacked[:n]
+    certified = np.stack([flags[:n] for flags in proven.values()])
+    attacked = np.stack([held[seeds].shares[:n] for seeds in proven])
     return {
-        "certified": float(proven.mean()),
-        "bracket_width": float(held.mean() - proven.mean()),
+        "certified": float(certified.mean()),
+        "bracket_width": float(attacked.mean() - certified.mean()),
         "bracket_images": float(n),
-        "certified_broken": float(np.sum(held < proven - 1e-9)),
+        "certified_broken": float(np.sum((attacked < certified - 1e-9).any(0))),
     }

@@ -13,12 +13,13 @@ import pandas as pd
 
 from bench.analysis.detectors import FEWEST, of_row
 from bench.analysis.gates.evidence import RowEvidence, clean_shares
-from bench.analysis.groups import Row, rows
+from bench.analysis.groups import Row, alike, rows
 from bench.analysis.paired import paired_difference
 from bench.analysis.records import KNOWLEDGE, NORMS, Record
-from bench.analysis.rungs import left
+from bench.analysis.rungs import left, narrowed
 from bench.analysis.scrutiny import asked_rows
 from bench.analysis.statistics import Values, estimate
+from bench.analysis.worst_case import evened
 from bench.plugins.entries import Claim, Quantity
 
 _OURS: Final = ("", "_low", "_high", "_images", "_attacks", "_knowledge", "_norm", "_epsilon", "_budget")
@@ -223,11 +224,13 @@ def _attacked(claim: Claim, evidence: RowEvidence, levels: Sequence[str], attack
     if claim.quantity != "gain":
         shares, used = left(evidence.row, belongs)
         return None if shares is None else _found(evidence, shares, used, levels[-1])
-    if evidence.beside_twin is None:
+    if evidence.twin is None or evidence.twin is evidence.row:
         return None
-    row, twin = evidence.beside_twin
-    shares, used = left(row, belongs)
-    bare, _ = left(twin, meant)
+    pair = alike(narrowed(evidence.row, belongs), narrowed(evidence.twin, meant), lambda row: evened(row.met()))
+    if pair is None:
+        return None
+    shares, used = left(pair[0], belongs)
+    bare, _ = left(pair[1], meant)
     return None if shares is None or bare is None else _found(evidence, shares, used, levels[-1], bare)
 
 

@@ -7,16 +7,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from bench.analysis.causes import versions
-from bench.analysis.costs import FIRM, Measured, figures, machine_of, unquiet
+from bench.analysis.costs import FIRM, Measured, figures, machine_of, newest_costs, unquiet
 from bench.analysis.figures import COSTS, judged, line
-from bench.analysis.generations import current
 from bench.analysis.paired import Difference, timed_difference
 from bench.analysis.pairing import Key, held_fixed, match, unattacked
 from bench.analysis.records import Record
 
 DRIFT: Final = 0.05  # within a run, drift is flagged from 5 % on; as much may pass unseen between two runs
 
-Machines = Mapping[tuple[str, str], Record]
+Machine = tuple[str, str, str]  # and the budget that was measured under
+Machines = Mapping[Machine, Record]
 
 
 def cost_lines(before: Iterable[Record], after: Iterable[Record]) -> list[dict[str, Any]]:
@@ -35,19 +35,18 @@ def cost_lines(before: Iterable[Record], after: Iterable[Record]) -> list[dict[s
     return lines
 
 
-def _costs(records: Iterable[Record]) -> dict[Key, dict[tuple[str, str], Record]]:
-    """Return the cost record of each deployment on each machine."""
-    found: dict[Key, dict[tuple[str, str], Record]] = defaultdict(dict)
-    for record in current(records):
-        if record["kind"] == "cost" and record["status"] == "ok":
-            found[unattacked(record), str(record["defense"]["label"])][machine_of(record)] = record
+def _costs(records: Iterable[Record]) -> dict[Key, dict[Machine, Record]]:
+    """Return the newest cost record of each deployment on each machine under each budget."""
+    found: dict[Key, dict[Machine, Record]] = defaultdict(dict)
+    for ((_, label, budget), machine), record in newest_costs(records).items():
+        found[unattacked(record), label][*machine, budget] = record
     return found
 
 
-def _chosen(before: Machines, after: Machines, tally: Counter[tuple[str, str]]) -> tuple[Record | None, Record | None]:
-    """Return the records of one machine where both have one, else of the machine that measured most on either side."""
+def _chosen(before: Machines, after: Machines, tally: Counter[Machine]) -> tuple[Record | None, Record | None]:
+    """Return the records of one machine and budget where both have one, else of what measured most on either side."""
 
-    def most(machines: Iterable[tuple[str, str]]) -> tuple[str, str] | None:
+    def most(machines: Iterable[Machine]) -> Machine | None:
         return min(machines, key=lambda machine: (-tally[machine], machine), default=None)
 
     shared = most(before.keys() & after.keys())

@@ -10,11 +10,12 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.generations import current
+from bench.analysis.generations import current, finished
 from bench.analysis.groups import place_of
 from bench.analysis.records import Record
 
 Measured = dict[str, Any]
+ONNX = "onnxruntime"
 PNG = "png"  # the images themselves without loss: what any saving of bytes is to be held against
 
 _COLUMNS = (
@@ -61,24 +62,35 @@ def measurements(records: Iterable[Record]) -> pd.DataFrame:
     return pd.DataFrame(found, columns=columns)
 
 
-def on_leaderboard(records: Sequence[Record]) -> dict[tuple[Any, ...], Measured]:
-    """Return the leaderboard's cost columns of each (place, defense label).
+Deployed = tuple[Any, ...]  # the place, the defense's label, and the budget that it was measured under
+
+
+def newest_costs(records: Iterable[Record]) -> dict[tuple[Deployed, tuple[str, str]], Record]:
+    """Return the newest cost record of each deployment under each budget, on each machine."""
+    found: dict[tuple[Deployed, tuple[str, str]], Record] = {}
+    for record in sorted(current(records), key=finished):
+        if record["kind"] == "cost" and record["status"] == "ok":
+            deployed = (place_of(record), str(record["defense"]["label"]), str(record.get("budget", "")))
+            found[deployed, machine_of(record)] = record
+    return found
+
+
+def on_leaderboard(records: Sequence[Record]) -> dict[Deployed, Measured]:
+    """Return the leaderboard's cost columns of each deployment: of each budget, and under "" the newest of any.
 
     Notes
     -----
     Where several machines measured, one table must not mix them: the machine that measured most deployments is
     taken, the first by name among equals; ``measurements`` has all.
     """
-    cost = [r for r in current(records) if r["kind"] == "cost" and r["status"] == "ok"]
-    if not cost:
-        return {}
-    tally = Counter(machine_of(record) for record in cost)
-    chosen = min(tally, key=lambda machine: (-tally[machine], machine))
-    return {
-        (place_of(record), record["defense"]["label"]): _summary(record)
-        for record in cost
-        if machine_of(record) == chosen
-    }
+    cost = newest_costs(records)
+    tally = Counter(machine for (*_, machine) in {(deployed[:2], machine) for deployed, machine in cost})
+    chosen = min(tally, key=lambda machine: (-tally[machine], machine), default=None)
+    here = {deployed: record for (deployed, machine), record in cost.items() if machine == chosen}
+    told = {deployed: _summary(record) for deployed, record in here.items()}
+    for deployed, record in sorted(here.items(), key=lambda pair: finished(pair[1])):
+        told[*deployed[:2], ""] = _summary(record)
+    return told
 
 
 def _hardware(record: Record) -> str:
@@ -102,7 +114,8 @@ def figures(record: Record) -> dict[str, Measured | None]:
         # A stage that cannot be exported leaves no file; what the parameters take is known all the same.
         "model_bytes": whole(items, "model_bytes") or whole(items, "param_bytes"),
         "macs": whole(items, "macs"),
-        "peak_bytes": whole(items, "peak_rss_bytes"),
+        # That of torch is of a process that has the suite loaded, and differs by what else a run asked for.
+        "peak_bytes": pick([i for i in items if i.get("runtime") == ONNX], "peak_rss_bytes", placement=("device",)),
         "energy_mj": pick(items, "energy_mj", statistic=("gross", "mean"), placement=("total", "device")),
     }
 
@@ -148,7 +161,7 @@ def pick(
         found = [item for item in found if item["placement"] in placement]
 
     def merit(item: Measured) -> tuple[int, int, bool]:
-        runtimes = ("onnxruntime", "", "torch")
+        runtimes = (ONNX, "", "torch")
         runtime = str(item.get("runtime") or "")
         return (
             placement.index(item["placement"]) if placement else 0,

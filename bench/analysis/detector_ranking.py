@@ -14,7 +14,8 @@ from bench.analysis.groups import Replicate, counts, rows
 from bench.analysis.ladder import standing
 from bench.analysis.records import Record, outcome
 from bench.analysis.scrutiny import asked_rows, row_verdicts
-from bench.analysis.statistics import Estimate, Values, detectable_difference, estimate, rank_intervals
+from bench.analysis.statistics import Estimate, Values, estimate, rank_intervals, resolution
+from bench.analysis.worst_case import detected_shares
 from bench.plugins.entries import Attack
 from bench.plugins.registry import discover
 
@@ -62,7 +63,7 @@ def _of_setting(group: list[RowEvidence]) -> list[dict[str, Any]]:
     aware = {n for n, found in discover().of("attack").items() if isinstance(a := found.entry, Attack) and a.wants}
     for evidence in group:
         row, part = evidence.row, evidence.row.replicates[0]
-        detected = None if part.clean is None or part.clean["status"] != "ok" else _detected(part.clean)
+        detected = None if part.clean is None or part.clean["status"] != "ok" else detected_shares(part.clean)
         if detected is None or not any(counts(record) for record in part.attacks):
             continue
         alarms[row.label] = estimate(detected)
@@ -81,9 +82,8 @@ def _of_setting(group: list[RowEvidence]) -> list[dict[str, Any]]:
     ranks = [
         rank_intervals({n: v for n, v in held.items() if not reasons[n] and alarms[n].low <= rate}) for rate in RATES
     ]
-    smallest = detectable_difference(
-        max((len(kept) for kept in held.values()), default=0), len(held) * (len(held) - 1) // 2
-    )
+    compared = [n for n in held if not reasons[n]] or list(held)
+    smallest = resolution([len(held[n]) for n in compared])
     found = []
     for label, rate_of_alarms in alarms.items():
         setting, share = group[0].row.setting, estimate(held.get(label, np.zeros(0)))
@@ -113,7 +113,9 @@ def _held(part: Replicate, detected: Values) -> Values:
     """
     assert part.clean is not None
     held = (outcome(part.clean, "scored") > 0) & (detected == 0)
-    attacks = [(record, seen) for record in part.attacks if counts(record) and (seen := _detected(record)) is not None]
+    attacks = [
+        (record, seen) for record in part.attacks if counts(record) and (seen := detected_shares(record)) is not None
+    ]
     informed = [len(seen) for record, seen in attacks if record["knowledge"] == "adaptive"]
     held = held[: min(informed or [len(seen) for _, seen in attacks], default=len(held))]
     for record, seen in attacks:
@@ -121,14 +123,6 @@ def _held(part: Replicate, detected: Values) -> Values:
         held[: len(right)] &= (right | (seen > 0))[: len(held)]
     kept: Values = held.astype(np.float64)
     return kept
-
-
-def _detected(record: Record) -> Values | None:
-    """Return of each image the share of draws in which it is detected, None where there is no detector."""
-    if "detected" not in record["outcomes"]:
-        return None
-    share: Values = outcome(record, "detected").astype(np.float64) / int((record.get("draws") or {}).get("score", 1))
-    return share
 
 
 def _named(name: str, share: Estimate) -> dict[str, float]:

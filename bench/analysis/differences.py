@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -12,11 +12,12 @@ import pandas as pd
 from bench.analysis import causes
 from bench.analysis.cost_differences import cost_lines
 from bench.analysis.figures import ATTACKED, CLEAN, DIFFERENCE_COLUMNS, SETTING, UNITS, WORDS, judged, line, size
-from bench.analysis.groups import Row, rows
+from bench.analysis.gates.evidence import clean_shares
+from bench.analysis.groups import Row, Seeds, rows
 from bench.analysis.paired import paired_difference
 from bench.analysis.pairing import Key, Matched, clean_rows, common, match
 from bench.analysis.records import Record
-from bench.analysis.statistics import Values, pooled
+from bench.analysis.statistics import Values
 
 Sides: TypeAlias = tuple[Mapping[Key, Row], Mapping[Key, Row]]
 
@@ -57,7 +58,9 @@ def _attacked(before: list[Record], after: list[Record]) -> list[dict[str, Any]]
         told
         for pair in pairs
         for figure, knowledge in ATTACKED.items()
-        for told in _lines((a, b), pair, figure, partial(Row.left, knowledge=knowledge))
+        for told in _lines(
+            (a, b), pair, figure, partial(Row.left, knowledge=knowledge), partial(Row.met, knowledge=knowledge)
+        )
     ]
 
 
@@ -67,20 +70,26 @@ def _is_attacked(row: Row) -> bool:
 
 def _clean(before: list[Record], after: list[Record]) -> list[dict[str, Any]]:
     sides = (clean_rows(before), clean_rows(after))
-    return [told for pair in match(*sides) for told in _lines(sides, pair, CLEAN, clean_shares)]
+    return [told for pair in match(*sides) for told in _lines(sides, pair, CLEAN, clean_shares, Row.judged)]
 
 
-def clean_shares(row: Row) -> Values:
-    """Return the share correct of each clean image, float64, (n,)."""
-    return pooled([clean.scored for part in row.replicates if (clean := part.clean_candidate()) is not None])
+def _lines(
+    sides: Sides,
+    pair: Matched,
+    figure: str,
+    shares: Callable[[Row], Values | None],
+    seeds: Callable[[Row], Collection[Seeds]],
+) -> list[dict[str, Any]]:
+    """Return the line of a figure of two rows; none where neither has it.
 
-
-def _lines(sides: Sides, pair: Matched, figure: str, shares: Callable[[Row], Values | None]) -> list[dict[str, Any]]:
-    """Return the line of a figure of two rows; none where neither has it."""
+    Parameters
+    ----------
+    shares, seeds : the figure of a row, and the seeds that it is of
+    """
     *keys, why = pair
     a, b = (side[key] if key else None for side, key in zip(sides, keys, strict=True))
     if a and b and not why:
-        a, b, why = common(a, b)
+        a, b, why = common(a, b, seeds)
     before, after = (shares(row) if row else None for row in (a, b))
     if before is None and after is None:
         return []

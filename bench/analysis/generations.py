@@ -12,7 +12,8 @@ Name = tuple[str, ...]
 Version = tuple[str, ...]
 
 
-def _finished(record: Record) -> str:
+def finished(record: Record) -> str:
+    """Return when a record was made, as it says; "" where it does not."""
     provenance = record.get("provenance")
     return str(provenance.get("finished", "")) if isinstance(provenance, dict) else ""
 
@@ -25,7 +26,7 @@ def merge(*collections: Iterable[Record]) -> list[Record]:
     newest: dict[str, Record] = {}
     for record in (record for collection in collections for record in collection):
         known = newest.get(record["run_key"])
-        if known is None or _finished(record) >= _finished(known):
+        if known is None or finished(record) >= finished(known):
             newest[record["run_key"]] = record
     return sorted(newest.values(), key=lambda record: (record["cell_id"], record["run_key"]))
 
@@ -42,7 +43,7 @@ def current(records: Iterable[Record]) -> list[Record]:
         if record["kind"] == "cost":
             machine = json.dumps((record.get("hardware") or {}).get("machine"), sort_keys=True)
         name = (record["cell_id"], machine)
-        if name not in chosen or _finished(record) >= _finished(chosen[name]):
+        if name not in chosen or finished(record) >= finished(chosen[name]):
             chosen[name] = record
     return newest(chosen.values())[0]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -129,20 +129,28 @@ class Row:
         """Whether the deployment may refuse to answer."""
         return any(part.rejected is not None for part in self.replicates)
 
-    def tried(self, knowledge: str = "") -> list[Tried]:
+    def met(self, knowledge: str = "") -> dict[Seeds, Tried]:
         """Return of each triple of seeds that was attacked the clean images and what each attack found.
 
         Notes
         -----
-        Of one knowledge, where attacks that not all seeds met tell: of the seeds that met the most.
+        Of one knowledge, where attacks that not all seeds met tell: of the seeds that met the most of these.
         """
-        found: list[Tried] = [
-            (clean, attacks)
+        found: dict[Seeds, Tried] = {
+            part.seeds: (clean, attacks)
             for part in self.replicates
             if (clean := part.clean_candidate()) is not None
             and (attacks := part.candidates(self.setting, clean.scored, knowledge))
-        ]
+        }
         return evened(found) if knowledge else found
+
+    def tried(self, knowledge: str = "") -> list[Tried]:
+        """Return what ``met`` has, without the seeds."""
+        return list(self.met(knowledge).values())
+
+    def judged(self) -> list[Seeds]:
+        """Return the triples of seeds of which clean images were judged."""
+        return [part.seeds for part in self.replicates if part.clean_candidate() is not None]
 
     def worst_cases(self, knowledge: str = "") -> list[WorstCase]:
         """Return of each of ``tried`` the worst case, on the images that it is known of under all seeds."""
@@ -169,18 +177,24 @@ class Row:
         return [r for part in self.replicates for r in (part.clean, *part.attacks) if r is not None]
 
 
-def alike(row: Row, other: Row) -> tuple[Row, Row] | None:
-    """Return two rows under the seeds that both were run under, None where they share none.
+def alike(row: Row, other: Row, told: Callable[[Row], Collection[Seeds]]) -> tuple[Row, Row] | None:
+    """Return two rows under the seeds that a figure is of in both, in the same order; None where they share none.
 
     Another seed may be another network, which is no twin of this one.
+
+    Parameters
+    ----------
+    told : the seeds that the figure of a row is of
     """
-    common = {part.seeds for part in row.replicates} & {part.seeds for part in other.replicates}
+    seen = [one.seeds for one in (*row.replicates, *other.replicates)]
+    common = set(told(row)) & set(told(other))
     if not common:
         return None
     first, second = (
-        replace(one, replicates=[part for part in one.replicates if part.seeds in common]) for one in (row, other)
+        replace(one, replicates=sorted((p for p in one.replicates if p.seeds in common), key=lambda p: p.seeds))
+        for one in (row, other)
     )
-    return first, second
+    return (first, second) if common.issuperset(seen) else alike(first, second, told)  # of fewer it may be of fewer
 
 
 def counts(record: Record) -> bool:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable
 from typing import TypeAlias
 
 from bench.analysis.generations import current
-from bench.analysis.groups import Replicate, Row, Seeds, Setting, place_of, seeds_of
+from bench.analysis.groups import Replicate, Row, Seeds, Setting, alike, place_of, seeds_of
 from bench.analysis.records import Record
 
 Key: TypeAlias = tuple[Setting, str]  # and the defense's label
@@ -81,16 +80,21 @@ def apart(before: Setting, after: Setting) -> list[str]:
     return told
 
 
-def common(before: Row, after: Row) -> tuple[Row, Row, str]:
-    """Return two rows with the seeds that both have, and what keeps them from being compared, "" for nothing."""
-    sides = [{part.seeds: part for part in row.replicates} for row in (before, after)]
-    shared = sorted(set(sides[0]) & set(sides[1]))
-    if not shared:
-        told = [", ".join("/".join(map(str, seeds)) for seeds in sorted(side)) for side in sides]
-        return before, after, f"seeds (split/training/attack) {told[0]} in A, {told[1]} in B"
-    a, b = (
-        replace(row, replicates=[side[s] for s in shared]) for row, side in zip((before, after), sides, strict=True)
-    )
+def common(before: Row, after: Row, told: Callable[[Row], Collection[Seeds]]) -> tuple[Row, Row, str]:
+    """Return two rows under the seeds that a figure is of in both, and why it cannot be compared, "" for no reason.
+
+    Parameters
+    ----------
+    told : the seeds that the figure of a row is of; where one row has none of it, there is nothing to compare
+    """
+    sides = [sorted(told(row)) for row in (before, after)]
+    if not all(sides):
+        return before, after, ""
+    pair = alike(before, after, told)
+    if pair is None:
+        named = [", ".join("/".join(map(str, seeds)) for seeds in side) for side in sides]
+        return before, after, f"seeds (split/training/attack) {named[0]} in A, {named[1]} in B"
+    a, b = pair
     for first, second in zip(a.replicates, b.replicates, strict=True):
         records = [_any(part) for part in (first, second)]
         if records[0] and records[1] and (why := held_fixed(records[0], records[1])):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.analysis.certificates import CERTIFIED_COLUMNS, Certificates, bracket, certificates
+from bench.analysis.certificates import CERTIFIED_COLUMNS, bracket
 from bench.analysis.claims import in_words, on_record
 from bench.analysis.control import CONTROL_COLUMNS, NOTHING, controls
 from bench.analysis.costs import on_leaderboard
@@ -22,7 +22,7 @@ from bench.analysis.ladder import Standing, standing
 from bench.analysis.paired import Difference, paired_difference
 from bench.analysis.records import KNOWLEDGE, Record
 from bench.analysis.scrutiny import asked_rows, badge, row_verdicts
-from bench.analysis.statistics import Estimate, Values, detectable_difference, estimate, pooled, rank_intervals
+from bench.analysis.statistics import Estimate, Values, estimate, pooled, rank_intervals, resolution
 from bench.analysis.worst_case import QUERIES, Candidate, WorstCase, first
 
 _NOTHING = Estimate(math.nan, math.nan, math.nan, 0)
@@ -116,7 +116,7 @@ def judge(evidence: RowEvidence) -> Judged:
 
 def _over_twin(evidence: RowEvidence) -> Difference | None:
     """Return what a row keeps more than the same network undefended, of the images that both were attacked on."""
-    pair = evidence.over_twin(lambda row: row.worst_shares)
+    pair = evidence.over_twin(Row.left, Row.met)
     return None if pair is None else paired_difference(pair[1], pair[0])
 
 
@@ -131,15 +131,15 @@ def leaderboard(records: Iterable[Record]) -> pd.DataFrame:
         the columns are described in docs/reference/records.md.
     """
     records = list(records)
-    costs, proven = on_leaderboard(records), certificates(records)
+    costs = on_leaderboard(records)
     lines: list[dict[str, Any]] = []
     asked = asked_rows(rows(records))
     for number, (setting, group) in enumerate(groupby(asked, key=lambda evidence: evidence.row.setting)):
         judged = [judge(evidence) for evidence in group]
         ranked = {j.row.label: j.shares for j in judged if j.standing.status == "ranked"}
         ranks = rank_intervals(ranked)
-        found = [_line(j, setting, ranks.get(j.row.label), costs, proven, number) for j in judged]
-        smallest = _resolution(list(ranked.values()) or [j.shares for j in judged if j.attacks])
+        found = [_line(j, setting, ranks.get(j.row.label), costs, number) for j in judged]
+        smallest = resolution([len(j.shares) for j in judged if (j.row.label in ranked if ranked else j.attacks)])
         held = controls(found, ranked, {j.row.label: str(j.row.defense["name"]) for j in judged})
         found = [{**line, "detectable_difference": smallest, **held.get(line["defense"], NOTHING)} for line in found]
         found.sort(key=lambda line: (line["status"] != "ranked", -_or(line["robust_accuracy"], -1.0), line["defense"]))
@@ -148,23 +148,11 @@ def leaderboard(records: Iterable[Record]) -> pd.DataFrame:
     return frame.astype({"rank_low": "Int64", "rank_high": "Int64"})
 
 
-def _resolution(compared: list[Values]) -> float:
-    """Return the smallest difference of accuracy that would show between two of these rows that stand on most images.
-
-    Notes
-    -----
-    After Holm over all pairs. A row that stands on fewer is told by its own interval and by the gate ``sample-size``.
-    """
-    images = max((len(shares) for shares in compared), default=0)
-    return detectable_difference(images, len(compared) * (len(compared) - 1) // 2)
-
-
 def _line(
     judged: Judged,
     setting: Setting,
     rank: tuple[int, int] | None,
     costs: dict[tuple[Any, ...], dict[str, Any]],
-    proven: Certificates,
     number: int,
 ) -> dict[str, Any]:
     row, defense, over = judged.row, judged.row.defense, judged.over_twin
@@ -196,7 +184,7 @@ def _line(
         "robust_high": robust.high,
         "seed_spread": judged.spread,
         **dict(zip(TWIN_COLUMNS, (math.nan,) * 3 if over is None else (over.value, over.low, over.high), strict=True)),
-        **bracket(proven.get((setting, row.label)), judged.shares if attacked else judged.clean[:0]),
+        **bracket(row),
         "clean_accuracy": clean.value,
         "clean_low": clean.low,
         "clean_high": clean.high,
@@ -218,7 +206,8 @@ def _line(
         line[f"wrong_in_{k}"] = _mean(case.wrong_within(k) for case in judged.cases)
         line[f"clean_wrong_in_{k}"] = _mean(first(clean, len(judged.shares)).wrong_within(k) for clean in judged.cleans)
     empty = {name: "" if name in _TEXTS else math.nan for name in _COSTS}
-    return line | {**empty, **costs.get((setting.place, row.label), {})}
+    measured = costs.get((setting.place, row.label, setting.budget)) or costs.get((setting.place, row.label, ""), {})
+    return line | {**empty, **measured}
 
 
 def _levels(judged: Judged) -> dict[str, float | int]:

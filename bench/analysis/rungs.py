@@ -159,11 +159,16 @@ def left(row: Row, belongs: Callable[[Record], bool]) -> tuple[Values | None, tu
     share of right answers of each image under the worst of them, as ``Row.left`` has it; None where no number came of
     them under some triple of seeds. Where attacks that not all seeds met tell, those that met the most count.
     """
-    tried = replace(row, replicates=[_narrowed(part, belongs) for part in row.replicates]).tried()
-    used = tuple(dict.fromkeys(candidate.attack for _, attacks in tried for candidate in attacks))
-    if not tried or len(tried) < len(row.replicates):
+    met = narrowed(row, belongs).met()
+    used = tuple(dict.fromkeys(candidate.attack for _, attacks in met.values() for candidate in attacks))
+    if not met or len(met) < len(row.replicates):
         return None, used
-    return pooled([case.shares for case in worst_cases(evened(tried))]), used
+    return pooled([case.shares for case in worst_cases(list(evened(met).values()))]), used
+
+
+def narrowed(row: Row, belongs: Callable[[Record], bool]) -> Row:
+    """Return a row with some of its attacks; controls never belong."""
+    return replace(row, replicates=[_narrowed(part, belongs) for part in row.replicates])
 
 
 def _rung(row: Row, name: str, own_rungs: Mapping[str, str]) -> Rung:

@@ -230,3 +230,18 @@ def detectable_difference(n: int, pairs: int = 1, *, discordance: float = 0.1, p
     """
     z = float(ndtri(1 - 0.05 / (2 * max(1, pairs)))) + float(ndtri(power))
     return z * math.sqrt(discordance / n) if n else math.nan
+
+
+def resolution(counts: Sequence[int]) -> float:
+    """Return the smallest difference that would show between those two of several rows that share most images.
+
+    Parameters
+    ----------
+    counts : images that each row stands on, the first of all
+
+    Notes
+    -----
+    After Holm over all pairs. A row that stands on fewer is told by its own interval and by the gate ``sample-size``.
+    """
+    most = sorted(counts, reverse=True)[:2]
+    return detectable_difference(min(most, default=0), len(counts) * (len(counts) - 1) // 2)

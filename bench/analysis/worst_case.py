@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from scipy.special import bdtrc
@@ -40,6 +41,7 @@ class Candidate:
 
 
 Tried = tuple[Candidate, Sequence[Candidate]]  # the clean images, and what each attack found
+Seed = TypeVar("Seed")
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,8 @@ class WorstCase:
 
     Attributes
     ----------
-    scored : share of correct answers to each candidate where none is worse, the clean image first, float64, (m, n); NaN
-        where one is
+    scored : share of correct answers to each candidate where it is the worst, the clean image first, float64, (m, n);
+        NaN where another one is
     strongest : index of the attack that is worst, alone or with others, for most images; -1 where none does any harm
     harmed : images for which ``strongest`` is worst
     draws : behind each share
@@ -62,7 +64,7 @@ class WorstCase:
 
     @cached_property
     def shares(self) -> Values:
-        """Probability of a correct answer to the worst x', the mean where several are, float64, (n,)."""
+        """Probability of a correct answer to the worst x', float64, (n,)."""
         return np.asarray(np.nanmean(self.scored, axis=0))
 
     def wrong_within(self, queries: int) -> float:
@@ -126,25 +128,31 @@ def uneven(tried: Sequence[Tried]) -> Fall | None:
     -----
     A mean over seeds of which some met fewer attacks is then no number: the others would have fallen too.
     """
-    met = [{(attack.attack, attack.knowledge) for attack in attacks} for _, attacks in tried]
-    shared = set.intersection(*met) if met else set()
-    for (clean, attacks), names in zip(tried, met, strict=True):
-        common = [attack for attack in attacks if (attack.attack, attack.knowledge) in shared]
-        if names > shared and common:
+    return next((fall for _, fall in _telling(tried)), None)
+
+
+def evened(tried: Mapping[Seed, Tried]) -> dict[Seed, Tried]:
+    """Return those of the seeds that met most of the attacks that not all met and that tell; all where none tells."""
+    told = {name for names, _ in _telling(list(tried.values())) for name in names}
+    met = {seed: len(told & _names(attacks)) for seed, (_, attacks) in tried.items()}
+    return {seed: case for seed, case in tried.items() if met[seed] == max(met.values())}
+
+
+def _telling(tried: Sequence[Tried]) -> Iterator[tuple[set[tuple[str, str]], Fall]]:
+    """Yield of each seed the attacks that not all seeds met, and what they do, where that tells."""
+    shared = set.intersection(*(_names(attacks) for _, attacks in tried)) if tried else set()
+    for clean, attacks in tried:
+        if alone := _names(attacks) - shared:
             n = known([(clean, attacks)])
+            common = [attack for attack in attacks if (attack.attack, attack.knowledge) in shared]
             before, after = (worst_case(first(clean, n), some).shares for some in (common, attacks))
-            fall = Fall(n, tuple(dict.fromkeys(attack for attack, _ in sorted(names - shared))), before, after)
+            fall = Fall(n, tuple(dict.fromkeys(attack for attack, _ in sorted(alone))), before, after)
             if is_telling(fall):
-                return fall
-    return None
+                yield alone, fall
 
 
-def evened(tried: list[Tried]) -> list[Tried]:
-    """Return those of the seeds that met the most attacks where attacks that not all met tell, else all."""
-    if not uneven(tried):
-        return tried
-    most = max(len(attacks) for _, attacks in tried)
-    return [(clean, attacks) for clean, attacks in tried if len(attacks) == most]
+def _names(attacks: Sequence[Candidate]) -> set[tuple[str, str]]:
+    return {(attack.attack, attack.knowledge) for attack in attacks}
 
 
 def worst_cases(tried: Sequence[Tried]) -> list[WorstCase]:
@@ -228,6 +236,14 @@ def attack_candidate(record: Record) -> Candidate:
     return _drawn(record, attack, knowledge)
 
 
+def detected_shares(record: Record) -> Values | None:
+    """Return of each image the share of score draws in which it is detected, float64, (m,); None without a detector."""
+    if "detected" not in record["outcomes"]:
+        return None
+    share: Values = outcome(record, "detected").astype(np.float64) / int((record.get("draws") or {}).get("score", 1))
+    return share
+
+
 def found_distances(record: Record, clean: Values) -> Values:
     """Return how far away a minimum-norm attack found a wrong answer, float64, (m,): 0 where the clean one is wrong.
 
@@ -257,9 +273,11 @@ def worst_case(clean: Candidate, attacks: Sequence[Candidate]) -> WorstCase:
     -----
     For each image x' = argmin over the candidates of the share correct on the selection draws, scored on disjoint
     draws: the worst of many is only apparently so, and scoring it on the draws that chose it would manufacture breaks.
-    Where several are equally bad on the selection draws the image's share is the mean of theirs, which the order of the
-    attacks cannot change. With one draw this is the conjunction: right under every attack. An attack that was run on
-    fewer images lowers only those: ``known`` says on how many the number stands.
+    Of several that are equally bad there, the one is taken that leaves least on the selection draws of all images, the
+    clean one where it was not tried: an attack that had luck once must not stand for one that always breaks. Of equal
+    ones the share is the mean, so that the order of the attacks changes nothing. With one draw this is the conjunction:
+    right under every attack. An attack that was run on fewer images lowers only those: ``known`` says on how many the
+    number stands.
     """
     n = len(clean.scored)
     selected = np.full((1 + len(attacks), n), np.inf)
@@ -271,7 +289,9 @@ def worst_case(clean: Candidate, attacks: Sequence[Candidate]) -> WorstCase:
     worst = selected.min(0)
     harmed = ((selected[1:] == worst) & (worst < selected[0])).sum(1) if attacks else np.zeros(0, dtype=np.int64)
     strongest = int(harmed.argmax()) if len(harmed) and harmed.max() > 0 else -1
-    left = np.where(selected == worst, scored, np.nan)
+    overall = np.where(np.isfinite(selected), selected, clean.selected).mean(1)[:, None]
+    strength = np.where(selected == worst, overall, np.inf)
+    left = np.where(strength == strength.min(0), scored, np.nan)
     return WorstCase(left, strongest, int(harmed[strongest]) if strongest >= 0 else 0, clean.draws)
 
 

@@ -341,3 +341,23 @@ def test_images_that_an_attack_is_blamed_for_are_of_those_compared(made: Any) ->
     after = [made.clean_record(DEFENSE, np.ones(200)), made.attack_record(DEFENSE, "pgd", np.ones(200))]
     robust = line(differences(before, after), "robust_accuracy")
     assert (robust["verdict"], robust["images"], robust["changed_images"]) == ("higher", 40, 40)
+
+
+def test_a_seed_without_a_number_on_one_side_is_left_out_of_both(made: Any) -> None:
+    """Another seed is another network: what is left of it moves nothing."""
+
+    def side(*ends: str) -> list[dict[str, Any]]:
+        records = []
+        for seed, (left, end) in enumerate(zip((160, 80), ends, strict=True)):
+            records.append(made.clean_record("none", np.ones(200), seed=seed))
+            attack = made.attack_record("none", "pgd", np.arange(200) < left, seed=seed)
+            records.append(attack | {"status": end})
+        return records
+
+    frame = differences(side("ok", "timed-out"), side("ok", "ok")).set_index("figure")
+    for figure in ("robust_accuracy", "adaptive"):
+        told = frame.loc[figure]
+        assert (told["verdict"], told["before"], told["after"]) == ("same", 0.8, 0.8)
+    told = differences(side("ok", "timed-out"), side("timed-out", "ok")).set_index("figure").loc["robust_accuracy"]
+    assert told["verdict"] == "not comparable"
+    assert told["reason"] == "seeds (split/training/attack) 0/0/0 in A, 0/1/1 in B"

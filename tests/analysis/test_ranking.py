@@ -385,3 +385,13 @@ def test_clean_images_are_asked_as_often_as_the_attacked_ones_beside_them(made: 
     records.append(made.attack_record("none", "mim", 1 - first(15, 20), knowledge="adaptive"))
     found = row(records)
     assert (found["samples"], found["wrong_in_1"], found["clean_wrong_in_1"]) == (20, 0.75, 0.0)
+
+
+def test_the_twin_is_met_under_the_seeds_that_both_have_a_number_of(made: Any) -> None:
+    records = []
+    for name in ("none", "jpeg[quality=50]"):
+        for seed, left in ((0, 160), (1, 80)):
+            records.append(made.clean_record(name, np.ones(200), seed=seed))
+            records.append(made.attack_record(name, "pgd", first(left, 200), seed=seed))
+    records[3]["status"] = "timed-out"
+    assert row(records, "jpeg[quality=50]")["twin_difference"] == 0.0

@@ -99,6 +99,13 @@ def test_detectable_difference_at_a_thousand_images() -> None:
     assert statistics.detectable_difference(1000, 12) == pytest.approx(0.037, abs=5e-4)
 
 
+def test_what_would_show_is_of_the_two_rows_that_share_most_images() -> None:
+    assert statistics.resolution([1000, 128, 128]) == statistics.detectable_difference(128, 3)
+    assert statistics.resolution([128, 1000, 500]) == statistics.detectable_difference(500, 3)
+    assert statistics.resolution([64]) == statistics.detectable_difference(64)
+    assert np.isnan(statistics.resolution([]))
+
+
 def test_of_many_rows_one_that_is_far_above_all_others_is_first() -> None:
     """Holm multiplies p values by the number of pairs, 780 here: the smallest p of ten thousand flips would not do."""
     rng = np.random.default_rng(0)

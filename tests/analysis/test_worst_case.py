@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from bench.analysis.worst_case import Candidate, Fall, is_telling, worst_case, wrong_within
+from bench.analysis.worst_case import Candidate, Fall, evened, is_telling, worst_case, wrong_within
 
 from .whole_ladder import N
 
@@ -28,12 +30,46 @@ def test_a_coin_that_is_right_95_percent_keeps_that_under_thirty_null_attacks() 
 
 def test_the_image_is_chosen_on_selection_draws_and_counts_as_the_mean_of_equally_bad_ones() -> None:
     clean = Candidate("", "", np.array([0.5, 1.0, 0.25]), np.array([0.9, 0.9, 0.9]), draws=10)
-    attack = Candidate("a", "adaptive", np.array([0.5, 0.5, 0.5]), np.array([0.1, 0.2, 0.1]), draws=10)
-    case = worst_case(clean, [attack])
+    attacks = [
+        Candidate(name, "adaptive", np.array([0.5, 0.5, 0.5]), np.array(scored), draws=10)
+        for name, scored in (("a", [0.1, 0.2, 0.1]), ("b", [0.9, 0.2, 0.1]))
+    ]
+    case = worst_case(clean, attacks)
     assert case.shares.tolist() == pytest.approx([0.5, 0.2, 0.9])
     # Of ten draws nine, one, two are right: of two queries both are in 36, 0 and 1 of 45 pairs.
-    pairs = np.array([[36, 36, 36], [0, 1, 0]]) / 45
-    assert case.wrong_within(2) == pytest.approx(np.mean(1 - np.array([pairs[:, 0].mean(), pairs[1, 1], pairs[0, 2]])))
+    both = np.array([(36 + 0) / 2, 1, 36]) / 45
+    assert case.wrong_within(2) == pytest.approx(np.mean(1 - both))
+
+
+def test_attacks_that_had_luck_once_do_not_raise_what_one_leaves_that_always_breaks() -> None:
+    """At 16 draws an attack that breaks nine times of ten is as bad as one that always does for every sixth image."""
+    rng, n = np.random.default_rng(7), 1000
+    clean = Candidate("", "", np.ones(n), np.ones(n), draws=32)
+    strong = Candidate("s", "adaptive", np.zeros(n), np.zeros(n), draws=32)
+    weak = [
+        Candidate(str(i), "oblivious", rng.binomial(16, 0.1, n) / 16, rng.binomial(32, 0.1, n) / 32, draws=32)
+        for i in range(30)
+    ]
+    assert worst_case(clean, [strong, *weak]).shares.max() == 0.0
+    few = [replace(one, selected=one.selected[:100], scored=one.scored[:100]) for one in weak]
+    assert worst_case(clean, [*few, strong]).shares.max() == 0.0
+
+
+def test_seeds_that_met_an_attack_that_tells_count_however_often_others_met_another() -> None:
+    """Equal attacks on 64, 128 and 1,000 images are one attack."""
+    n = 200
+    clean = Candidate("", "", np.ones(n), np.ones(n))
+
+    def left(name: str, right: int, images: int = n) -> Candidate:
+        shares = (np.arange(images) < right).astype(np.float64)
+        return Candidate(name, "adaptive", shares, shares)
+
+    often = (clean, [left("pgd", 160), left("pgd", 128, 128), left("pgd", 64, 64)])
+    strongly = (clean, [left("pgd", 160), left("square", 20)])
+    assert evened({0: often, 1: strongly}) == {1: strongly}
+    harmlessly = (clean, [left("pgd", 160), left("bim", n)])
+    assert evened({0: strongly, 1: harmlessly}) == {0: strongly}
+    assert evened({0: often, 1: harmlessly}) == {0: often, 1: harmlessly}
 
 
 def test_the_order_of_the_attacks_changes_nothing() -> None:

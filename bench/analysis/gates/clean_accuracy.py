@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from bench.analysis.gates.evidence import RowEvidence, clean_shares
 from bench.analysis.gates.verdict import Verdict
+from bench.analysis.groups import Row
 from bench.analysis.statistics import gains
 
 COST = 0.05  # this project's list of gates: more than 5 points are a price to be named
@@ -25,7 +26,7 @@ def clean_accuracy(evidence: RowEvidence) -> Verdict:
     More than 5 points below warns: the defense has paid before any attack came. More than 3 standard errors of the
     paired difference above warns too: a step before the same network adds no information, so labels may have leaked.
     """
-    pair = evidence.over_twin(clean_shares)
+    pair = evidence.over_twin(clean_shares, Row.judged)
     if pair is None:
         return Verdict("clean-accuracy", "n/a", "There is no undefended twin to compare with.")
     own, other = pair

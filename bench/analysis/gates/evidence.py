@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,8 +11,9 @@ import numpy as np
 from bench.analysis.groups import Row, Seeds, alike, counts, seeds_of
 from bench.analysis.records import Record, decode_array
 from bench.analysis.statistics import Values, pooled
-from bench.analysis.worst_case import attack_candidate
+from bench.analysis.worst_case import attack_candidate, detected_shares
 
+UNANSWERED = " A refusal counts as no answer here."  # said where ``strength`` makes a difference
 ITERATED = ("pgd-ce", "apgd-dlr", "square")  # marks of the ladder that search: more room can only help them
 
 
@@ -24,10 +25,12 @@ class Raw:
     ----------
     record : of its first triple of seeds
     found : of each triple of seeds, share of right answers to this attack's x' of each image, float64, (m,)
+    detected : of each triple of seeds whose deployment has a detector, share of these x' that it detects, float64, (m,)
     """
 
     record: Record
     found: Mapping[Seeds, Values]
+    detected: Mapping[Seeds, Values]
 
     @cached_property
     def left(self) -> Values:
@@ -96,14 +99,14 @@ class RowEvidence:
         """Return the share of right clean answers of each image, float64, (n,), mean over seeds."""
         return clean_shares(self.row)
 
-    @property
-    def beside_twin(self) -> tuple[Row, Row] | None:
-        """Return the row and its undefended twin under the seeds of both; None where there is none."""
-        return None if self.twin is None or self.twin is self.row else alike(self.row, self.twin)
+    def over_twin(
+        self, figure: Callable[[Row], Values | None], told: Callable[[Row], Collection[Seeds]]
+    ) -> tuple[Values, Values] | None:
+        """Return a figure of each image of the row and of its undefended twin; None where one has none.
 
-    def over_twin(self, figure: Callable[[Row], Values | None]) -> tuple[Values, Values] | None:
-        """Return a figure of each image of the row and of its twin, of the images of both; None where one has none."""
-        pair = self.beside_twin
+        Of the images of both, under the seeds of both, ``told`` as ``alike`` wants it.
+        """
+        pair = None if self.twin is None or self.twin is self.row else alike(self.row, self.twin, told)
         if pair is None:
             return None
         own, other = map(figure, pair)
@@ -150,8 +153,27 @@ def raw(records: Iterable[Record]) -> list[Raw]:
         for place in range(max(len(same) for same in parts.values())):
             here = {seeds: same[place] for seeds, same in parts.items() if place < len(same)}
             left = {seeds: attack_candidate(record).scored for seeds, record in here.items()}
-            found.append(Raw(next(iter(here.values())), left))
+            seen = {seeds: share for seeds, record in here.items() if (share := detected_shares(record)) is not None}
+            found.append(Raw(next(iter(here.values())), left, seen))
     return found
+
+
+def strength(row: Row, attack: Raw) -> Raw:
+    """Return an attack on a row's deployment with what it leaves answered rightly, a refusal being no answer.
+
+    Notes
+    -----
+    Where the deployment may refuse, an attacker who does not look at the detector gets himself refused the more, the
+    further he goes. A refusal counts as right, so that what he leaves right says nothing of how he searched. One who
+    looks at it is told by what he leaves right, as everywhere.
+    """
+    if not row.refuses or attack.core == "detector-aware":
+        return attack
+    answered = {
+        seeds: np.maximum(left - attack.detected[seeds], 0.0) if seeds in attack.detected else left
+        for seeds, left in attack.found.items()
+    }
+    return replace(attack, found=answered)
 
 
 def clean_shares(row: Row) -> Values | None:
@@ -167,14 +189,23 @@ def harmless(row: Row, name: str) -> tuple[Raw, Values, Values] | None:
     -------
     control, before, after : share of right answers of each image, mean over seeds, float64, (m,)
     """
-    control = next((attack for attack in controls_of(row) if attack.record["attack"]["name"] == name), None)
-    clean = _clean(row)
-    common = control.found.keys() & clean.keys() if control else set()
+    control = _control(row, name)
+    common = sorted(seeds_of_harmless(row, name))
     if control is None or not common:
         return None
-    before, after = (pooled([shares[seeds] for seeds in sorted(common)]) for shares in (clean, control.found))
+    before, after = (pooled([shares[seeds] for seeds in common]) for shares in (_clean(row), control.found))
     n = min(len(before), len(after))
     return control, before[:n], after[:n]
+
+
+def seeds_of_harmless(row: Row, name: str) -> set[Seeds]:
+    """Return the seeds under which both a control and clean images were judged."""
+    control = _control(row, name)
+    return set(control.found.keys() & _clean(row).keys()) if control else set()
+
+
+def _control(row: Row, name: str) -> Raw | None:
+    return next((attack for attack in controls_of(row) if attack.record["attack"]["name"] == name), None)
 
 
 def _clean(row: Row) -> dict[Seeds, Values]:

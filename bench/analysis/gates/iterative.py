@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bench.analysis.gates.evidence import Raw, RowEvidence, beside, best_beside, side_by_side, told
+from bench.analysis.gates.evidence import (
+    UNANSWERED,
+    Raw,
+    RowEvidence,
+    beside,
+    best_beside,
+    side_by_side,
+    strength,
+    told,
+)
 from bench.analysis.gates.verdict import Verdict
 from bench.analysis.statistics import fewer
 
@@ -20,7 +29,8 @@ def iterative(evidence: RowEvidence) -> Verdict:
     Notes
     -----
     Where one step beats many, the gradient misleads near the image. At adaptive knowledge that fails; at white-box it
-    warns, since there the deployment is differentiated as it runs and the adaptive number beside it counts.
+    warns, since there the deployment is differentiated as it runs and the adaptive number beside it counts. Of
+    deployments that refuse see ``strength``.
 
     References
     ----------
@@ -38,13 +48,14 @@ def iterative(evidence: RowEvidence) -> Verdict:
         levels = ", ".join(sorted({one.knowledge for one, _ in pairs}))
         return Verdict("iterative", "pass", f"Many steps leave no more than one ({levels}).")
     decisive = any(one.knowledge == "adaptive" for one, _ in astray)
-    return Verdict("iterative", "fail" if decisive else "warn", told(side_by_side(*pair) for pair in astray) + ".")
+    text = told(side_by_side(*pair) for pair in astray) + "." + (UNANSWERED if evidence.row.refuses else "")
+    return Verdict("iterative", "fail" if decisive else "warn", text)
 
 
 def _following(evidence: RowEvidence, core: str, knowledge: str = "") -> list[Raw]:
     """Return the attacks of that place on the ladder that follow gradients, at one knowledge or at any."""
     return [
-        attack
+        strength(evidence.row, attack)
         for attack in evidence.raw
         if attack.core == core and attack.follows_gradients and knowledge in ("", attack.knowledge)
     ]

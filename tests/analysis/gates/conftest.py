@@ -48,3 +48,23 @@ def of(
         for one in asked_rows(rows(records))
         if (one.row.label, one.row.setting.epsilon, one.row.setting.budget) == (defense, epsilon, budget)
     )
+
+
+def refusing(made: Any, attacks: Iterable[tuple[str, float, float, float]]) -> list[dict[str, Any]]:
+    """Return records of a deployment that may refuse.
+
+    Parameters
+    ----------
+    attacks : name, epsilon, share of images that it leaves answered rightly, and share that it gets refused
+    """
+    clean = made.clean_record("none", share(1.0)) | {"evidence": {"rejected": 0.0}}
+    records = [made.with_outcomes(clean, **_outcomes(share(1.0), share(0.0)))]
+    for name, epsilon, answered, refused in attacks:
+        record = made.attack_record("none", name, share(answered + refused), epsilon=epsilon)
+        flags = share(answered + refused) - share(answered)
+        records.append(made.with_outcomes(record, **_outcomes(share(answered + refused), flags)))
+    return records
+
+
+def _outcomes(scored: np.ndarray, detected: np.ndarray) -> dict[str, np.ndarray]:
+    return {"clean_correct": share(1.0), "selected": scored, "scored": scored, "detected": detected}

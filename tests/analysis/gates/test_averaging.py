@@ -80,3 +80,17 @@ def test_the_seed_whose_gradients_agree_least_counts(made: Any) -> None:
         attack = made.attack_record(DEFENSE, "pgd", 32 * share(0.3), selected=16 * share(0.3), seed=seed)
         records += [clean, attack | drawn | {"notes": {"surface": {"expectation": 4}}}]
     assert averaging(of(records, DEFENSE)).outcome == "fail"
+
+
+def test_the_draws_of_one_seed_do_not_vouch_for_another(made: Any) -> None:
+    drawn = {"draws": {"select": 16, "score": 32}}
+    records = []
+    for seed, draws in enumerate((64, 1)):
+        clean = made.clean_record(DEFENSE, share(1.0), seed=seed) | drawn
+        made.with_outcomes(clean, clean_correct=share(1.0), selected=16 * share(1.0), scored=32 * share(1.0))
+        clean["evidence"] = {"noise": {"agreement": 0.05, "draws": 64}}
+        attack = made.attack_record(DEFENSE, "pgd", 32 * share(0.3), selected=16 * share(0.3), seed=seed)
+        records += [clean, attack | drawn | {"notes": {"surface": {"expectation": draws}}}]
+    verdict = averaging(of(records, DEFENSE))
+    assert verdict.outcome == "fail"
+    assert "over 1 draws, the gradient has a predicted cosine of 0.22" in verdict.evidence

@@ -104,3 +104,13 @@ def test_a_number_of_all_that_is_lower_stands_and_is_said_to_be_too_high(made: A
     verdict = coverage(evidence)
     assert verdict.outcome == "warn"
     assert verdict.evidence.endswith("stands, but it is too high.")
+
+
+def test_seeds_that_have_no_attack_in_common_give_no_mean(made: Any, row_of: Any) -> None:
+    records = []
+    for seed, (name, standing) in enumerate((("pgd", 0.1), ("bim", 0.9))):
+        records.append(made.clean_record(DEFENSE, np.ones(400), seed=seed))
+        records.append(made.attack_record(DEFENSE, name, first(standing, 400), seed=seed))
+    verdict = coverage(row_of(records, DEFENSE))
+    assert verdict.outcome == "fail"
+    assert "was not tried under all seeds" in verdict.evidence

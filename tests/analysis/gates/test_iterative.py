@@ -7,6 +7,8 @@ import pytest
 
 from bench.analysis.gates.iterative import iterative
 
+from .conftest import refusing
+
 
 @pytest.mark.parametrize(
     ("level", "one", "many", "outcome"),
@@ -52,3 +54,12 @@ def test_what_fails_at_adaptive_knowledge_is_no_mere_warning_beside_white_box_on
 
 def test_what_was_made_on_the_undefended_network_is_not_compared(attacked: Any) -> None:
     assert iterative(attacked([("fgsm", "oblivious", 0.1), ("pgd", "oblivious", 0.9)])).outcome == "n/a"
+
+
+def test_many_steps_that_are_refused_are_no_weaker_than_one_that_is_not(made: Any, row_of: Any) -> None:
+    attacks = [("fgsm", 0.3, 0.4, 0.1), ("pgd", 0.3, 0.0, 1.0)]
+    assert iterative(row_of(refusing(made, attacks), "none")).outcome == "pass"
+    attacks[1] = ("pgd", 0.3, 0.6, 0.0)
+    verdict = iterative(row_of(refusing(made, attacks), "none"))
+    assert verdict.outcome == "fail"
+    assert verdict.evidence == "fgsm (adaptive) leaves 40.0%, pgd (adaptive) 60.0%. A refusal counts as no answer here."

@@ -7,6 +7,8 @@ import pytest
 
 from bench.analysis.gates.monotone import monotone
 
+from .conftest import refusing
+
 N = 400
 
 
@@ -76,3 +78,18 @@ def test_a_second_run_on_few_images_hides_nothing(made: Any, row_of: Any) -> Non
     brief = made.attack_record("none", "pgd", np.zeros(8, np.uint8))
     brief |= {"cell_id": made.name_of("another cell"), "run_key": made.name_of("another run")}
     assert monotone(row_of([*records, brief], "none", 0.3)).outcome == "fail"
+
+
+def test_who_is_refused_the_more_the_further_he_goes_was_not_led_astray(made: Any, row_of: Any) -> None:
+    """He does not look at the detector; one who does and is refused for it was."""
+    attacks = [("pgd", 0.1, 0.3, 0.0), ("pgd", 0.3, 0.05, 0.9), ("evade", 0.1, 0.2, 0.0), ("evade", 0.3, 0.05, 0.0)]
+    assert monotone(row_of(refusing(made, attacks), "none", 0.3)).outcome == "pass"
+    attacks[-1] = ("evade", 0.3, 0.05, 0.9)
+    verdict = monotone(row_of(refusing(made, attacks), "none", 0.3))
+    assert verdict.outcome == "warn"
+    assert "evade (adaptive) leaves 95.0%" in verdict.evidence
+    attacks[1] = ("pgd", 0.3, 0.9, 0.05)
+    verdict = monotone(row_of(refusing(made, attacks), "none", 0.3))
+    assert verdict.outcome == "fail"
+    assert "pgd (adaptive) leaves 90.0%, and at 0.1 30.0%" in verdict.evidence
+    assert verdict.evidence.endswith("A refusal counts as no answer here.")

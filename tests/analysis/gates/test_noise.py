@@ -7,6 +7,8 @@ import pytest
 
 from bench.analysis.gates.noise import noise
 
+from .conftest import refusing
+
 
 @pytest.mark.parametrize(
     ("left", "attack", "outcome"),
@@ -84,3 +86,12 @@ def test_an_attack_off_the_ladder_that_noise_beats_makes_no_number_too_high(made
 def test_an_adaptive_attack_that_noise_beats_fails_whatever_else_it_beats(attacked: Any) -> None:
     row = attacked([("noise", "oblivious", 0.9), ("pgd", "adaptive", 1.0), ("pgd", "white-box", 1.0)])
     assert noise(row).outcome == "fail"
+
+
+def test_noise_does_not_beat_an_attack_that_is_refused_instead(made: Any, row_of: Any) -> None:
+    attacks = [("noise", 0.3, 0.93, 0.02), ("pgd", 0.3, 0.0, 1.0)]
+    row = row_of(refusing(made, attacks), "none")
+    assert noise(row).evidence.startswith("Noise leaves 95.0%")
+    assert noise(row).outcome == "warn"  # it costs five points
+    attacks[1] = ("pgd", 0.3, 1.0, 0.0)
+    assert noise(row_of(refusing(made, attacks), "none")).outcome == "fail"

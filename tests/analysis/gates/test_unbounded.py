@@ -75,3 +75,18 @@ def test_of_two_probes_that_gave_numbers_the_better_counts(made: Any, row_of: An
 def test_a_probe_of_another_kind_vouches_for_nothing(made: Any, row_of: Any) -> None:
     records = [made.clean_record("none", np.ones(N)), made.attack_record("none", "pgd", np.ones(N))]
     assert unbounded(row_of([*records, probe(made, 0) | {"probe": "another"}], "none")).outcome == "n/a"
+
+
+def test_a_probe_that_crashed_under_one_seed_is_not_excused_by_another_network(made: Any, row_of: Any) -> None:
+    records = []
+    for seed in (0, 1):
+        records += [
+            made.clean_record("none", np.ones(N), seed=seed),
+            made.attack_record("none", "pgd", np.ones(N), seed=seed),
+            made.attack_record("none", "pgd", np.zeros(N), epsilon=1.0, seed=seed) | {"probe": "unbounded"},
+        ]
+    assert unbounded(row_of(records, "none")).outcome == "pass"
+    records[-1] |= {"status": "failed", "reason": "it broke"}
+    del records[-1]["outcomes"]
+    verdict = unbounded(row_of(records, "none"))
+    assert (verdict.outcome, "it broke" in verdict.evidence) == ("fail", True)
