@@ -272,6 +272,18 @@ def open_store(root: str | Path | None = None) -> Any:
     return Store(Path(root) if root else default_root())
 
 
+def existing_store(root: str | Path | None = None) -> Any:
+    """Return the store at ``root``, as ``open_store`` does, to be read; none is made.
+
+    Raises
+    ------
+    UsageError : there is none
+    """
+    from bench.store import Store, default_root
+
+    return Store(Path(root) if root else default_root(), writable=False)
+
+
 def report(sources: Sequence[str | Path], out: str | Path, *, html: bool = True, command: str = "") -> dict[str, Path]:
     """Write one report of the records of several stores, folders or files.
 

@@ -85,7 +85,9 @@ def command(
     ended = api.execute(spec, store=folder(store), jobs=jobs or 0, watcher=watcher(), command=call, retry=retry)
     found = api.audit_of(ended.records, defense)
     if not any(record["kind"] == "attack" and not record.get("probe") for record in ended.records):
-        click.echo(f"bench: no attack was run on {defense}: none that was selected has this norm.", err=True)
+        click.echo(
+            f"bench: no attack was run on {defense}: none that was selected suits it and has this norm.", err=True
+        )
         return ExitCode.NOTHING
     if not found.settings:
         raise UsageError(f"Nothing of {defense!r} was evaluated.")

@@ -36,7 +36,7 @@ def command(*, key: str, store: str | None, sources: tuple[str, ...], as_json: b
 
     if not key:
         raise UsageError("Give a key, or its first digits: cells.csv and the pages of a report name them.")
-    opened = None if sources else api.open_store(folder(store))
+    opened = None if sources else api.existing_store(folder(store))
     known = api.load(sources) if opened is None else opened.records()
     records = [r for r in known if r["run_key"].startswith(key) or r["cell_id"].startswith(key)]
     if opened is None and not records:

@@ -50,7 +50,7 @@ def _read_config(ctx: click.Context, parameter: click.Parameter, path: Path | No
         if switch and not isinstance(value, bool):
             raise UsageError(f"Config {path}: {name} must be true or false; got {value!r}.")
         if flag in own:  # what only a run has a use for does not keep its file from being planned
-            text = ",".join(map(str, value)) if isinstance(value, list) else value
+            text = ",".join(map(str, value)) if isinstance(value, list) else str(value)  # checked as a flag's is
             defaults[key] = value == means if switch else text
     ctx.default_map = {**(ctx.default_map or {}), **defaults}
     return path

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from bench.cli.options import JSON
+from bench.cli.options import JSON, folder
 from bench.errors import ExitCode, UsageError
 
 
@@ -21,14 +21,12 @@ from bench.errors import ExitCode, UsageError
 @click.option(
     "--out",
     type=click.Path(file_okay=False),
-    default="reports/merged",
-    show_default=True,
     metavar="FOLDER",
-    help="Where the report goes.",
+    help="Where the report goes.  [default: reports/merged]",
 )
 @click.option("--html/--no-html", default=True, help="Write the HTML page.")
 @JSON
-def command(*, sources: tuple[str, ...], out: str, html: bool, as_json: bool) -> int:
+def command(*, sources: tuple[str, ...], out: str | None, html: bool, as_json: bool) -> int:
     """Write one report of the records of stores, report folders or record files; several merge into one comparison.
 
     Without SOURCES, the store's own records.
@@ -42,12 +40,13 @@ def command(*, sources: tuple[str, ...], out: str, html: bool, as_json: bool) ->
         raise UsageError(
             f"No records in {', '.join(sources) or 'the store'}. Run `bench run` first, or name a records.jsonl."
         )
-    files = write(records, Path(out).absolute(), html=html, command="bench " + shlex.join(sys.argv[1:]))
+    place = folder(out) or Path("reports/merged").absolute()
+    files = write(records, place, html=html, command="bench " + shlex.join(sys.argv[1:]))
     if as_json:
         click.echo(files["leaderboard.json"].read_text())
     else:
         show(records)
     for what in newest(records)[1]:
         click.echo(f"left out: {what}", err=True)
-    click.echo(f"report: {files.get('html', out)}", err=True)
+    click.echo(f"report: {files.get('html', place)}", err=True)
     return ExitCode.DONE

@@ -19,7 +19,7 @@ def du(*, store: str | None) -> int:
     """Show how many bytes the store takes."""
     from bench import api
 
-    opened = api.open_store(folder(store))
+    opened = api.existing_store(folder(store))
     click.echo(f"{opened.root}: {opened.du().total_bytes / 1e6:.1f} MB, {len(opened.records())} records")
     return ExitCode.DONE
 
@@ -31,7 +31,7 @@ def gc(*, store: str | None, dry_run: bool) -> int:
     """Remove damaged and unreferenced objects."""
     from bench import api
 
-    opened = api.open_store(folder(store))
+    opened = api.open_store(api.existing_store(folder(store)).root)
     gone = opened.gc(dry_run=dry_run)
     click.echo(f"{'would free' if dry_run else 'freed'} {gone.bytes / 1e6:.1f} MB in {len(gone.paths)} files")
     return ExitCode.DONE

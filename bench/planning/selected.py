@@ -15,11 +15,15 @@ from bench.plugins.entries import Attack, Defense
 from bench.plugins.registry import Kind, Registry
 from bench.plugins.selection import Chosen, named_outright, select
 
+_INSTEAD: Final[dict[Kind, str]] = {
+    "defense": ", or none for the undefended model alone", "attack": ", or none for no attack",
+    "hardware": ", or none for no cost",
+}  # fmt: skip
 _NORM: Final = re.compile(rf"-({'|'.join(NORMS)})$")  # as attacks that exist under several end in theirs
 
 
 class NothingSelected(UsageError):
-    """A selection of defenses is empty; exit code 4."""
+    """A selection is empty; exit code 4."""
 
 
 @dataclass
@@ -44,17 +48,16 @@ class Selection:
         skipped: list[tuple[Chosen, str]] = []
 
         def pick(kind: Kind, text: str) -> list[Chosen]:
-            if not text or (text == "none" and kind in {"attack", "hardware"}):
+            if text == "none" and kind in {"attack", "hardware"}:
                 return []
             chosen, missing = select(registry, kind, text)
+            if not chosen and not missing:
+                flag = kind if kind == "hardware" else f"{kind}s"
+                raise NothingSelected(f"--{flag} {text!r} selects nothing. Name one{_INSTEAD.get(kind, '')}.")
             skipped.extend(missing)
             return chosen
 
         defenses = [c for c in pick("defense", spec.defenses) if c.found.entry.track == "evasion"]  # type: ignore[attr-defined]
-        if not defenses and not skipped:
-            raise NothingSelected(
-                f"--defenses {spec.defenses!r} selects nothing. Name a defense, or none for the undefended model alone."
-            )
         baselines = [
             f.entry for f in registry.of("defense").values() if isinstance(f.entry, Defense) and f.entry.baseline
         ]
@@ -68,7 +71,7 @@ class Selection:
             check_own_model(spec.models)
         elif spec.models.endswith(".py"):
             raise UsageError(f"Model {spec.models!r} must be written FILE.py:FACTORY, such as nets.py:make_net.")
-        named = [] if own else pick("model", spec.models)
+        named = [] if own or not spec.models else pick("model", spec.models)
         refuse_contradictions([*defenses, *named])
         models: list[Chosen | str] = [spec.models] if own else [*named]
         if spec.weights is not None and len(models) != 1:

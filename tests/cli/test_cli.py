@@ -119,6 +119,14 @@ def test_reports_of_two_stores_merge_into_one_comparison(command_line):
     command_line("report", "one/records.jsonl", "two-store", "--out", "both")
     board = json.loads((command_line.folder / "both" / "leaderboard.json").read_text())
     assert {row["defense"] for row in board} == {"none", "toy-round"}
+    command_line("report", "one/records.jsonl", "--no-html", "--out", "")  # as of a run: the usual place, and not here
+    assert (command_line.folder / "reports" / "merged" / "leaderboard.csv").exists()
+
+
+@pytest.mark.parametrize("call", [("store", "du"), ("store", "gc"), ("explain", "00")])
+def test_what_only_looks_into_a_store_makes_none(command_line, call):
+    assert "There is no store at" in command_line(*call, "--store", "typo", code=2).stderr
+    assert not (command_line.folder / "typo").exists()
 
 
 def test_a_config_file_says_the_same_as_the_flags_and_flags_win(command_line):
@@ -139,6 +147,9 @@ def test_a_config_file_says_the_same_as_the_flags_and_flags_win(command_line):
     assert "Did you mean 'toy'" in wrong.stderr
     (command_line.folder / "bad.toml").write_text('defences = "none"\n')
     assert "Did you mean 'defenses'" in command_line("plan", "--config", "bad.toml", code=2).stderr
+    for number in ("64.9", "true"):  # as the flag refuses them
+        (command_line.folder / "bad.toml").write_text(f"samples = {number}\n")
+        assert "'--samples'" in command_line("plan", "--config", "bad.toml", code=2).stderr
     (command_line.folder / "bad.toml").write_text('download = "yes"\n')
     assert "must be true or false" in command_line("plan", "--config", "bad.toml", code=2).stderr
 

@@ -65,6 +65,23 @@ def test_no_defense_at_all_is_nothing_and_not_the_undefended_model(text):
         selected(defenses=text)
 
 
+@pytest.mark.parametrize(
+    ("given", "flag"),
+    [
+        ({"attacks": ""}, "attacks"),
+        ({"attacks": "all,-*"}, "attacks"),
+        ({"datasets": ""}, "datasets"),
+        ({"datasets": "digits,-digits"}, "datasets"),
+        ({"models": "all,-*"}, "models"),
+        ({"hardware": ""}, "hardware"),
+    ],
+)
+def test_nothing_of_another_kind_is_no_less_an_error(given, flag):
+    """A shell variable that was never set is no wish for a run without attacks."""
+    with pytest.raises(NothingSelected, match=f"--{flag} .* selects nothing"):
+        selected(**given)
+
+
 def test_the_undefended_model_may_be_compared_with_nothing():
     assert [one.label for one in selected(defenses="none").defenses] == ["none"]
 
