@@ -60,7 +60,7 @@ def leaderboard(report: str) -> str:
         [] if png is None else [f"An image as PNG, without loss and without a defense, takes {wording.size(png)}.", ""]
     )
     doubtful = any(wording.unquiet(row.get("latency_ratio_flags")) for row in rows)
-    beside = [*([wording.NOT_QUIET, ""] if doubtful else []), *beside]
+    beside = [*([wording.DOUBTFUL, ""] if doubtful else []), *beside]
     return "\n".join([*lines, "", *beside, *([f"Without a rank: {', '.join(barred)}.", ""] if barred else [])])
 
 

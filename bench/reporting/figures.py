@@ -113,7 +113,7 @@ def trade(painter: charts.Painter, group: Sequence[Row], cost: str) -> Markup:
         Markup('<div class="plotted">{}{}</div>').format(svg, _dots(rows)),
         f"Robust accuracy against {title}: up and to the left is better. The dashed front joins the ranked defenses "
         "that no other beats in both; hollow points are not ranked. Bars are 95 % intervals."
-        + (f" {wording.NOT_QUIET}" if any(row["mark"] for row in rows) else ""),
+        + (f" {wording.DOUBTFUL}" if any(row["mark"] for row in rows) else ""),
     )
 
 

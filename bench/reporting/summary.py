@@ -60,7 +60,7 @@ def _winner(rows: Sequence[Row]) -> Markup:
     of = Markup("of {} {} (95 % interval {} %), whichever of {} is the worst for each image").format(
         f"{best['samples']:,}",
         "image" if best["samples"] == 1 else "images",
-        wording.interval(best["robust_low"], best["robust_high"]),
+        wording.interval(min(row["robust_low"] for row in leaders), max(row["robust_high"] for row in leaders)),
         wording.count(best["attacks"], "attack"),
     )
     if len(leaders) > 1 and best["robust_accuracy"] < wording.LOST:
@@ -93,13 +93,13 @@ def _secret(rows: Sequence[Row]) -> Markup:
 
 
 def _masked(rows: Sequence[Row]) -> Markup:
-    """Name the defense whose own gradients mislead most."""
+    """Name the defense that white-box attackers, who do not work around it, leave most of."""
     row = _furthest(rows, "white_box")
     if row is None:
         return Markup("")
     return Markup(
-        "Gradients mislead most on <strong>{}</strong>: it keeps {} against one who follows them as they are, {} "
-        "against one who works around them."
+        "<strong>{}</strong> misleads most: all attacks on it as it runs, by gradients and by queries, leave {}, those "
+        "that work around it {}."
     ).format(row["defense"], wording.percent(row["white_box"]), wording.percent(row["adaptive"]))
 
 
@@ -126,7 +126,7 @@ def _price(rows: Sequence[Row]) -> Markup:
         if parts := [part for part in parts if part]:
             told.append(Markup("<strong>{}</strong> costs {}").format(row["defense"], wording.listed(parts)))
     price = Markup("; ").join(told) + "." if told else Markup("")
-    return price + f" {wording.NOT_QUIET}" if wording.UNQUIET in price else price
+    return price + f" {wording.DOUBTFUL}" if wording.UNQUIET in price else price
 
 
 def _clean_loss(row: Row, bare: Row) -> str:

@@ -21,7 +21,7 @@ KNOWLEDGE = {
 }
 NOTHING = "–"
 UNQUIET = "‡"  # beside a time that its flags make doubtful
-NOT_QUIET = f"{UNQUIET} measured on a machine that was not quiet."
+DOUBTFUL = f"{UNQUIET} a doubtful time: it drifted, scattered or was disturbed."
 LOST = 0.1  # robust accuracy below which we say that nothing is left
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
@@ -83,7 +83,7 @@ def ratio(value: float | None) -> str:
 
 
 def unquiet(flags: object) -> str:
-    """Return the mark of a time that was not taken in quiet, "" where it was.
+    """Return the mark of a doubtful time, "" for one that was taken in quiet.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def note_of_unquiet(rows: Sequence[Mapping[str, Any]], *names: str) -> str:
     """Return what the mark of ``unquiet`` means, with the flags that some rows have in these columns; "" for none."""
     flags = dict.fromkeys(flag for row in rows for name in names for flag in str(row[name]).split())
     told = ", ".join(flag.replace("_", " ") for flag in flags)
-    return f"{NOT_QUIET.removesuffix('.')} ({told})." if told else ""
+    return f"{UNQUIET} a doubtful time ({told})." if told else ""
 
 
 def size(value: float | None) -> str:

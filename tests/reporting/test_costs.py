@@ -84,11 +84,11 @@ def test_times_that_were_not_taken_in_quiet_have_one_mark_everywhere(tmp_path: P
     files = bench.reporting.write([made.clean_record("none", np.ones(9)), unquiet_record(made)], tmp_path, cache=cache)
     page, board = files["html"].read_text(), files["leaderboard.md"].read_text()
     assert re.search(r">1\.06‡<span", page)
-    assert "‡ measured on a machine that was not quiet (tainted, drift, noisy)." in page
+    assert "‡ a doubtful time (tainted, drift, noisy)." in page
     table = page.split('aria-label="Cost figures"')[1].split("</table>")[0]
     assert len(re.findall(r"‡</td>", table)) == 2
     assert "| 1.06‡ |" in board
-    assert "‡ measured on a machine that was not quiet (tainted, drift)." in board
+    assert "‡ a doubtful time (tainted, drift)." in board
 
 
 def test_the_mark_stands_in_the_plot_and_beside_its_cost(cache: Path) -> None:
@@ -101,4 +101,4 @@ def test_the_mark_stands_in_the_plot_and_beside_its_cost(cache: Path) -> None:
     assert ">2‡</text>" in figure
     assert "<b>2</b> poor <span>40.0 %, 2.00×‡</span>" in figure
     assert "<b>1</b> good <span>40.0 %, 1.00×</span>" in figure
-    assert "not quiet" in figure
+    assert "doubtful time" in figure
