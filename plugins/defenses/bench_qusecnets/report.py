@@ -32,7 +32,8 @@ def answers(
     Parameters
     ----------
     took : minutes by the clock
-    solved, distance, minutes : at least so many percent, at most so many points and minutes; None asks nothing
+    solved, distance, minutes : at least so many percent, at most so many points and minutes; None asks nothing. Of
+        several budgets the one whose adaptive worst case is nearest to the truth answers
     """
     impossible = sum(line.impossible for line in compared)
     found = [Answer(f"no attack breaks what is proven: {impossible} outcomes of attacks do", impossible == 0)]
@@ -40,10 +41,12 @@ def answers(
         share = 100 * sum(truth.verdict != "open" for truth in truths) / len(truths)
         found.append(Answer(f"at least {solved:g} % of the images are solved: {share:.1f} %", share >= solved))
     if distance is not None:
-        far = [line.points for line in compared if (line.attack, line.knowledge) == (WORST, "adaptive")]
-        said = f"{far[0]:.1f} points" if far else "no adaptive attack was recorded"
+        adaptive = (WORST, "adaptive")
+        worst = [line for line in compared if (line.attack, line.knowledge) == adaptive and line.images]
+        strongest = min(worst, key=lambda line: line.points, default=None)
+        said = f"{strongest.points:.1f} points, {strongest.budget}" if strongest else "no adaptive attack was recorded"
         text = f"the adaptive worst case is at most {distance:g} points from the truth: {said}"
-        found.append(Answer(text, bool(far) and far[0] <= distance))
+        found.append(Answer(text, strongest is not None and strongest.points <= distance))
     if minutes is not None:
         text = f"at most {minutes:g} minutes by the clock: {took:.1f}, of all attempts"
         found.append(Answer(text, took <= minutes))
@@ -86,16 +89,16 @@ def report(
     if compared:
         lines += [
             "",
-            "Each attack on the solved images: how far above the exact value it stays, how many broken images it "
-            "misses, and how many proven ones it breaks (impossible, unless a proof is wrong). Worst cases are the "
-            "leaderboard's.",
+            "Each attack on the solved images: how far above the exact value it stays, the mean over its seeds; how "
+            "many broken images it misses under all seeds, and how many proven ones it breaks under any (impossible, "
+            "unless a proof is wrong). Worst cases are the leaderboard's.",
             "",
-            "| attack | knowledge | images | under attack | exact | distance | missed | impossible |",
-            "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+            "| attack | knowledge | budget | images | under attack | exact | distance | missed | impossible |",
+            "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
         ]
         lines += [
-            f"| {d.attack} | {d.knowledge} | {d.images} | {100 * d.attacked:.1f} % | {100 * d.exact:.1f} % | "
-            f"{d.points:.1f} points | {d.missed} | {d.impossible} |"
+            f"| {d.attack} | {d.knowledge} | {d.budget} | {d.images} | {100 * d.attacked:.1f} % | "
+            f"{100 * d.exact:.1f} % | {d.points:.1f} points | {d.missed} | {d.impossible} |"
             for d in compared
         ]
     return "\n".join(lines) + "\n"

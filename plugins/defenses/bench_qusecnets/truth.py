@@ -18,7 +18,7 @@ from bench.planning.plan import Planner
 from bench.plugins.registry import discover
 from bench.store.code import code_digest
 from bench.store.files import write_whole
-from bench_qusecnets.distances import distances
+from bench_qusecnets.distances import deployed, distances
 from bench_qusecnets.exact import ExactAnswers, ImageTruth
 from bench_qusecnets.progress import Progress
 from bench_qusecnets.report import answers, report, table
@@ -101,14 +101,7 @@ def command(
             click.echo(f"\r{progress.line(described['count'])}, at most {budget} boxes", nl=False, err=True)
         click.echo("", err=True)
     truths = [progress.known[image] for image in range(described["count"])]
-    asked = {
-        "dataset": cell.asked["dataset"]["label"],
-        "fingerprint": cell.asked["dataset"]["fingerprint"],
-        "model": cell.asked["model"]["label"],
-        "defense": cell.asked["defense"]["label"],
-        "training_seed": cell.asked["seeds"]["training"],
-        "epsilon": epsilon,
-    }
+    asked = {**deployed(cell.asked), "epsilon": epsilon}
     compared = distances(truths, api.load(records) if records else [], asked)
     answered = answers(
         truths,

@@ -23,11 +23,32 @@ from bench_qusecnets.exact import ImageTruth
 from bench_qusecnets.progress import Progress
 from bench_qusecnets.report import Answer, answers, report
 
-ASKED = {"dataset": "d", "fingerprint": "f", "model": "m", "defense": "q", "training_seed": 0, "epsilon": 0.1}
+ASKED = {
+    "dataset": "d",
+    "fingerprint": "f",
+    "model": "m",
+    "weights": "shipped",
+    "digest": "0000" * 8,
+    "defense": "q",
+    "version": "1",
+    "fit": None,
+    "split_seed": 0,
+    "training_seed": 0,
+    "epsilon": 0.1,
+}
+MODEL = {"name": "m", "label": "m", "version": "1", "weights": "shipped", "digest": "0000" * 8}
+THREAT = {"norm": "linf", "epsilon": 0.1, "domain": "uint8", "targeted": False}
 
 
 def truth(image: int, verdict: str, by: str = "search", budget: int = 3) -> ImageTruth:
     return ImageTruth(image, verdict, by, 5, 1, 2, budget, 0.5)  # type: ignore[arg-type]
+
+
+def placed(told: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Return a record of the deployment that is asked about, but for what ``more`` says, as a cell of its own."""
+    name = told["cell_id"] + json.dumps(more, sort_keys=True)
+    dataset = {**told["dataset"], "fingerprint": "f"}
+    return {**told, "dataset": dataset, "cell_id": name, "run_key": name, **more}
 
 
 Recorder = Callable[..., dict[str, Any]]
@@ -38,15 +59,14 @@ def record(made: ModuleType) -> Recorder:
     def make(scored: list[int], label: str, knowledge: str = "adaptive", **more: Any) -> dict[str, Any]:
         named = {"dataset": "d", "model": "m"}
         told = made.attack_record("q", label, np.array(scored), knowledge=knowledge, epsilon=0.1, **named)
-        return {**told, "dataset": {**told["dataset"], "fingerprint": "f"}, **more}
+        return placed(told, **more)
 
     return make
 
 
 @pytest.fixture
 def clean(made: ModuleType) -> dict[str, Any]:
-    told = made.clean_record("q", np.array([1, 1, 0, 1, 1]), dataset="d", model="m")
-    return {**told, "dataset": {**told["dataset"], "fingerprint": "f"}}
+    return placed(made.clean_record("q", np.array([1, 1, 0, 1, 1]), dataset="d", model="m"))
 
 
 TRUTHS = [truth(0, "robust"), truth(1, "broken"), truth(2, "broken", "clean"), truth(3, "open", ""), truth(4, "robust")]
@@ -61,8 +81,13 @@ def test_each_attack_and_the_worst_case_are_measured_on_the_solved_images(
         record([1, 0, 0, 1, 1], "strong"),
         record([1, 0], "short", "white-box"),
         record([0, 0, 0, 0, 0], "noise"),
-        record([0, 0, 0, 0, 0], "elsewhere", model={"label": "other"}),
-        record([0, 0, 0, 0, 0], "another seed", seeds={"split": 0, "training": 1, "attack": 0}),
+        record([0, 0, 0, 0, 0], "another network", model={**MODEL, "label": "other"}),
+        record([0, 0, 0, 0, 0], "a user's own weights", model={**MODEL, "weights": "user"}),
+        record([0, 0, 0, 0, 0], "other weights", model={**MODEL, "digest": "1" * 32}),
+        record([0, 0, 0, 0, 0], "another training", seeds={"split": 0, "training": 1, "attack": 0}),
+        record([0, 0, 0, 0, 0], "another split", seeds={"split": 1, "training": 0, "attack": 0}),
+        record([0, 0, 0, 0, 0], "another fit", defense={**clean["defense"], "shipped": "1" * 32}),
+        record([0, 0, 0, 0, 0], "another radius", threat={**THREAT, "epsilon": 0.3}),
         record([0, 0, 0, 0, 0], "unfinished", status="failed"),
     ]
     found = {(d.attack, d.knowledge): d for d in distances(TRUTHS, records, ASKED)}
@@ -87,6 +112,45 @@ def test_an_attack_that_breaks_what_is_proven_is_shown_as_impossible(record: Rec
     assert (compared[0].impossible, compared[0].missed) == (1, 0)
     (answer,) = answers(TRUTHS, compared, 1.0, solved=None, distance=None, minutes=None)
     assert not answer.holds, "whatever is asked, a wrong proof is no success"
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_what_an_attack_breaks_under_one_seed_is_broken_whatever_the_order_of_the_records(
+    record: Recorder, clean: dict[str, Any], order: int
+) -> None:
+    seeds = [{"split": 0, "training": 0, "attack": seed} for seed in (0, 1)]
+    records = [placed(clean, seeds=seed) for seed in seeds]
+    records += [record([1, 1, 0, 1, 1], "a", seeds=seeds[0]), record([0, 0, 0, 1, 1], "a", seeds=seeds[1])]
+    compared = distances(TRUTHS, records[::order], ASKED)
+    assert [(line.attack, line.knowledge) for line in compared] == [
+        ("a", "adaptive"),
+        ("worst case", "adaptive"),
+        ("worst case", "all"),
+    ]
+    for line in compared:
+        assert (line.missed, line.impossible) == (0, 1), "broken under the second seed"
+        assert line.attacked == pytest.approx((3 + 1) / 2 / 4), "the mean over seeds"
+
+
+def test_each_budget_is_compared_by_itself_and_the_strongest_answers(record: Recorder, clean: dict[str, Any]) -> None:
+    records = [clean, record([1, 1, 0, 1, 1], "a", budget="quick"), record([1, 0, 0, 1, 1], "a", budget="standard")]
+    compared = distances(TRUTHS, records, ASKED)
+    worst = {line.budget: line for line in compared if (line.attack, line.knowledge) == ("worst case", "adaptive")}
+    assert {budget: line.points for budget, line in worst.items()} == {"quick": 25.0, "standard": 0.0}
+    for lines in (compared, compared[::-1]):
+        (_, answer) = answers(TRUTHS, lines, 1.0, solved=None, distance=1.0, minutes=None)
+        assert answer.holds
+        assert "0.0 points, standard" in answer.text
+
+
+def test_a_minimum_norm_attack_at_another_radius_lowers_the_worst_case_as_on_the_leaderboard(
+    record: Recorder, clean: dict[str, Any], made: ModuleType
+) -> None:
+    distance = np.array([0.2, 0.05, 0, 0.2, 0.2])
+    far = made.attack_record("q", "hopskipjump", np.zeros(5), epsilon=0.3, distance=distance, dataset="d", model="m")
+    compared = distances(TRUTHS, [clean, record([1, 1, 0, 1, 1], "a"), placed(far)], ASKED)
+    assert {line.attack for line in compared} == {"a", "worst case"}
+    assert {(line.missed, line.impossible) for line in compared if line.attack == "worst case"} == {(0, 0)}
 
 
 def test_the_worst_case_is_that_of_the_leaderboard(record: Recorder, clean: dict[str, Any]) -> None:
