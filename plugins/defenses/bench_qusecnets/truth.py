@@ -14,8 +14,10 @@ import click
 from bench import api
 from bench.errors import BenchError, UsageError
 from bench.execution.progress import watcher
+from bench.planning.own_model import is_own_model
 from bench.planning.plan import Planner
-from bench.plugins.registry import discover
+from bench.plugins.registry import Kind, Registry, discover
+from bench.plugins.selection import Chosen, select
 from bench.store.code import code_digest
 from bench.store.files import write_whole
 from bench_qusecnets.distances import deployed, distances
@@ -63,6 +65,7 @@ def command(
     What is solved stands in OUT/progress.jsonl; the same command goes on where it was interrupted. Ends with 3 where an
     attack broke what is proven, or where what is asked does not hold.
     """
+    refuse(dataset, model, defense)
     spec = api.specification(
         datasets=dataset,
         models=model,
@@ -116,6 +119,30 @@ def command(
     write_whole(out / "TRUTH.md", text.encode(), what="truth")
     click.echo(text)
     return 0 if all(answer.holds for answer in answered) else 3
+
+
+def refuse(dataset: str, model: str, defense: str) -> None:
+    """Raise UsageError where what is asked for is not one hard quantiser of this package, one network, one data set."""
+    registry = discover()
+    _one(registry, "dataset", dataset)
+    if not is_own_model(model):
+        _one(registry, "model", model)
+    chosen = _one(registry, "defense", defense)
+    if not chosen.found.entry.factory.startswith("bench_qusecnets."):
+        raise UsageError(
+            f"--defense {defense!r} is no quantiser of QuSecNets, and only behind one can all inputs be enumerated. "
+            "Name such as qusec-cq[levels=2]."
+        )
+    if chosen.parameters["deploy"] != "hard":
+        raise UsageError(f"--defense {defense!r} sends no codes, and the search is over codes. Use deploy=hard.")
+
+
+def _one(registry: Registry, kind: Kind, text: str) -> Chosen:
+    chosen, _ = select(registry, kind, text)
+    if len(chosen) != 1:
+        found = ", ".join(one.label for one in chosen) or "none"
+        raise UsageError(f"The truth is of one {kind}; --{kind} {text!r} selects {found}. Name one.")
+    return chosen[0]
 
 
 def _solved(

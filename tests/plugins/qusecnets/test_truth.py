@@ -16,12 +16,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench import api
 from bench.analysis.ranking import leaderboard
 from bench.errors import UsageError
 from bench_qusecnets.distances import distances
 from bench_qusecnets.exact import ImageTruth
 from bench_qusecnets.progress import Progress
 from bench_qusecnets.report import Answer, answers, report
+from bench_qusecnets.truth import main
 
 ASKED = {
     "dataset": "d",
@@ -224,6 +226,26 @@ def test_results_of_another_threat_are_not_taken_for_ones_own(tmp_path: Path) ->
     Progress(tmp_path / "progress.jsonl", ASKED)
     with pytest.raises(UsageError, match="another deployment, threat or solver"):
         Progress(tmp_path / "progress.jsonl", {**ASKED, "epsilon": 0.2})
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--defense", "none"], "'none' is no quantiser of QuSecNets"),
+        (["--defense", "qusec"], "of one defense; --defense 'qusec' selects qusec-cq, qusec-tq"),
+        (["--defense", "qusec-cq[deploy=soft]"], "Use deploy=hard"),
+        (["--defense", "qusec-qc"], "Did you mean"),
+        (["--dataset", "digits,mnist"], "of one dataset"),
+        (["--model", "lenet5,cleverhans-cnn"], "of one model"),
+    ],
+)
+def test_what_is_no_single_hard_quantiser_is_refused_before_anything_runs(
+    words: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["truth", *words])
+    monkeypatch.setattr(api, "execute", lambda *_, **__: pytest.fail("it ran"))
+    assert main() == 2
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.slow
