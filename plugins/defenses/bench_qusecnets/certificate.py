@@ -7,9 +7,7 @@ from torch import Tensor
 
 from bench.attack import UNCERTIFIED, Threat
 from bench.deployment import Deployment
-from bench.errors import Unavailable
 from bench_qusecnets.bounds import Bounds, Box, margins
-from bench_qusecnets.chain import NotAChainError
 from bench_qusecnets.codespace import CodeSpace, parts
 from bench_qusecnets.stages import Quantise
 
@@ -32,10 +30,7 @@ def certify(deployment: Deployment, x: Tensor, threat: Threat) -> Tensor:
     shape = tuple(x.shape[1:])
     space = CodeSpace.of(stage, shape[0])
     low, high = space.reach(x, threat)
-    try:
-        plain, sharp = Bounds(network, shape), Bounds(network, shape, torch.float32)
-    except NotAChainError as error:
-        raise Unavailable(f"There are no bounds of this classifier: {error}.") from None
+    plain, sharp = Bounds(network, shape), Bounds(network, shape, torch.float32)
     slack = 0.0 if isinstance(stage, Quantise) else _TABLE_ERROR
     boxes = Box(space.shown(low).double() - slack, space.shown(high).double() + slack)
     labels = network(space.shown(space.ranks_of(x))).argmax(1)

@@ -12,12 +12,17 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 from torch.nn.grad import conv2d_input
 
+from bench.errors import Unavailable
+
 Shape: TypeAlias = tuple[int, ...]
 _SILENT = (nn.Identity, nn.Dropout)  # nothing in evaluation
 
 
-class NotAChainError(Exception):
-    """The network is of a form for which there are no bounds here; says which part."""
+class NotAChainError(Unavailable):
+    """The network is of a form for which there are no bounds here; its argument says which part."""
+
+    def __str__(self) -> str:
+        return f"There are no bounds of this classifier: {self.args[0]}."
 
 
 @dataclass(frozen=True)
@@ -124,7 +129,12 @@ Step: TypeAlias = Affine | Rectify | Reshape | Pool
 
 
 class _Scale(nn.Module):
-    """Batch normalisation as it is evaluated: (x - mean) weight + bias."""
+    """Batch normalisation as it is evaluated: (x - mean) weight + bias.
+
+    Attributes
+    ----------
+    places : dimensions of one image's values behind the channel's, none behind a linear layer
+    """
 
     weight: Tensor
     bias: Tensor
@@ -132,6 +142,7 @@ class _Scale(nn.Module):
 
     def __init__(self, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
         super().__init__()
+        self.places = 2 if isinstance(norm, nn.BatchNorm2d) else 0
         if norm.running_mean is None or norm.running_var is None:
             raise NotAChainError("a batch normalisation without running statistics")
         deviation = (norm.running_var.double() + norm.eps).sqrt()
@@ -142,7 +153,7 @@ class _Scale(nn.Module):
         self.register_buffer("mean", norm.running_mean.double())
 
     def shaped(self, values: Tensor) -> Tensor:
-        return values.reshape(-1, 1, 1)
+        return values.reshape(-1, *[1] * self.places)
 
     def forward(self, x: Tensor) -> Tensor:
         return (x - self.shaped(self.mean)) * self.shaped(self.weight) + self.shaped(self.bias)
@@ -165,6 +176,7 @@ def chain_of(network: nn.Module, shape: Shape, dtype: torch.dtype) -> list[Step]
     for module in _layers(network):
         before = tuple(h.shape[1:])
         own = _copy(module).to(dtype)
+        _refuse_shape(own, before)
         h = own(h)
         after = tuple(h.shape[1:])
         if isinstance(own, nn.ReLU):
@@ -204,11 +216,22 @@ def _known(module: nn.Module) -> nn.Module:
         module.padding or module.dilation != 1 or module.ceil_mode or module.kernel_size != module.stride
     ):
         raise NotAChainError("a pooling that pads, dilates, rounds up or whose windows overlap")
+    if isinstance(module, nn.Flatten) and module.start_dim < 1:
+        raise NotAChainError("a Flatten that may take the images of a batch for one")
     if isinstance(module, nn.Conv2d) and (isinstance(module.padding, str) or module.padding_mode != "zeros"):
         raise NotAChainError("a convolution that does not pad with zeros")
     if not isinstance(module, nn.Conv2d | nn.Linear | nn.ReLU | nn.Flatten | nn.MaxPool2d):
         raise NotAChainError(f"there are no bounds for {type(module).__name__}")
     return module
+
+
+def _refuse_shape(module: nn.Module, before: Shape) -> None:
+    """Raise NotAChainError where a layer, which may take values of several ranks, gets such as its bounds do not."""
+    taken = {nn.Linear: 1, nn.Conv2d: 3, nn.MaxPool2d: 3, _Scale: 1 + getattr(module, "places", 0)}
+    rank = taken.get(type(module), len(before))
+    if len(before) != rank:
+        name = "batch normalisation" if isinstance(module, _Scale) else type(module).__name__
+        raise NotAChainError(f"{name} of values of {len(before)} dimensions, not {rank}")
 
 
 def _copy(module: nn.Module) -> nn.Module:

@@ -6,6 +6,7 @@ import multiprocessing
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from bench_qusecnets.exact import ExactAnswers, ImageTruth
 from bench_qusecnets.progress import Progress
 from bench_qusecnets.report import answers, report, table
 
-_solver: list[ExactAnswers] = []  # of a worker process
+_described: dict[str, Any] = {}  # what a worker process solves
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -160,11 +161,17 @@ def _begin(store: Path, described: Mapping[str, Any]) -> None:
     import torch
 
     torch.set_num_threads(1)
-    _solver[:] = [ExactAnswers.of(store, described)]
+    _described.update(store=store, described=described)
 
 
 def _solve(asked: tuple[int, int]) -> ImageTruth:
-    return _solver[0].solve(*asked)
+    return _solver().solve(*asked)
+
+
+@cache
+def _solver() -> ExactAnswers:
+    """Return the process's solver, made with its first image: a pool whose workers cannot begin never ends."""
+    return ExactAnswers.of(_described["store"], _described["described"])
 
 
 def _budgets(text: str) -> list[int]:

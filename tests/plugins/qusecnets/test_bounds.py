@@ -31,10 +31,14 @@ def network(seed: int) -> nn.Module:
             nn.Flatten(), nn.Linear(72, 9), nn.ReLU(), nn.Dropout(0.5), nn.Linear(9, 5, bias=False), nn.ReLU(),
             nn.Linear(5, 3),
         ),
+        nn.Sequential(
+            nn.Flatten(), nn.Linear(72, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 4), nn.BatchNorm1d(4), nn.ReLU(),
+            nn.Linear(4, 3),
+        ),
     ]  # fmt: skip
     made = shapes[seed % len(shapes)]
     for module in made.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             module.running_mean = torch.randn(4)
             module.running_var = torch.rand(4) + 0.1
             nn.init.normal_(module.weight)
@@ -174,3 +178,17 @@ def test_the_suites_chains_are_bounded_and_a_residual_network_says_why_not() -> 
     overlapping = nn.Sequential(nn.MaxPool2d(3, 1), nn.Flatten(), nn.Linear(4, 2))
     with pytest.raises(NotAChainError, match="windows overlap"):
         Bounds(overlapping, (1, 4, 4))
+
+
+@pytest.mark.parametrize(
+    ("layers", "reason"),
+    [
+        ([nn.Linear(6, 3), nn.Flatten()], "Linear of values of 3 dimensions, not 1"),
+        ([nn.Flatten(2), nn.BatchNorm1d(2), nn.Flatten()], "batch normalisation of values of 2 dimensions, not 1"),
+        ([nn.Flatten(2), nn.MaxPool2d(2), nn.Flatten()], "MaxPool2d of values of 2 dimensions, not 3"),
+        ([nn.Flatten(0)], "the images of a batch for one"),
+    ],
+)
+def test_a_layer_on_values_of_a_shape_that_bounds_do_not_take_says_so(layers: list[nn.Module], reason: str) -> None:
+    with pytest.raises(NotAChainError, match=reason):
+        Bounds(nn.Sequential(*layers).eval(), SHAPE)

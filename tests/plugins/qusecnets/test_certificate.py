@@ -72,5 +72,8 @@ def test_another_threat_network_or_defense_has_no_certificate() -> None:
     residual = Deployment.chain(Quantise(uniform_thresholds(2), 2), Classify(ResNet20((3, 32, 32), 10).eval()))
     with pytest.raises(Unavailable, match="no bounds of this classifier"):
         certify(residual, torch.zeros(1, 3, 32, 32), Threat(norm="linf", epsilon=0.1))
+    deep = Deployment.chain(Quantise(uniform_thresholds(2), 2), Classify(nn.Sequential(nn.Linear(3, 2), nn.Flatten())))
+    with pytest.raises(Unavailable, match="no bounds of this classifier: Linear of values of 3 dimensions"):
+        certify(deep, x, Threat(norm="linf", epsilon=0.1))
     with pytest.raises(Unavailable, match="no quantiser"):
         certify(Deployment.chain(Capture(), Classify(nn.Flatten())), x, Threat(norm="linf", epsilon=0.1))

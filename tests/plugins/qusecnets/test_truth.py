@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -15,15 +16,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from bench import api
 from bench.analysis.ranking import leaderboard
-from bench.errors import UsageError
+from bench.errors import Unavailable, UsageError
+from bench_qusecnets import truth as truth_command
+from bench_qusecnets.chain import NotAChainError
 from bench_qusecnets.distances import distances
 from bench_qusecnets.exact import ImageTruth
 from bench_qusecnets.progress import Progress
 from bench_qusecnets.report import Answer, answers, report
-from bench_qusecnets.truth import main
 
 ASKED = {
     "dataset": "d",
@@ -244,8 +247,24 @@ def test_what_is_no_single_hard_quantiser_is_refused_before_anything_runs(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["truth", *words])
     monkeypatch.setattr(api, "execute", lambda *_, **__: pytest.fail("it ran"))
-    assert main() == 2
+    assert truth_command.main() == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_network_without_bounds_ends_the_first_image_and_not_the_start_of_a_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pool begins another worker for each that could not begin, and so on for ever."""
+
+    def of(store: Path, described: dict[str, Any]) -> None:
+        raise NotAChainError("a layer")
+
+    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
+    monkeypatch.setattr(truth_command.ExactAnswers, "of", of)
+    truth_command._begin(tmp_path, {})
+    with pytest.raises(Unavailable, match="no bounds of this classifier: a layer") as raised:
+        truth_command._solve((0, 3))
+    assert str(pickle.loads(pickle.dumps(raised.value))) == str(raised.value), "it goes from process to process"
 
 
 @pytest.mark.slow
