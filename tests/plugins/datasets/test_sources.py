@@ -20,6 +20,7 @@ from bench_datasets.digits import Digits, choose_test_positions, committed_test_
 from bench_datasets.folder import ImageFolder
 from bench_datasets.official import CIFAR10, MNIST, SVHN, FashionMNIST
 from bench_datasets.plugin import bench_datasets
+from bench_datasets.scaling import scaled
 from bench_datasets.signs import GTSRB
 
 RNG = np.random.default_rng(0)
@@ -298,6 +299,37 @@ def test_a_damaged_image_is_named(photos):
     damaged.write_bytes(damaged.read_bytes()[:60])
     with pytest.raises(UsageError, match=r"cat/1\.PNG cannot be read"):
         ImageFolder(path=str(photos)).load(Path(), "test")
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "pgm"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_sixteen_bits_become_eight_over_their_whole_range(tmp_path, suffix, channels):
+    values = np.array([[0, 255], [257 * 100, 65535]], dtype=np.uint16)
+    file = tmp_path / f"x.{suffix}"
+    Image.fromarray(values).save(file)
+    assert scaled(file, 2, channels)[0].tolist() == [[0, 1], [100, 255]]
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.float32])
+def test_values_of_an_unknown_range_are_refused(tmp_path, dtype):
+    file = tmp_path / "x.tif"
+    Image.fromarray(np.full((2, 2), 1000, dtype=dtype)).save(file)
+    with pytest.raises(UsageError, match=r"x\.tif cannot be read: the range of its values"):
+        scaled(file, 2, 1)
+
+
+def test_an_image_stands_as_its_exif_orientation_says(tmp_path):
+    turned = Image.Exif()
+    turned[0x0112] = 6  # to be turned a quarter clockwise
+    Image.fromarray(np.array([[0, 50], [100, 150]], dtype=np.uint8)).save(tmp_path / "x.png", exif=turned)
+    assert scaled(tmp_path / "x.png", 2, 1)[0].tolist() == [[100, 0], [150, 50]]
+
+
+def test_what_is_transparent_lies_on_white(tmp_path):
+    pixels = np.zeros((2, 2, 4), dtype=np.uint8)
+    pixels[0, 0, 3] = 255
+    Image.fromarray(pixels).save(tmp_path / "x.png")
+    assert scaled(tmp_path / "x.png", 2, 1)[0].tolist() == [[0, 255], [255, 255]]
 
 
 def test_a_folder_without_images_is_missing_data(tmp_path):
