@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from bench.errors import UsageError
-from bench.plugins.entries import Defense, Model
+from bench.plugins.entries import Dataset, Defense, Model
 from bench.plugins.parameters import Value
 
 FORMAT: Final = 1
@@ -34,6 +34,7 @@ class Card:
     ----------
     model, parameters : the architecture's entry and its parameters
     dataset : name of the data set's entry
+    images : fingerprint of the training images where the data set's parameters choose them, else ""
     split_seed, held_out_share : they name the pools; it was trained on the train pool
     training_seed : of initialisation, order of images and augmentation
     recipe : all fields of ``bench.training.Recipe``
@@ -51,6 +52,7 @@ class Card:
     model: str
     parameters: Mapping[str, Value]
     dataset: str
+    images: str = ""
     split_seed: int
     held_out_share: float
     training_seed: int
@@ -66,11 +68,18 @@ class Card:
     weights_path: Path
 
     def fits(
-        self, model: str, parameters: Mapping[str, Value], dataset: str, split_seed: int, training_seed: int
+        self,
+        model: str,
+        parameters: Mapping[str, Value],
+        dataset: str,
+        split_seed: int,
+        training_seed: int,
+        *,
+        images: str = "",
     ) -> bool:
         """Return whether these weights are what a run would train."""
-        mine = (self.model, dict(self.parameters), self.dataset, self.split_seed, self.training_seed)
-        return mine == (model, dict(parameters), dataset, split_seed, training_seed)
+        mine = (self.model, dict(self.parameters), self.dataset, self.images, self.split_seed, self.training_seed)
+        return mine == (model, dict(parameters), dataset, images, split_seed, training_seed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +89,7 @@ class FitCard:
     Attributes
     ----------
     defense, parameters : the defense's entry and those of its parameters that its fit depends on
-    dataset : name of the data set's entry
+    dataset, images : as on the classifier's card
     classifier : sha256 of the undefended classifier's weights, hex
     model : label of the undefended classifier
     split_seed, held_out_share : they name the pools that it learned from
@@ -100,6 +109,7 @@ class FitCard:
     defense: str
     parameters: Mapping[str, Value]
     dataset: str
+    images: str = ""
     classifier: str
     model: str
     split_seed: int
@@ -123,10 +133,13 @@ class FitCard:
         classifier: str,
         split_seed: int,
         training_seed: int,
+        *,
+        images: str = "",
     ) -> bool:
         """Return whether this is what a run would learn."""
-        mine = (self.defense, dict(self.parameters), self.dataset, self.classifier, self.split_seed, self.training_seed)
-        return mine == (defense, dict(parameters), dataset, classifier, split_seed, training_seed)
+        mine = (self.defense, dict(self.parameters), self.dataset, self.images, self.classifier)
+        asked = (defense, dict(parameters), dataset, images, classifier)
+        return (*mine, self.split_seed, self.training_seed) == (*asked, split_seed, training_seed)
 
 
 def find_fit(
@@ -136,6 +149,8 @@ def find_fit(
     classifier: str,
     split_seed: int,
     training_seed: int,
+    *,
+    images: str = "",
 ) -> FitCard | None:
     """Return the card of a shipped fit that a run would otherwise make, None where there is none.
 
@@ -145,17 +160,24 @@ def find_fit(
     parameters : those that the fit depends on
     dataset : name of the data set's entry
     classifier : sha256 of the undefended classifier's weights
+    images : what ``images_named`` gives
     """
     folder = weights_folder(defense)
     for path in sorted(folder.glob("*.json")) if folder else ():
         card = read_fit_card(path)
-        if card.fits(defense.name, parameters, dataset, classifier, split_seed, training_seed):
+        if card.fits(defense.name, parameters, dataset, classifier, split_seed, training_seed, images=images):
             return card
     return None
 
 
 def find_card(
-    model: Model, parameters: Mapping[str, Value], dataset: str, split_seed: int, training_seed: int
+    model: Model,
+    parameters: Mapping[str, Value],
+    dataset: str,
+    split_seed: int,
+    training_seed: int,
+    *,
+    images: str = "",
 ) -> Card | None:
     """Return the card of shipped weights that a run would otherwise train, None where there are none.
 
@@ -163,11 +185,20 @@ def find_card(
     ----------
     model : its ``weights`` name the folder, as "package:folder"
     dataset : name of the data set's entry
+    images : what ``images_named`` gives
     """
     for card in shipped_cards(model):
-        if card.fits(model.name, parameters, dataset, split_seed, training_seed):
+        if card.fits(model.name, parameters, dataset, split_seed, training_seed, images=images):
             return card
     return None
+
+
+def images_named(dataset: Dataset, train_fingerprint: str) -> str:
+    """Return what a card says of the training images: nothing where the data set's name says it all.
+
+    Of one with parameters, such as a folder of one's own, the name is that of other images too.
+    """
+    return train_fingerprint if dataset.parameters else ""
 
 
 def shipped_cards(model: Model) -> Iterator[Card]:

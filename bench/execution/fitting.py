@@ -15,7 +15,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from bench.data import image_digests
-from bench.data.cards import HALF_TOLERANCE, FitCard, file_sha256, write_card
+from bench.data.cards import HALF_TOLERANCE, FitCard, file_sha256, images_named, write_card
 from bench.deployment import Deployment, FitResult
 from bench.errors import UsageError
 from bench.planning.selected import Selection
@@ -85,6 +85,7 @@ def fit(subject: Subject, store: Store, out: Path, *, device: str, command: str,
         defense=subject.entry.name,
         parameters={p.name: subject.chosen.parameters[p.name] for p in subject.entry.parameters if p.fits},
         dataset=subject.model.data.entry.name,
+        images=_images(subject),
         classifier=str(subject.model.asked["digest"]),
         model=subject.model.label,
         split_seed=spec["data"]["split_seed"],
@@ -143,8 +144,13 @@ def _file_name(subject: Subject, spec: Mapping[str, Any]) -> str:
         if p.fits and subject.chosen.parameters[p.name] != p.default
     )
     seed = spec["network"]["training_seed"]
-    where = f"{subject.model.label}-{subject.model.data.entry.name}"
+    where = "-".join(filter(None, (subject.model.label, subject.model.data.entry.name, _images(subject)[:8])))
     return f"{subject.entry.name}{marks}-{where}-split{spec['data']['split_seed']}-seed{seed}".replace("/", "-")
+
+
+def _images(subject: Subject) -> str:
+    """Return what names the training images on the card."""
+    return images_named(subject.model.data.entry, str(subject.fit.preimage["data"]))
 
 
 def _described(device: str) -> str:

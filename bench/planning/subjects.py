@@ -11,7 +11,7 @@ from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from bench.data.cards import Card, card_beside, file_sha256, find_card, find_fit
+from bench.data.cards import Card, card_beside, file_sha256, find_card, find_fit, images_named
 from bench.errors import PluginFault, UsageError
 from bench.planning.specification import RunSpecification
 from bench.planning.supposition import Knowing
@@ -187,12 +187,15 @@ class ModelSubject:
         pools = {"split_seed": spec.split_seed, "held_out_share": data.entry.held_out_share}
         where = {"source": described(data.chosen), "root": str(data.root), **pools}
         card: Card | None = None
+        images = images_named(data.entry, meta["train_fingerprint"])
         if spec.weights is not None:
             card_beside(spec.weights, split_seed=spec.split_seed)
             digest = file_sha256(spec.weights)
             origin, weights = "user", {"path": str(spec.weights), "digest": digest}
         elif not isinstance(chosen, str) and (
-            card := find_card(_model(chosen), chosen.parameters, dataset, spec.split_seed, spec.training_seed)
+            card := find_card(
+                _model(chosen), chosen.parameters, dataset, spec.split_seed, spec.training_seed, images=images
+            )
         ):
             digest, origin = card.sha256, "shipped"
             weights = {"path": str(card.weights_path), "digest": card.sha256}
@@ -276,6 +279,7 @@ class Subject:
             str(model.asked["digest"]),
             spec.split_seed,
             spec.training_seed,
+            images=images_named(model.data.entry, meta["train_fingerprint"]),
         )
         headline = next((t for t in model.data.entry.threats if t.norm == "linf"), None)
         radius = headline.epsilons[0] if headline else RADIUS

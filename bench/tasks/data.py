@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bench.data import Images, Source, divide, image_digests
+from bench.data import Images, Source, divide, fingerprint, image_digests
 from bench.errors import ContractViolation, UsageError
 from bench.store import Store
 from bench.tasks.building import implementation
@@ -31,9 +30,9 @@ def read_images(spec: Mapping[str, Any], store: Store) -> Outcome:
             "shape": list(images.x.shape[1:]),
             "class_names": list(source.class_names()),
             "count": len(images.x),
-            "fingerprint": _fingerprint(images),
-            "test_fingerprint": _fingerprint(tested),
-            "train_fingerprint": _fingerprint(training),
+            "fingerprint": fingerprint(images),
+            "test_fingerprint": fingerprint(tested),
+            "train_fingerprint": fingerprint(training),
         },
     )
 
@@ -58,11 +57,6 @@ def _attacked(spec: Mapping[str, Any], tested: Images, training: Images) -> Imag
             f"{spec['held_out_share']:.0%} are meant to fall into it."
         )
     return Images(training.x[members], training.y[members])
-
-
-def _fingerprint(images: Images) -> str:
-    seen = b"".join(image_digests(images.x)) + images.y.astype(np.int64).tobytes()
-    return blake2b(seen, digest_size=16).hexdigest()
 
 
 def _checked(spec: Mapping[str, Any], images: Images) -> Images:

@@ -77,6 +77,7 @@ def test_a_shipped_card_is_found_by_all_that_names_a_training(card, tmp_path, mo
     assert found.weights_path == folder / "net.safetensors"
     assert find_card(entry, {"padding": 2}, "mnist", 0, 0) is None
     assert find_card(entry, {"padding": 0}, "digits", 0, 0) is None
+    assert find_card(entry, {"padding": 0}, "mnist", 0, 0, images="ab" * 16) is None
     assert find_card(entry, {"padding": 0}, "mnist", 1, 0) is None
     assert find_card(entry, {"padding": 0}, "mnist", 0, 1) is None
     assert find_card(replace(entry, name="other"), {"padding": 0}, "mnist", 0, 0) is None
@@ -152,6 +153,7 @@ FIT = {
         ({}, True),
         ({"parameters": {"epochs": 9}}, False),
         ({"dataset": "digits"}, False),
+        ({"images": "ab" * 16}, False),
         ({"classifier": "cd" * 32}, False),
         ({"split_seed": 1}, False),
         ({"training_seed": 1}, False),
@@ -179,7 +181,8 @@ def test_a_shipped_fit_is_found_by_all_that_names_it(tmp_path, monkeypatch, chan
     assert read_fit_card(write_card(card)) == card
     entry = Defense(name="defed", factory="a:b", summary="", weights="fitted_package:weights")
     wanted = FIT | changed
-    found = find_fit(entry, *(wanted[n] for n in FIT if n != "defense"))
+    images = {"images": wanted.pop("images", "")}
+    found = find_fit(entry, *(wanted[n] for n in FIT if n != "defense"), **images)
     assert (found == card) is fits
 
 

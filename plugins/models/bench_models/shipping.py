@@ -26,6 +26,7 @@ class Training:
     model: str
     parameters: Mapping[str, Value]
     dataset: str
+    images: str = ""
     split_seed: int
     held_out_share: float
     training_seed: int
@@ -79,6 +80,7 @@ def ship(network: nn.Module, x: Tensor, y: Tensor, training: Training, path: Pat
         model=training.model,
         parameters=dict(training.parameters),
         dataset=training.dataset,
+        images=training.images,
         split_seed=training.split_seed,
         held_out_share=training.held_out_share,
         training_seed=training.training_seed,

@@ -16,7 +16,8 @@ from typing import Any
 import platformdirs
 import torch
 
-from bench.data import Source, divide
+from bench.data import Source, divide, fingerprint
+from bench.data.cards import images_named
 from bench.data.weights import load_into, load_weights
 from bench.errors import BenchError, ExitCode, UsageError
 from bench.plugins.entries import Dataset, Entry
@@ -66,7 +67,10 @@ def _run(options: argparse.Namespace, say: Callable[[str], None]) -> None:
     shape, classes = tested.x.shape[1:], len(source.class_names())
     torch.manual_seed(options.training_seed)
     network = architecture.build((shape[0], shape[1], shape[2]), classes)
-    name = _file_name(model, parameters, entry.name, options.split_seed, options.training_seed)
+    training = source.load(root, "train")
+    images = images_named(entry, fingerprint(training))
+    dataset = "-".join(filter(None, (entry.name, images[:8])))
+    name = _file_name(model, parameters, dataset, options.split_seed, options.training_seed)
     checkpoint = options.checkpoint or platformdirs.user_cache_path("edge-defense-bench") / "training" / name
 
     if options.from_file:
@@ -74,7 +78,6 @@ def _run(options: argparse.Namespace, say: Callable[[str], None]) -> None:
         seconds = options.seconds
     else:
         clock = Clock(checkpoint)
-        training = source.load(root, "train")
         chosen = divide(training.x, tested.x, split_seed=options.split_seed, held_out_share=entry.held_out_share)[
             "train"
         ]
@@ -93,6 +96,7 @@ def _run(options: argparse.Namespace, say: Callable[[str], None]) -> None:
         model=model.name,
         parameters=parameters,
         dataset=entry.name,
+        images=images,
         split_seed=options.split_seed,
         held_out_share=entry.held_out_share,
         training_seed=options.training_seed,

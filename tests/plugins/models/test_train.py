@@ -5,12 +5,20 @@ from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from bench.data.cards import read_card, shipped_cards
 from bench.data.weights import load_into, load_weights
+from bench.planning.specification import RunSpecification
+from bench.planning.subjects import DataSubject, ModelSubject
+from bench.plugins.registry import discover
+from bench.plugins.selection import choose
+from bench.store import Store
+from bench.tasks.data import read_images
 from bench.training import Recipe
 from bench_datasets.digits import Digits
 from bench_models import architectures, shipping
@@ -78,6 +86,39 @@ def test_weights_trained_elsewhere_get_their_card(short, tmp_path):
     card = read_card(out / "lenet5-digits-split0-seed0.json")
     assert card.training_seconds == 12.5
     assert card.clean_accuracy < 0.5  # it is untrained, and the card says what was measured
+
+
+def test_weights_of_one_image_folder_are_not_those_of_another(short, tmp_path, monkeypatch):
+    for folder, shade in (("light", 200), ("dark", 20)):
+        for split in ("train", "test"):
+            for name, more in (("a", 0), ("b", 30)):
+                place = tmp_path / folder / split / name
+                place.mkdir(parents=True)
+                for number in range(3):
+                    pixels = np.full((32, 32), shade + more + number + 5 * (split == "test"), dtype=np.uint8)
+                    Image.fromarray(pixels).save(place / f"{number}.png")
+    torch.save(architectures.LeNet().build((1, 32, 32), 2).state_dict(), tmp_path / "mine.pt")
+    package = tmp_path / "folder_package"
+    words = ["--model", "lenet5", "--dataset", "imagefolder", "--dataset-parameter", "channels=1", "--data-dir", "."]
+    words += ["--from", str(tmp_path / "mine.pt"), "--out", str(package / "weights")]
+    assert main([*words, "--dataset-parameter", f"path={tmp_path / 'light'}"]) == 0
+
+    (package / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    registry = discover()
+    lenet = choose(registry.find("model", "lenet5"), "model", {})
+    entry = replace(lenet.found.entry, weights="folder_package:weights")
+    lenet = replace(lenet, found=replace(lenet.found, entry=entry))
+    spec = RunSpecification()
+    origins = {}
+    for folder in ("light", "dark"):
+        given = {"path": str(tmp_path / folder), "channels": 1}
+        data = DataSubject.of(choose(registry.find("dataset", "imagefolder"), "dataset", given), tmp_path, spec)
+        meta = read_images(data.images.spec, Store(tmp_path / "store")).meta
+        origins[folder] = ModelSubject.of(data, lenet, spec, meta).asked["weights"]
+    assert origins == {"light": "shipped", "dark": "trained"}
+    (written,) = (package / "weights").glob("*.json")
+    assert written.stem == f"lenet5-imagefolder-{read_card(written).images[:8]}-split0-seed0"
 
 
 def test_a_wrong_name_or_a_missing_folder_is_a_plain_error(tmp_path, capsys, monkeypatch):
