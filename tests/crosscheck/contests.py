@@ -101,7 +101,10 @@ def contests() -> Iterator[Contest]:
         f"initial_const={CARLINI.constant}]",
         share=0.25,
     )
-    searched = f"{CARLINI.constants} constants from {CARLINI.constant:g} on; ART: {steps} steps with a line search"
+    searched = (
+        f"{CARLINI.constants} constants from {CARLINI.constant:g} on; ART: {steps} steps with a line search, Foolbox: "
+        f"{CARLINI.steps} steps of Adam ({CARLINI.step:g})"
+    )
     yield Contest("C&W-L2 of ART", searched, "l2", art, Side("foolbox", "cw-l2"), decides=False)
     said = f"c = {ONE_CONSTANT.constant:g}, {ONE_CONSTANT.steps} steps of Adam ({ONE_CONSTANT.step:g})"
     one = Side(

@@ -87,13 +87,13 @@ another seed changes, and an attack of ART that is built otherwise.
 
 {table}
 
-Budgets, the same on both sides:
+Budgets, the same on both sides but where a side is named:
 
 {budgets}
 
 Foolbox has no APGD. torchattacks' C&W takes one constant and no search for it. Its tanh space never moves values of
 exactly 0 and 1, so it is given images 1e-6 inside the box; its loss, which takes 0 for the largest wrong logit where
-all are negative, is put right.
+all are negative, is put right. It and Foolbox's make all their steps: each would end once the sum over a batch rises.
 """
 
 

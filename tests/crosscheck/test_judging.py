@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
@@ -8,7 +9,9 @@ from bench.deployment import Capture, Classify, Deployment
 from bench_qusecnets.quantiser import uniform_thresholds
 from bench_qusecnets.stages import Quantise
 
-from .attacks import right, stands
+from . import attacks
+from .attacks import Budget, right, stands
+from .contests import contests
 from .victims import Victim, WrittenAnew
 
 
@@ -48,3 +51,22 @@ def test_what_the_libraries_get_computes_the_same_with_the_derivative_of_the_ide
         torch.testing.assert_close(logits.detach(), victim.answers(x.detach()), rtol=0, atol=1e-6)
         (gradient,) = torch.autograd.grad(logits[:, 1].sum(), x)
         torch.testing.assert_close(gradient, torch.full_like(gradient, 20 / 16))
+
+
+def test_another_librarys_attack_makes_all_steps_though_the_sum_over_the_batch_rises(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("torchattacks")
+    monkeypatch.setattr(attacks, "ONE_CONSTANT", Budget(steps=20, step=3.0, constant=1e-3))  # walks away from x
+    victim = _victim(Capture())
+    network, asked = WrittenAnew(victim.deployment), []
+    network.register_forward_hook(lambda *_: asked.append(1))
+    attack = attacks.PEERS["torchattacks", "cw-l2"](network, Threat(norm="l2", epsilon=1.0, domain="float"), 0)
+    attack(victim.x, victim.y)
+    assert len(asked) == 20
+
+
+def test_a_budget_that_is_not_that_of_both_sides_names_both() -> None:
+    (told,) = [contest.budget for contest in contests() if contest.title == "C&W-L2 of ART"]
+    assert "ART: 50 steps" in told
+    assert "Foolbox: 150 steps" in told
