@@ -2,11 +2,16 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
+import pickle
 from pathlib import Path
 
 import pytest
 
-from . import run
+from bench.errors import MissingData
+from bench_datasets.official import CIFAR10
+
+from . import run, subjects
 from .figure import Figure
 
 
@@ -61,3 +66,19 @@ def test_one_file_replaces_its_own_figures_alone(tmp_path: Path) -> None:
     }
     assert told["harness"]["commit"]
     assert told["harness"]["versions"]["torch"]
+
+
+def test_a_data_file_that_is_not_the_origins_is_not_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Planted:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return os.mkdir, (str(tmp_path / "it ran"),)
+
+    monkeypatch.setenv("BENCH_DATA_DIR", str(tmp_path))
+    assert not subjects.has_cifar10()
+    for path in CIFAR10.paths:
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_bytes(pickle.dumps(Planted()))
+    assert subjects.has_cifar10()
+    with pytest.raises(MissingData, match="damaged"):
+        subjects.cifar10(slice(0, 4))
+    assert not (tmp_path / "it ran").exists()
