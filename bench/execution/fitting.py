@@ -17,6 +17,7 @@ from torch import Tensor
 from bench.data import image_digests
 from bench.data.cards import HALF_TOLERANCE, FitCard, file_sha256, images_named, write_card
 from bench.deployment import Deployment, FitResult
+from bench.deployment.calls import ROWS
 from bench.errors import UsageError
 from bench.planning.selected import Selection
 from bench.planning.specification import RunSpecification
@@ -24,7 +25,7 @@ from bench.planning.subjects import DataSubject, ModelSubject, Subject
 from bench.plugins.registry import Registry
 from bench.plugins.selection import select
 from bench.store import Store
-from bench.tasks.answering import ROWS, answers, labels
+from bench.tasks.answering import answers, labels
 from bench.tasks.building import implementation, network_of
 from bench.tasks.data import read_images
 from bench.tasks.learning import learned

@@ -15,10 +15,9 @@ from torch import Tensor
 
 from bench.attack import Threat
 from bench.deployment import Deployment, Draws, Signal
+from bench.deployment.calls import calls
 from bench.errors import ContractViolation, PluginFault
 from bench.tasks.outcome import REJECTED
-
-ROWS = 16  # every call has this many rows: floating point depends on the shape
 
 
 def judged_images(threat: Threat, x: Tensor, found: Tensor) -> tuple[Tensor, Tensor]:
@@ -80,13 +79,10 @@ def answers(
         drawn = streams(domain, seed, shuffled_digests, shuffled, draw)
         fresh = _copied(deployment, tensors)
         parts: dict[str, list[Tensor]] = {}
-        for start in range(0, len(x), ROWS):
-            part = shuffled[start : start + ROWS]
-            padded = torch.cat([part, part[-1:].expand(ROWS - len(part), -1, -1, -1)]) if len(part) < ROWS else part
-            keys = [*range(start, start + len(part)), *[start + len(part) - 1] * (ROWS - len(part))]
-            said = fresh.answer(Signal(padded, drawn[keys]))
+        for rows, counting in calls(len(x)):
+            said = fresh.answer(Signal(shuffled[rows], drawn[rows]))
             for name, tensor in {"logits": said.x, **detected(said)}.items():
-                parts.setdefault(name, []).append(tensor[: len(part)])
+                parts.setdefault(name, []).append(tensor[:counting])
         whole = {name: torch.cat(pieces)[back] for name, pieces in parts.items()}
         if not bool(torch.isfinite(whole["logits"]).all()):
             raise ContractViolation("The deployment answered with logits that are not finite.")

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.deployment import Deployment, Signal
+from bench.deployment.calls import ROWS
 from bench.deployment.passage import trace
 from bench.store import Store
-from bench.tasks.answering import ROWS, streams
+from bench.tasks.answering import streams
 from bench.tasks.building import deployment_of, images_of
 from bench.tasks.outcome import Outcome
 

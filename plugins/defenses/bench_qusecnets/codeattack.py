@@ -11,9 +11,8 @@ from torch import Tensor, nn
 from bench.attack import AttackResult, Batch, Surface, Threat
 from bench.attack.surface import MARGIN, GradientTally
 from bench.deployment import Draws
+from bench.deployment.calls import calls
 from bench_qusecnets.codespace import CodeSpace, parts
-
-ROWS = 16  # every call has this many rows, so that no result depends on the size of a block
 
 
 @dataclass
@@ -38,7 +37,8 @@ class Asked:
         """Return margins, float32, (B,); see ``margin``."""
         self.forward += len(values)
         with torch.no_grad():
-            return torch.cat([margin(self.network(part), label)[:rows] for part, label, rows in _calls(values, y)])
+            parts = [margin(self.network(values[rows]), y[rows])[:counting] for rows, counting in calls(len(values))]
+        return torch.cat(parts)
 
     def slopes(self, values: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return margins and their gradients with respect to the values, (B, C, H, W); what is not finite as zero.
@@ -48,13 +48,13 @@ class Asked:
         self.forward += len(values)
         self.gradient += len(values)
         found, gradients = [], []
-        for part, label, rows in _calls(values, y):
-            asked = part.detach().requires_grad_(True)
-            one = margin(self.network(asked), label)
+        for rows, counting in calls(len(values)):
+            asked = values[rows].detach().requires_grad_(True)
+            one = margin(self.network(asked), y[rows])
             (gradient,) = torch.autograd.grad(one.sum(), asked)
-            self.tally.add(gradient[:rows])
-            found.append(one.detach()[:rows])
-            gradients.append(gradient[:rows].nan_to_num(0.0, 0.0, 0.0))
+            self.tally.add(gradient[:counting])
+            found.append(one.detach()[:counting])
+            gradients.append(gradient[:counting].nan_to_num(0.0, 0.0, 0.0))
         return torch.cat(found), torch.cat(gradients)
 
 
@@ -186,16 +186,3 @@ def nearest(space: CodeSpace, at: Tensor, reach: tuple[Tensor, Tensor]) -> Tenso
     between = (space.values[:, 1:] + space.values[:, :-1]) / 2
     columns = [torch.bucketize(at[:, c].contiguous(), row) for c, row in enumerate(between)]
     return torch.minimum(torch.maximum(torch.stack(columns, 1), reach[0]), reach[1])
-
-
-def _calls(values: Tensor, y: Tensor) -> list[tuple[Tensor, Tensor, int]]:
-    """Return values and labels in parts of ``ROWS`` rows, the last one padded, and how many of them count."""
-    calls = []
-    for start in range(0, len(values), ROWS):
-        part, label = values[start : start + ROWS], y[start : start + ROWS]
-        rows = len(part)
-        if rows < ROWS:
-            part = torch.cat([part, part[-1:].expand(ROWS - rows, *part.shape[1:])])
-            label = torch.cat([label, label[-1:].expand(ROWS - rows)])
-        calls.append((part, label, rows))
-    return calls

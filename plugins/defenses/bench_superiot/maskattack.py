@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -11,10 +10,10 @@ from torch import Tensor
 from bench.attack import AttackResult, Batch, Surface, Threat, ways
 from bench.attack.surrogate import Backward
 from bench.deployment import Deployment, Draws, Signal
+from bench.deployment.calls import calls
 from bench_native.balls import settle, steepest, uniform, within
 from bench_native.losses import margin
 
-ROWS = 16  # every call has this many rows, so that no result depends on the size of a block
 TRAVEL = 2.5  # the steps of a start together, in units of epsilon: Madry et al. 2018 as the specification has it
 
 
@@ -37,28 +36,25 @@ class Known:
         """Return by how much a wrong class leads under the known mask, (B,): above zero where the answer is wrong."""
         self.surface.queries.forward += len(x)
         with torch.no_grad():
-            return torch.cat([margin(self.deployment(part).x, label)[:rows] for part, label, rows in self._calls(x, y)])
+            parts = [
+                margin(self.deployment(Signal(x[rows], self.draws[rows])).x, y[rows])[:counting]
+                for rows, counting in calls(len(x))
+            ]
+        return torch.cat(parts)
 
     def slopes(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return these margins and their gradients, (B, C, H, W)."""
         self.surface.queries.forward += len(x)
         self.surface.queries.gradient += len(x)
         found, gradients = [], []
-        for part, label, rows in self._calls(x, y):
-            given = part.x.detach().requires_grad_(True)
-            leads = margin(self.backward(self.deployment, part.replace(given), 1.0).x, label)
+        for rows, counting in calls(len(x)):
+            given = x[rows].detach().requires_grad_(True)
+            leads = margin(self.backward(self.deployment, Signal(given, self.draws[rows]), 1.0).x, y[rows])
             (gradient,) = torch.autograd.grad(leads.sum(), given)
-            self.surface.gradients.add(gradient[:rows])
-            found.append(leads.detach()[:rows])
-            gradients.append(gradient[:rows])
+            self.surface.gradients.add(gradient[:counting])
+            found.append(leads.detach()[:counting])
+            gradients.append(gradient[:counting])
         return torch.cat(found), torch.cat(gradients)
-
-    def _calls(self, x: Tensor, y: Tensor) -> Iterator[tuple[Signal, Tensor, int]]:
-        """Yield parts of ``ROWS`` rows, the last one filled up, with their labels and how many rows count."""
-        for start in range(0, len(x), ROWS):
-            count = min(ROWS, len(x) - start)
-            rows = [*range(start, start + count), *[start] * (ROWS - count)]
-            yield Signal(x[rows], self.draws[rows]), y[rows], count
 
 
 class FixedMaskAttack:

@@ -10,9 +10,10 @@ from bench.attack import AttackResult, Batch, Surface, Threat
 from bench.attack.surrogate import straight_through
 from bench.conformance import workbench
 from bench.deployment import Deployment, Draws, FitResult, Signal
+from bench.deployment.calls import ROWS
 from bench_superiot.defense import SuperIoT
 from bench_superiot.drop import PixelDrop
-from bench_superiot.maskattack import ROWS, FixedMaskAttack
+from bench_superiot.maskattack import FixedMaskAttack
 
 THREAT = Threat(norm="linf", epsilon=0.15)
 SHAPE = workbench.DIGITS
