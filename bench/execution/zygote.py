@@ -235,7 +235,7 @@ def _work(root: Path, orders: int, pipe: int) -> NoReturn:
     if command["timed"]:  # stands for a device whose memory nobody has tuned
         _small_pages()
     else:
-        _keep_freed()
+        keep_freed()
     try:
         resource.setrlimit(resource.RLIMIT_DATA, (command["memory"], command["memory"]))
         result = _execute(root, command, answers)
@@ -325,7 +325,7 @@ def _settle_torch() -> None:
     torch.set_deterministic_debug_mode("warn")
 
 
-def _keep_freed() -> None:
+def keep_freed() -> None:
     """Ask glibc to keep what is freed: else it gives every large tensor back, and its pages are faults again."""
     trim_threshold, mmap_threshold = -1, -3  # of malloc.h
     with contextlib.suppress(OSError, AttributeError):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
-from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from bench.errors import ContractViolation
 from bench.store import Store
 from bench.tasks.answering import judged_images, streams
 from bench.tasks.building import deployment_of, images_of, implementation, labels_of, pools_of
+from bench.tasks.naming import names_of
 from bench.tasks.outcome import NOTED, Outcome
 
 TAUGHT_ON = 1024  # training images, eight times each under noise
@@ -53,8 +53,8 @@ def craft(spec: Mapping[str, Any], store: Store) -> Outcome:
     tried = _worth_trying(spec, store, y)
     threat = Threat(**spec["threat"])
     described = spec["surface"]
-    block = blake2b(b"".join(digests), digest_size=8).digest()
     name = spec["attack"]["name"]
+    block, seed = names_of(name, spec["seed"], digests)
     deployment = deployment_of(store, spec["deployment"])
     mimics = mimic.load(store.read_torch(spec["mimic"]).tensors) if spec["mimic"] else None
     backward = ways.backward(described["backward"], mimics)
@@ -74,12 +74,11 @@ def craft(spec: Mapping[str, Any], store: Store) -> Outcome:
             precision=described["precision"],
             settled=spec["standing"] is not None,
             seed=spec["seed"],
-            block=name.encode() + block,
+            block=block,
             path=path,
         )
 
     surface = seen(len(rows), path)
-    seed = int.from_bytes(blake2b(f"{name}/{spec['seed']}".encode() + block, digest_size=4).digest(), "little")
     x_adv, under_attack = x.clone(), torch.zeros(len(x), surface.classes)
     fooling = torch.zeros(len(x), dtype=torch.uint8)
     notes: Mapping[str, object] = {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from hashlib import blake2b
 from typing import Any, Literal
 
 import numpy as np
@@ -21,6 +20,7 @@ from bench.errors import Unavailable
 from bench.store import Store
 from bench.tasks.answering import answers, judged_images, labels, streams
 from bench.tasks.building import deployment_of, images_of, implementation, labels_of
+from bench.tasks.naming import names_of
 from bench.tasks.outcome import Outcome
 from bench.tasks.progress import report
 
@@ -118,7 +118,7 @@ class Binarisation:
     def attack(self, targets: Targets) -> tuple[NDArray[np.bool_], int]:
         """Return for which images the attack finds one of the other class, and how many it asked about for each."""
         spec, seen, name = self.spec, self.spec["surface"], self.spec["attack"]["name"]
-        block = blake2b(b"".join(targets.digests), digest_size=8).digest()
+        block, seed = names_of(name, spec["seed"], targets.digests)
         surface = Surface(
             targets.deployment,
             knowledge=seen["knowledge"],
@@ -131,9 +131,8 @@ class Binarisation:
             precision=seen["precision"],
             settled=not targets.deployment.randomised,
             seed=spec["seed"],
-            block=name.encode() + block,
+            block=block,
         )
-        seed = int.from_bytes(blake2b(f"{name}/{spec['seed']}".encode() + block, digest_size=4).digest(), "little")
         attack: Attack = implementation(spec["attack"])
         batch = Batch(targets.x, torch.zeros(len(targets.x), dtype=torch.int64), targets.draws.spawn(name), seed)
         found = attack.run(surface, batch, self.threat).x_adv

@@ -109,7 +109,7 @@ def art_estimator(network: nn.Module) -> Any:
 
 def settle() -> None:
     """Do what the suite's workers do before a task."""
-    from bench.execution.zygote import _keep_freed
+    from bench.execution.zygote import keep_freed
 
     torch.set_num_threads(1)
-    _keep_freed()
+    keep_freed()

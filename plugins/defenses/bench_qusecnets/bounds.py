@@ -38,6 +38,10 @@ class Box:
         """Return some of the batch."""
         return Box(self.low[which], self.high[which])
 
+    def around(self, dtype: torch.dtype) -> Box:
+        """Return a box of another type around a float64 one."""
+        return Box(outwards(self.low, dtype), -outwards(-self.high, dtype))
+
     def within(self, other: Box) -> Box:
         """Return the intersection of two boxes that both hold; one row of ``other`` stands for all."""
         return Box(torch.maximum(self.low, other.low), torch.minimum(self.high, other.high))

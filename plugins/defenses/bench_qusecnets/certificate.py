@@ -41,16 +41,6 @@ def certify(deployment: Deployment, x: Tensor, threat: Threat) -> Tensor:
     free = (high > low).flatten(1).sum(1)
     for row in torch.nonzero(~proven & (free <= FEW)).flatten().tolist():
         box = boxes.rows(torch.tensor([row]))
-        found, _ = sharp.lower(goals[row : row + 1], sharp.sharpened(_outwards(box)))
+        found, _ = sharp.lower(goals[row : row + 1], sharp.sharpened(box.around(torch.float32)))
         proven[row] = bool((found > 0).all())
     return torch.where(proven, labels, UNCERTIFIED)
-
-
-def _outwards(box: Box) -> Box:
-    """Return a box of float32 numbers around a box of float64 ones."""
-    low, high = box.low.float(), box.high.float()
-    down, up = torch.full_like(low, -torch.inf), torch.full_like(high, torch.inf)
-    return Box(
-        torch.where(low.double() > box.low, torch.nextafter(low, down), low),
-        torch.where(high.double() < box.high, torch.nextafter(high, up), high),
-    )

@@ -21,7 +21,7 @@ from bench_qusecnets.training import (
     Behind,
     ThresholdSteps,
     TrainableThresholds,
-    accuracy,
+    accuracy_behind,
     adapted_recipe,
     hard,
     train_on_codes,
@@ -117,8 +117,8 @@ class ConstantQuantization(_Quantization):
             notes={
                 "thresholds": _listed(self.thresholds),
                 "effective_levels": effective_levels(self.thresholds, self.levels),
-                "development_accuracy_hard": accuracy(codes_of, network, development),
-                "development_accuracy_soft": accuracy(softened, network, development),
+                "development_accuracy_hard": accuracy_behind(codes_of, network, development),
+                "development_accuracy_soft": accuracy_behind(softened, network, development),
             },
         )
 
@@ -191,13 +191,13 @@ class TrainableQuantization(_Quantization):
             "thresholds": _listed(thresholds),
             "threshold_shift": float((thresholds - initial).abs().max()),
             "effective_levels": effective_levels(thresholds, self.levels),
-            "development_accuracy_soft": accuracy(self.soft(thresholds, self.h1), network, development),
-            "development_accuracy_before_freeze": accuracy(codes_of, network, development),
+            "development_accuracy_soft": accuracy_behind(self.soft(thresholds, self.h1), network, development),
+            "development_accuracy_before_freeze": accuracy_behind(codes_of, network, development),
         }
         if self.freeze_epochs:
             progress = context.part(recipe.epochs / total, 1.0)
             train_on_codes(network, codes_of, context, recipe, self.freeze_epochs, progress)
-        notes["development_accuracy_after_freeze"] = accuracy(codes_of, network, development)
+        notes["development_accuracy_after_freeze"] = accuracy_behind(codes_of, network, development)
         return FitResult(public={"thresholds": thresholds.contiguous(), **_state(network)}, notes=notes)
 
     def deploy(self, network: nn.Module, result: FitResult, shape: tuple[int, int, int]) -> Deployment:

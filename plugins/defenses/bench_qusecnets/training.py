@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.deployment import FitContext, Pool
-from bench.training import Recipe, train
+from bench.training import Recipe, accuracy, train
 from bench_qusecnets.quantiser import codes, soft_values, values
 
 Progress = Callable[[float, str], None]
@@ -158,9 +158,6 @@ def hard(thresholds: Tensor, levels: int) -> Callable[[Tensor], Tensor]:
     return lambda x: values(codes(x, thresholds), levels)
 
 
-@torch.no_grad()
-def accuracy(quantise: Callable[[Tensor], Tensor], classifier: nn.Module, pool: Pool) -> float:
+def accuracy_behind(quantise: Callable[[Tensor], Tensor], classifier: nn.Module, pool: Pool) -> float:
     """Return the share of the pool's images that are classified correctly behind ``quantise``."""
-    network = Behind(quantise, classifier).eval()
-    answers = [network(x.float() / 255.0).argmax(1) for x in pool.x.split(256)]  # type: ignore[no-untyped-call]
-    return float((torch.cat(answers) == pool.y).double().mean())
+    return accuracy(Behind(quantise, classifier), pool.x, pool.y, batch=256)

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from bench.data.cards import HALF_TOLERANCE, Card, file_sha256, write_card
 from bench.data.weights import load_into
 from bench.plugins.parameters import Value
+from bench.training.evaluation import accuracy
 from bench.training.recipe import Recipe
 
 
@@ -34,23 +34,6 @@ class Training:
     seconds: float
     threads: int
     command: str
-
-
-def accuracy(network: nn.Module, x: Tensor, y: Tensor, *, batch: int = 500) -> float:
-    """Return the share of images that the network classifies correctly.
-
-    Parameters
-    ----------
-    x : uint8, (N, C, H, W)
-    y : int64, (N,)
-    """
-    network.eval()
-    with torch.inference_mode():
-        correct = [
-            int((network(x[i : i + batch].float() / 255.0).argmax(1) == y[i : i + batch]).sum())
-            for i in range(0, len(x), batch)
-        ]
-    return sum(correct) / len(x)
 
 
 def ship(network: nn.Module, x: Tensor, y: Tensor, training: Training, path: Path) -> Card:

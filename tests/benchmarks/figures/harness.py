@@ -175,6 +175,7 @@ def bare(root: Path, calls: Path) -> None:
     from bench.attack import Batch, Surface, Threat, ways
     from bench.deployment import Draws
     from bench.tasks.building import deployment_of, images_of, implementation, labels_of
+    from bench.tasks.naming import names_of
 
     torch.set_num_threads(1)
     torch.set_deterministic_debug_mode("warn")
@@ -191,7 +192,7 @@ def bare(root: Path, calls: Path) -> None:
             built[name] = deployment, x, y, digests, right
         deployment, x, y, digests, rows = built[name]
         described, network = call["surface"], call["deployment"]["network"]
-        block, seed = _names(call, digests)
+        block, seed = names_of(call["attack"]["name"], call["seed"], digests)
         surface = Surface(
             deployment,
             knowledge=described["knowledge"],
@@ -215,15 +216,6 @@ def bare(root: Path, calls: Path) -> None:
         _answers(deployment, x_adv, digests)
         given[call["key"]] = _digest(x_adv.numpy())
     calls.with_name(f"{calls.name}.digests").write_text(json.dumps(given))
-
-
-def _names(call: Mapping[str, Any], digests: Sequence[bytes]) -> tuple[bytes, int]:
-    """Return the block's name and the seed that ART's generators get, as a run names and seeds them."""
-    from hashlib import blake2b
-
-    block, name = blake2b(b"".join(digests), digest_size=8).digest(), call["attack"]["name"]
-    seed = blake2b(f"{name}/{call['seed']}".encode() + block, digest_size=4).digest()
-    return name.encode() + block, int.from_bytes(seed, "little")
 
 
 def _answers(deployment: Any, x: Any, digests: Sequence[bytes]) -> Any:

@@ -15,10 +15,10 @@ from bench.data import divide, image_digests
 from bench.data.cards import find_card, shipped_cards
 from bench.data.weights import load_into, load_weights
 from bench.errors import MissingData
+from bench.training import accuracy
 from bench_datasets.folder import ImageFolder
 from bench_datasets.official import CIFAR10, MNIST
 from bench_models.plugin import bench_models
-from bench_models.shipping import accuracy
 
 ENTRIES = {entry.name: entry for entry in bench_models()}
 

@@ -19,11 +19,11 @@ from bench.plugins.registry import discover
 from bench.plugins.selection import choose
 from bench.store import Store
 from bench.tasks.data import read_images
-from bench.training import Recipe
+from bench.training import Recipe, accuracy
 from bench_datasets.digits import Digits
 from bench_models import architectures, shipping
 from bench_models.plugin import bench_models
-from bench_models.shipping import Training, accuracy, ship
+from bench_models.shipping import Training, ship
 from bench_models.train import main
 
 SHORT = Recipe(epochs=2, batch=64)
