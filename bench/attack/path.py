@@ -101,8 +101,8 @@ class Path:
 
         Parameters
         ----------
-        returned : bool, (B,), whether the images that the attack returned withstand it; None where they are not to be
-            compared
+        returned : bool, (B,), whether the images that the attack returned withstand it, as they are and as they are
+            judged; None where they are not to be compared
 
         Returns
         -------

@@ -100,11 +100,12 @@ def craft(spec: Mapping[str, Any], store: Store) -> Outcome:
         judged = torch.where(inside[:, None, None, None], realised, x[rows])
         signal = Signal(judged, streams("score", spec["answers"], own, judged, 0))
         with torch.no_grad():
+            met = surface.fast.deployment(signal)
+            under_attack[rows] = met.x
             if not (deployment.randomised or spec["minimum_norm"]):
+                # Queries are followed as they are asked, and what is judged is what a camera delivers of the last.
                 found = deployment(Signal(x_adv[rows], streams("score", spec["answers"], own, x_adv[rows], 0)))
-                returned = margins(found.x, y[rows]) >= 0
-                returned |= found.side.get("rejected", torch.zeros_like(returned))
-            under_attack[rows] = surface.fast.deployment(signal).x
+                returned = _withstands(found, y[rows]) & _withstands(met, y[rows])
             if spec["standing"] is None:  # as of an oblivious attacker, on the undefended network
                 clean = deployment(Signal(x[rows], streams("score", spec["answers"], own, x[rows], 0)))
                 right, wrong = clean.x.argmax(1) == y[rows], deployment(signal).x.argmax(1) != y[rows]
@@ -143,6 +144,12 @@ def craft(spec: Mapping[str, Any], store: Store) -> Outcome:
             "notes": _plain({name: value for name, value in notes.items() if not isinstance(value, torch.Tensor)}),
         },
     )
+
+
+def _withstands(said: Signal, y: torch.Tensor) -> torch.Tensor:
+    """Return which images are answered rightly, or not at all, bool, (B,)."""
+    right = margins(said.x, y) >= 0
+    return right | said.side.get("rejected", torch.zeros_like(right))
 
 
 def _worth_trying(spec: Mapping[str, Any], store: Store, y: torch.Tensor) -> torch.Tensor:

@@ -140,6 +140,20 @@ def test_fooled_is_what_is_right_when_clean_and_wrong_as_delivered(monkeypatch: 
     assert found.tensors["under_attack"][:, 1] == pytest.approx(seen.numpy(), abs=1e-3)
 
 
+def test_what_is_broken_as_a_camera_delivers_it_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dark in the mean as it is returned, bright on the grid; the others come back from a success."""
+    steps = torch.tensor([0.6, 0.6, -0.4, -0.4]).reshape(2, 2) / 255.0
+
+    def run(surface: Any, batch: Any, threat: Any) -> AttackResult:
+        surface.predict(batch.x + 1.0 / 255.0)
+        moved = batch.x.clone()
+        moved[0] += steps
+        return AttackResult(moved)
+
+    path = crafted(monkeypatch, run).meta["path"]
+    assert (path["compared"], path["lost"]) == (4, 2)
+
+
 def test_an_attack_that_finds_otherwise_the_next_time_is_seen_to(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = iter(range(9))
 
