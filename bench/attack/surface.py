@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.attack.fast import Fast, Precision, fast_copy
-from bench.attack.path import Path
+from bench.attack.path import Path, margins
+from bench.attack.rounding import rounding
 from bench.attack.surrogate import Backward, reachable
 from bench.attack.threat import Threat
 from bench.deployment import Deployment, Draws, Node, Signal
@@ -20,7 +21,6 @@ from bench.deployment.deployment import Apply, Cross
 from bench.plugins.entries import Access, Knowledge
 
 REFUSED: Final = -1  # in the place of a label that a deployment withholds
-MARGIN: Final = 1e-5  # of 1 + max|logit|: more than another batch shape changes (1e-7 was seen)
 
 
 @dataclass
@@ -289,9 +289,7 @@ class Surface:
         delivered = threat.realise(x, found.detach().float())
         self.queries.forward += len(x)
         said: Signal = self._deployment(Signal(delivered, self._draws(len(x))))
-        right = said.x.gather(1, y[:, None])[:, 0]
-        other = said.x.scatter(1, y[:, None], -torch.inf).amax(1)
-        wrong = other - right > MARGIN * (1.0 + said.x.abs().amax(1))
+        wrong = -margins(said.x, y) > rounding(said.x)
         withheld = said.side.get("rejected", torch.zeros_like(wrong))
         return wrong & ~withheld & threat.contains(x, delivered)
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bench.attack import REFUSED, Surface, Threat
+from bench.attack import Surface, Threat
 from bench.deployment import Draws
 from bench.plugins.parameters import Value
 from bench_art.door import MOST
@@ -83,14 +83,14 @@ class Craft:
         return np.eye(self.surface.classes, dtype=np.float32)[labels]
 
     def standing(self, x: FloatImages) -> Rows:
-        """Return which images the surface still answers with their true label, or refuses to answer.
+        """Return which images are not broken for good as they will be judged.
 
         All of them where one answer settles nothing: it was drawn, or is a stand-in's.
         """
-        if not self.surface.settled:
-            return np.arange(len(x))
-        answers = self.surface.predict(torch.from_numpy(x)).numpy()
-        return np.flatnonzero((answers == self.y) | (answers == REFUSED))
+        broken = self.surface.broken(
+            torch.from_numpy(self.x), torch.from_numpy(x), torch.from_numpy(self.y), self.threat
+        )
+        return np.flatnonzero(~broken.numpy())
 
     def keep(self, best: FloatImages, rows: Rows, found: FloatImages) -> None:
         """Put what a further attempt found in the place of what is there: where one answer settles nothing, the better.
@@ -106,9 +106,10 @@ class Craft:
         best[rows] = found
 
     def _lead(self, x: FloatImages, rows: Rows) -> FloatImages:
-        """Return how far the true class leads in the mean of several answers, float32, (n,)."""
+        """Return how far the true class leads in the mean of several answers to what is judged, float32, (n,)."""
+        delivered = self.threat.realise(torch.from_numpy(self.x[rows]), torch.from_numpy(x))
         with torch.no_grad():
-            answers = [self.surface.logits(torch.from_numpy(x)).numpy() for _ in range(LOOKS)]
+            answers = [self.surface.logits(delivered).numpy() for _ in range(LOOKS)]
         scores = np.mean(answers, axis=0)
         true = scores[np.arange(len(rows)), self.y[rows]]
         scores[np.arange(len(rows)), self.y[rows]] = -np.inf

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 from bench.attack import Surface
+from bench.attack.rounding import LEAD, rounding
 from bench_native.balls import per_image, steepest, uniform, within
-from bench_native.case import LEAD, Case, Kept
+from bench_native.case import Case, Kept
 from bench_native.iterated import shares
 from bench_native.losses import Objective, margin
 from bench_native.panel import Panel
@@ -108,7 +109,7 @@ class Aware(Search):
     def sure(self, answers: Tensor, y: Tensor) -> Tensor:
         """Return which answers are wrong, and not refused, each by more than its own rounding, bool, (B,)."""
         seen = Columns(answers, self.classes)
-        wrong = margin(seen.logits, y) > LEAD * seen.logits.abs().amax(1)
+        wrong = margin(seen.logits, y) > rounding(seen.logits)
         return wrong & (~seen.refuses | (seen.score < -LEAD * SCALE))
 
     def search(self, case: Case, notes: dict[str, object]) -> Tensor:

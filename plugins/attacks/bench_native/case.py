@@ -15,9 +15,6 @@ from bench_native.losses import Objective
 from bench_native.panel import Ascent, Panel
 
 LOOKS = 4  # answers averaged where the same image is not answered twice the same
-# Share of the largest logit by which a wrong class must lead: an answer is judged in another shape of call, whose
-# rounding differs in the last places.
-LEAD = 1e-4
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from bench.attack import AttackResult, Batch, Surface, Threat
+from bench.attack.rounding import rounding
 from bench.errors import Unavailable
 from bench_native.balls import settle
-from bench_native.case import LEAD, Case
+from bench_native.case import Case
 from bench_native.losses import FEWEST_CLASSES, margin
 from bench_native.panel import Panel
 
@@ -52,7 +53,7 @@ class Search(ABC):
 
     def sure(self, answers: Tensor, y: Tensor) -> Tensor:
         """Return which answers are what the attacker wants by more than rounding, bool, (B,)."""
-        return self.worth(answers, y) > LEAD * answers[:, : self.classes].abs().amax(1)
+        return self.worth(answers, y) > rounding(answers[:, : self.classes])
 
     def run(self, surface: Surface, batch: Batch, threat: Threat) -> AttackResult:
         """Return what the search found, inside the ball (but for a minimum-norm attack) and the box exactly.

@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.attack import AttackResult, Batch, Surface, Threat
-from bench.attack.surface import MARGIN, GradientTally
+from bench.attack.rounding import rounding
+from bench.attack.surface import GradientTally
 from bench.deployment import Draws
 from bench.deployment.calls import calls
 from bench_qusecnets.codespace import CodeSpace, parts
@@ -64,8 +65,7 @@ def margin(logits: Tensor, y: Tensor) -> Tensor:
     A tie is none, and neither is a lead that the deployment, which sums in calls of another shape, may not have.
     """
     others = logits.masked_fill(F.one_hot(y, logits.shape[1]).bool(), -torch.inf)
-    hidden = MARGIN * (1.0 + logits.detach().abs().amax(1))
-    return logits.gather(1, y[:, None])[:, 0] - others.amax(1) + hidden
+    return logits.gather(1, y[:, None])[:, 0] - others.amax(1) + rounding(logits)
 
 
 class CodeSpaceAttack:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.attack import Batch, Surface, Threat
+from bench.attack.surrogate import as_it_is
 from bench.deployment import Classify, Deployment, Draws, Signal
 from bench.errors import BadParameter, Unavailable, UnknownName
 from bench_art import adapter
@@ -211,6 +212,27 @@ def test_restarts_go_on_with_the_images_that_still_stand(surface_of: MakeSurface
         found = attack.run(surface_of(network, GREY), batch, threat).x_adv
         wrong.append(network(found).argmax(1) != batch.y)
     assert (wrong[1] | ~wrong[0]).all(), "a restart undid a success"
+
+
+class _BetweenTheSteps(nn.Module):
+    """Far on the wrong side for values between two steps of a camera's grid, else by the mean of the image."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        off = (255.0 * x - torch.round(255.0 * x)).abs().flatten(1).mean(1)
+        z = x.flatten(1).mean(1) - 102.5 / 255.0 + 100.0 * (off > 0.25)
+        return torch.stack([-z, z], 1)
+
+
+def test_an_image_leaves_when_it_is_broken_as_it_will_be_judged() -> None:
+    surface = Surface(
+        Deployment.chain(Classify(_BetweenTheSteps())), knowledge="white-box", access="gradient", shape=GREY, classes=2,
+        backward=as_it_is, settled=True,
+    )  # fmt: skip
+    x, y = torch.full((3, *GREY), 100.0 / 255.0), np.zeros(3, np.int64)
+    threat = Threat(norm="linf", epsilon=4.0 / 255.0)
+    craft = Craft(BY_NAME["apgd-ce"], {}, surface, threat, None, x.numpy(), y, draws_for(x))
+    found = x + torch.tensor([0.5, 3.0, 5.0])[:, None, None, None] / 255.0  # the last one outside the ball
+    assert craft.standing(found.numpy()).tolist() == [0, 2]
 
 
 class _CoinFlip(nn.Module):

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from bench.attack import Attack, Batch, Surface
 from bench.attack.path import Path
+from bench.attack.rounding import rounding
 from bench.attack.surrogate import as_it_is
 from bench.conformance import workbench
 from bench.deployment import Classify, Deployment, Draws, Stage
 from bench.plugins.entries import Access
 from bench.plugins.entries import Attack as Entry
-from bench_native.case import LEAD
 from bench_native.losses import margin
 from bench_native.plugin import bench_attacks
 
@@ -83,8 +83,8 @@ def surface_of(
 
 
 def wrong(answers: Tensor, y: Tensor) -> Tensor:
-    """Return which answers, of no columns but logits of the order of one, are wrong by more than rounding."""
-    return margin(answers, y) > LEAD
+    """Return which answers, of no columns but logits, are wrong by more than rounding."""
+    return margin(answers, y) > rounding(answers)
 
 
 def batch_of(x: Tensor, y: Tensor) -> Batch:
