@@ -127,7 +127,8 @@ class Craft:
         return np.argsort(-scores, axis=1, kind="stable")[:, 1:]
 
     def attempt(self, attack: Any, rows: Rows, labels: Labels, round_number: int) -> FloatImages:
-        """Return ART's answer for some of the images; ``labels`` are theirs."""
+        """Return ART's answer for some of the images, found by a search of its own; ``labels`` are theirs."""
+        self.surface.begin()
         with own_starts(self.draws[rows].spawn(f"round {round_number}")):
             found = attack.generate(self.x[rows].copy(), y=self.one_hot(labels))
         return cast(FloatImages, found)
@@ -138,13 +139,24 @@ def _generate(craft: Craft) -> FloatImages:
 
 
 def _restarts(craft: Craft) -> FloatImages:
-    """Start anew on the images that still stand: ART's own restarts begin at the last start, not at the image."""
+    """Start APGD anew: ART's own restarts begin at the last start, not at the image."""
+    return _anew(craft, craft.count("restarts"))
+
+
+def _starts(craft: Craft) -> FloatImages:
+    """Start PGD anew: ART's own starts look like one long search."""
+    starts = craft.count("num_random_init")
+    return _generate(craft) if starts <= 1 else _anew(craft, starts, num_random_init=1)
+
+
+def _anew(craft: Craft, times: int, **overrides: object) -> FloatImages:
+    """Start anew on the images that still stand."""
     best = craft.x.copy()
     rows = craft.standing(best)
-    for attempt in range(craft.count("restarts")):
+    for attempt in range(times):
         if not len(rows):
             break
-        craft.keep(best, rows, craft.attempt(craft.build(), rows, craft.y[rows], attempt))
+        craft.keep(best, rows, craft.attempt(craft.build(**overrides), rows, craft.y[rows], attempt))
         rows = craft.standing(best)
     return best
 
@@ -213,6 +225,7 @@ def _ensemble(craft: Craft) -> FloatImages:
 PROCEDURES: Mapping[Procedure, Callable[[Craft], FloatImages]] = {
     "generate": _generate,
     "restarts": _restarts,
+    "starts": _starts,
     "targets": _targets,
     "saliency": _saliency,
     "universal": _universal,

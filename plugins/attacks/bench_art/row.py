@@ -8,7 +8,7 @@ from typing import Literal
 from bench.plugins.entries import Access, Attack, Norm, Settings
 from bench.plugins.parameters import Parameter, Value
 
-Procedure = Literal["generate", "restarts", "targets", "saliency", "universal", "patch", "ensemble"]
+Procedure = Literal["generate", "restarts", "starts", "targets", "saliency", "universal", "patch", "ensemble"]
 
 # Parameters that the adapter reads itself; every other one is an argument of ART's class by the same name.
 OURS = frozenset({"step", "restarts", "targets", "target", "queries", "square_iter", "inner_iter", "inner_step"})

@@ -9,7 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from bench.analysis.gates.convergence import convergence
 from bench.attack import Batch, Surface, Threat
+from bench.attack.path import Path as FollowedPath
 from bench.attack.surrogate import as_it_is
 from bench.deployment import Classify, Deployment, Draws, Signal
 from bench.errors import BadParameter, Unavailable, UnknownName
@@ -214,6 +216,31 @@ def test_restarts_go_on_with_the_images_that_still_stand(surface_of: MakeSurface
     assert (wrong[1] | ~wrong[0]).all(), "a restart undid a success"
 
 
+class _Sloping(nn.Module):
+    """The first class leads by what the image lacks of white: ever less with each step, and never by nothing."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        lead = 1.0 - x.flatten(1).mean(1)
+        return torch.stack([lead, -lead], 1)
+
+
+@pytest.mark.parametrize("starts", [1, 3])
+def test_what_is_stopped_in_the_middle_is_seen_however_often_it_starts(starts: int) -> None:
+    """Of starts that count as one search, the best is found at the end of the first."""
+    x, y = images(GREY, 4) * 0.2, torch.zeros(4, dtype=torch.int64)
+    threat = Threat(norm="linf", epsilon=0.3)
+    path = FollowedPath(x, y, threat)
+    surface = Surface(
+        Deployment.chain(Classify(_Sloping())), knowledge="adaptive", access="gradient", shape=GREY, classes=2,
+        backward=as_it_is, settled=True, path=path,
+    )  # fmt: skip
+    attack = adapter.pgd_linf(num_random_init=starts, max_iter=8, step=0.05)
+    attack.run(surface, Batch(x, y, draws_for(x), 0), threat)
+    found = path.evidence(None)
+    assert (found["longest"], found["steps"]) == (8, starts * 8 * 4)
+    assert convergence(found, "adaptive").outcome == "fail"
+
+
 class _BetweenTheSteps(nn.Module):
     """Far on the wrong side for values between two steps of a camera's grid, else by the mean of the image."""
 
@@ -299,7 +326,7 @@ class _Unlucky(nn.Module):
         return answer.roll(1, 1)
 
 
-@pytest.mark.parametrize("name", ["apgd-ce", "apgd-targeted"])
+@pytest.mark.parametrize("name", ["apgd-ce", "apgd-targeted", "pgd-linf"])
 def test_an_image_that_one_draw_answers_wrongly_is_attacked_all_the_same(
     name: str, surface_of: MakeSurface, batch_on: BatchOn
 ) -> None:
@@ -307,6 +334,8 @@ def test_an_image_that_one_draw_answers_wrongly_is_attacked_all_the_same(
     batch = batch_on(network, images(GREY, 12))
     surface = surface_of(_Unlucky(network), GREY)
     _Unlucky.clean = batch.x
-    found = ArtAttack(BY_NAME[name], max_iter=5).run(surface, batch, Threat(norm="linf", epsilon=0.05)).x_adv
+    starts = {"num_random_init": 3} if name == "pgd-linf" else {}
+    attack = ArtAttack(BY_NAME[name], max_iter=5, **starts)
+    found = attack.run(surface, batch, Threat(norm="linf", epsilon=0.05)).x_adv
     assert _Unlucky.clean is None
     assert int((network(found).argmax(1) != batch.y).sum()) > 6
