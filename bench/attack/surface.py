@@ -150,6 +150,7 @@ class Surface:
     progress : how far the attack has come, in [0, 1]; one that says so has surrogates that grow harder with it
     about : which of the images under attack the next query is about, int64, (n,): its first n rows, others only fill
         it. None for all of them, in order; an attack that asks about some says so, that gates can follow it
+    filling : how many of the last rows of the next query only fill it: they are asked about nothing, and count nowhere
     """
 
     def __init__(
@@ -175,6 +176,7 @@ class Surface:
         self.queries, self.gradients = Queries(), GradientTally(starts)
         self.progress = 1.0
         self.about: Tensor | None = None
+        self.filling = 0
         self._deployment, self._backward, self._path = deployment, backward, path
         self._seed, self._block, self._calls = seed, block, 0
 
@@ -318,11 +320,12 @@ class Surface:
         k = self.expectation
         many = x.repeat_interleave(k, 0) if k > 1 else x
         signal = Signal(many, self._draws(len(many)))
-        self.queries.forward += len(many)
+        asked = len(x) - self.filling
+        self.queries.forward += k * asked
         if wanted:
             assert self._backward is not None
-            self.queries.gradient += len(many)
-            x.register_hook(self.gradients.add)  # type: ignore[no-untyped-call]
+            self.queries.gradient += k * asked
+            x.register_hook(lambda gradient: self.gradients.add(gradient[:asked]))  # type: ignore[no-untyped-call]
             answer = self._backward(deployment, signal, self.progress)
         else:
             with torch.no_grad():

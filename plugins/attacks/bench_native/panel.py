@@ -42,7 +42,7 @@ class Panel:
     Attributes
     ----------
     rows : images a call
-    padding : rows sent only to fill a call, every draw counted; the surface counts them as forward queries
+    padding : rows sent only to fill a call, every draw counted; the surface counts them as no queries
 
     Notes
     -----
@@ -64,7 +64,7 @@ class Panel:
         about : which of the images under attack each row is made from, int64, (B,); empty where nobody is to follow
         """
         with torch.no_grad():
-            parts = [self._said(padded, about[at : at + count])[:count] for padded, at, count in self._calls(x)]
+            parts = [self._said(padded, about[at : at + count], count) for padded, at, count in self._calls(x)]
         return torch.cat(parts) if parts else torch.empty(0, self.surface.classes)
 
     def ascent(self, x: Tensor, about: Tensor, labels: Tensor, objective: Objective) -> Ascent:
@@ -75,15 +75,11 @@ class Panel:
         The surface has counted such values by then, and the suite fails the cell.
         """
         answers, losses, gradients = [], [], []
-        tally = self.surface.gradients
         for padded, at, count in self._calls(x):
             given = padded.detach().requires_grad_(True)
-            said = self._said(given, about[at : at + count])[:count]
+            said = self._said(given, about[at : at + count], count)
             loss = objective(said, labels[at : at + count])
-            owed = tally.starts
-            tally.starts = min(owed, count)  # what fills the call sets out nowhere
             (gradient,) = torch.autograd.grad(loss.sum(), given)
-            tally.starts += max(owed - count, 0)
             answers.append(said.detach())
             losses.append(loss.detach())
             gradients.append(gradient[:count].nan_to_num(0.0, 0.0, 0.0))
@@ -93,11 +89,12 @@ class Panel:
         reply = self.surface.reply(x)
         return reply.logits if reply.refused is None else torch.cat([reply.logits, reply.refused[:, None]], 1)
 
-    def _said(self, x: Tensor, about: Tensor) -> Tensor:
-        self.surface.about = about
+    def _said(self, x: Tensor, about: Tensor, count: int) -> Tensor:
+        """Return what is said of the first rows; the others only fill the call."""
+        self.surface.about, self.surface.filling = about, len(x) - count
         said = self._ask(x)
-        self.surface.about = None
-        return said
+        self.surface.about, self.surface.filling = None, 0
+        return said[:count]
 
     def _calls(self, x: Tensor) -> Iterator[tuple[Tensor, int, int]]:
         """Yield whole calls, where each begins in ``x``, and how many of its rows count."""

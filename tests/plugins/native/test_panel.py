@@ -3,6 +3,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from bench.attack.surface import Queries
 from bench_native.losses import cross_entropy, margin
 from bench_native.panel import ROWS, Panel
 
@@ -30,7 +31,7 @@ class _Shapes(nn.Module):
         return self.network(x)
 
 
-def test_every_call_has_one_shape_and_the_filling_is_counted(digits: Victim) -> None:
+def test_every_call_has_one_shape_and_what_fills_it_is_no_query(digits: Victim) -> None:
     network = _Shapes(digits[0])
     surface = surface_of(network, SHAPE)
     panel = Panel(surface)
@@ -40,7 +41,7 @@ def test_every_call_has_one_shape_and_the_filling_is_counted(digits: Victim) -> 
     panel.ascent(digits[1][: ROWS + 1], torch.arange(ROWS + 1), digits[2][: ROWS + 1], margin)
     assert network.seen == [ROWS] * 3
     assert panel.padding == (ROWS - 3) + (ROWS - 1)
-    assert surface.queries.forward == 3 * ROWS
+    assert surface.queries == Queries(forward=3 + ROWS + 1, gradient=ROWS + 1)
 
 
 def test_averages_over_draws_are_asked_for_in_smaller_portions(digits: Victim) -> None:
@@ -51,6 +52,7 @@ def test_averages_over_draws_are_asked_for_in_smaller_portions(digits: Victim) -
     panel.answers(digits[1][:5], torch.arange(5))
     assert network.seen == [64, 64]
     assert panel.padding == 3 * 16
+    assert panel.surface.queries.forward == 5 * 16
 
 
 def test_first_gradients_are_counted_for_images_and_not_for_filling(digits: Victim) -> None:
