@@ -8,7 +8,8 @@ EARLY = Parameter(
     name="early",
     type=bool,
     default=False,
-    help="images leave a run once broken, unless another deployment judges: same result, fewer gradients (ours)",
+    help="images leave a run as they are when they break, unless another deployment judges, not as the last step "
+    "leaves them: fewer gradients, and no fewer broken (ours)",
 )
 
 

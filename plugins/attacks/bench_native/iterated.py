@@ -38,8 +38,8 @@ class Iterated(Search):
     loss : "ce", "margin" or "dlr"
     decay : of the momentum that gathers gradients divided by their L1 length; None for none (Dong et al. 2018,
         equation 6)
-    early : images leave once they are answered wrongly for good: equal robust accuracy, fewer gradients, but x' that
-        transfer less to another network
+    early : images leave once they are answered wrongly for good, and are given back as they then are. That takes fewer
+        gradients, and loses none that a later step would bring back; but such x' transfer less to another network
     """
 
     def __init__(
