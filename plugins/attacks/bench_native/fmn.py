@@ -74,7 +74,9 @@ class Fmn(Search):
             step = self.step * (_LAST_SHARE + (1 - _LAST_SHARE) * falling)
             size = length(delta, norm)
             slope = dual_length(found.gradient, norm).clamp(min=1e-12)
-            reach = torch.where(shortest.isinf(), size + (self.confidence - lead).abs() / slope, radius) * (1 + gamma)
+            # How far the boundary is, the loss says, also of what is refused: that is worth minus infinity.
+            reach = torch.where(shortest.isinf(), size + (self.confidence - found.loss).abs() / slope, radius)
+            reach = reach * (1 + gamma)
             radius = torch.where(broken, torch.minimum(radius, size) * (1 - gamma), reach).clamp(max=farthest)
             moved = project(delta + step * steepest(found.gradient, "l2"), radius, norm)
             delta = (x + moved).clamp(0.0, 1.0) - x

@@ -26,7 +26,8 @@ class Spsa(Search):
     Notes
     -----
     gradient = mean over v of (L(x + c v) - L(x - c v)) / (2 c) v. A step costs 2 ``directions`` + 1 queries. Images
-    leave once they are answered wrongly for good.
+    leave once they are answered wrongly for good. What is refused is never kept, but the estimate follows the loss of
+    what is answered and refused alike: a refusal does not say on which side of it a success lies.
     """
 
     def __init__(self, *, steps: int, step: float, directions: int, width: float, loss: str) -> None:

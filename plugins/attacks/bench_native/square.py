@@ -32,20 +32,20 @@ class Square(Search):
     Notes
     -----
     Every image has squares of its own; the steps' schedule is scaled to ``steps`` as in the authors' code. Candidates
-    are asked about as they would be delivered.
+    are asked about as they would be delivered. Of two the one that is answered, and wrongly, is better, else the one of
+    higher loss: what is refused is no success, but the way to one may lead through it.
     """
 
     def __init__(self, *, steps: int, share: float, loss: str) -> None:
         self.steps, self.share, self.loss = steps, share, loss
 
     def search(self, case: Case, notes: dict[str, object]) -> Tensor:
-        objective = LOSSES[self.loss]
         height, width = case.x.shape[2:]
         moves = _Linf(case) if case.threat.norm == "linf" else _L2(case)
         best = moves.first()
         rows = torch.arange(len(case))
         answers = case.delivered(rows, best)
-        loss = objective(case.logits(answers), case.y)
+        won, loss = self._said(case, rows, answers)
         rows = rows[~case.settles(rows, answers)]
         numbers = torch.empty(len(case), AHEAD, moves.numbers)
         for step in range(1, self.steps):
@@ -60,13 +60,18 @@ class Square(Search):
             doubtful = ~case.steady[rows]
             if doubtful.any():  # else the luckiest draw would stand for ever
                 again = rows[doubtful]
-                loss[again] = objective(case.logits(case.delivered(again, best[again])), case.y[again])
-            value = objective(case.logits(answers), case.y[rows])
+                won[again], loss[again] = self._said(case, again, case.delivered(again, best[again]))
+            wins, value = self._said(case, rows, answers)
             done = case.settles(rows, answers)
-            better = (value > loss[rows]) | done
-            best[rows[better]], loss[rows[better]] = proposal[better], value[better]
+            better = torch.where(wins == won[rows], value > loss[rows], wins) | done
+            chosen = rows[better]
+            best[chosen], won[chosen], loss[chosen] = proposal[better], wins[better], value[better]
             rows = rows[~done]
         return best
+
+    def _said(self, case: Case, rows: Tensor, answers: Tensor) -> tuple[Tensor, Tensor]:
+        """Return which answers are what the attacker wants, bool, (B,), and how high the loss is, (B,)."""
+        return case.worth(answers, case.y[rows]) > 0, LOSSES[self.loss](case.logits(answers), case.y[rows])
 
     def _side(self, step: int, height: int, width: int) -> int:
         scaled = int(step / self.steps * 10_000)

@@ -81,17 +81,36 @@ class Wary(Stage):
         return signal.replace(rejected=(signal.x[:, 1] - signal.x[:, 0]).abs() > self.most)
 
 
-def test_a_win_is_kept_though_a_refused_image_is_further_wrong(linear: tuple[Linear, Tensor, Tensor]) -> None:
+@pytest.mark.parametrize("settled", [True, False])
+def test_a_win_is_kept_though_a_refused_image_is_further_wrong(
+    settled: bool, linear: tuple[Linear, Tensor, Tensor]
+) -> None:
     """Squares jump past the narrow lead that is answered, and come back to it from further out."""
     network, x, y = linear
     reach = EPSILONS["linf"] * float(network.w.abs().sum())
     deployment = Deployment.chain(Classify(network), Wary(0.005 * reach)).requires_grad_(False)
     surface = Surface(
-        deployment, knowledge="black-box", access="score", shape=(1, 28, 28), classes=2, backward=None, settled=True
+        deployment, knowledge="black-box", access="score", shape=(1, 28, 28), classes=2, backward=None, settled=settled
     )
     x, y, threat = x[:24], y[:24], Threat(norm="linf", epsilon=EPSILONS["linf"])
     found = make("native-square-linf", steps=1500).run(surface, batch_of(x, y), threat)
     assert won(deployment, threat.realise(x, found.x_adv), y).float().mean() > 0.8
+
+
+def test_the_smallest_perturbation_is_found_beyond_what_is_refused(linear: tuple[Linear, Tensor, Tensor]) -> None:
+    """A refusal says nothing of how far the boundary is; the margin of what was refused does."""
+    network, x, y = linear
+    dual = float(network.w.abs().sum())
+    refused = 0.05 * dual
+    surface = Surface(
+        Deployment.chain(Classify(network), Unsure(refused)).requires_grad_(False),
+        knowledge="white-box", access="gradient", shape=(1, 28, 28), classes=2, backward=as_it_is, settled=True,
+    )  # fmt: skip
+    threat = Threat(norm="linf", epsilon=EPSILONS["linf"], domain="float")
+    found = make("fmn-linf", steps=50).run(surface, batch_of(x, y), threat)
+    assert bool(found.notes["found"].all())  # type: ignore[attr-defined]
+    needed = (network.z(x).abs() + refused) / dual
+    assert float((threat.distance(x, found.x_adv) / needed).median()) < 1.01
 
 
 def test_a_reply_says_in_which_share_of_the_draws_an_image_is_refused(linear: tuple[Linear, Tensor, Tensor]) -> None:
