@@ -18,6 +18,8 @@ from bench.conformance import workbench
 from bench.conformance.construction import construct
 from bench.conformance.result import CheckResult, Doubtful, Failed, NotApplicable, perform
 from bench.deployment import Capture, Classify, Deployment, Draws
+from bench.errors import UsageError
+from bench.plugins.containment import loaded
 from bench.plugins.entries import Attack, Norm
 from bench.plugins.parameters import Value
 
@@ -36,7 +38,12 @@ def check_attack(entry: Attack, parameters: Mapping[str, Value], *, named: froze
     quick = {name: value for name, value in entry.quick.parameters if name not in named}
     subject = _Subject(entry, {**parameters, **quick})
     results = []
-    for name, check in (("construction", _check_construction), ("runs within its access", _check_access)):
+    first = {
+        "planning": _check_planning,
+        "construction": _check_construction,
+        "runs within its access": _check_access,
+    }
+    for name, check in first.items():
         results.append(perform(name, check, subject))
         if results[-1].outcome == "fail":
             return results
@@ -100,6 +107,18 @@ class _Subject:
     @cached_property
     def first(self) -> _Run:
         return self.run(1)
+
+
+def _check_planning(subject: _Subject) -> str:
+    """What is asked while a run is planned lets these parameters pass."""
+    place = subject.entry.check
+    if not place:
+        raise NotApplicable("It names no check: what is wrong with parameters is seen in a worker.")
+    try:
+        loaded(place)(subject.parameters, None)
+    except UsageError as error:
+        raise Failed(f"{place} refuses these parameters: {error}") from error
+    return f"{place} lets them pass."
 
 
 def _check_construction(subject: _Subject) -> str:

@@ -72,13 +72,13 @@ class Selection:
         elif spec.models.endswith(".py"):
             raise UsageError(f"Model {spec.models!r} must be written FILE.py:FACTORY, such as nets.py:make_net.")
         named = [] if own or not spec.models else pick("model", spec.models)
-        refuse_contradictions([*defenses, *named])
         models: list[Chosen | str] = [spec.models] if own else [*named]
         if spec.weights is not None and len(models) != 1:
             raise UsageError("--weights goes with one --models; name the network that the weights are for.")
         if spec.weights is not None:
             check_weights(spec.weights)
         attacks = pick("attack", spec.attacks)
+        refuse_contradictions([*defenses, *named, *attacks])
         _refuse_other_norms(registry, attacks, spec)
         return cls(
             defenses,

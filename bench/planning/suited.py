@@ -1,4 +1,4 @@
-"""Whether parameters go together and suit the images, asked of a defense's or a model's plugin before a run."""
+"""Whether parameters go together and suit the images, asked of an entry's plugin before a run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 from bench.errors import BadParameter, UsageError
 from bench.plugins.containment import contained, loaded
-from bench.plugins.entries import Defense, Model, Shape
+from bench.plugins.entries import Attack, Defense, Model, Shape
 from bench.plugins.selection import Chosen
 
 _log: Final = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ def refusal(chosen: Chosen, shape: Shape | None = None) -> UsageError | None:
     A check that is itself broken refuses nothing: whether the defense works is then seen in its worker.
     """
     entry = chosen.found.entry
-    if not isinstance(entry, Defense | Model) or not entry.check:
+    if not isinstance(entry, Attack | Defense | Model) or not entry.check:
         return None
 
     def ask() -> UsageError | None:

@@ -166,6 +166,8 @@ class Attack(Entry):
     wants : what a deployment must have to be attacked by it: several nodes that give logits, or a detector; "" for
         nothing. It looks inside, so it is run at adaptive knowledge alone; a control does not
     separable : the result for an image does not depend on the others of its block
+    check : "package.module:callable" that refuses parameters which do not go together, as ``Defense.check`` does, ""
+        for none; the shape is always None
     """
 
     norm: Norm | Literal[""]
@@ -179,6 +181,7 @@ class Attack(Entry):
     explores: bool = False
     takes_start: bool = False
     wants: Literal["", "views", "detector"] = ""
+    check: str = ""
     quick: Settings = Settings()
     standard: Settings = Settings()
 

@@ -26,7 +26,7 @@ SUBJECT: list[object] = []
 @pytest.fixture(autouse=True)
 def importable(monkeypatch: pytest.MonkeyPatch) -> None:
     module = type(sys)(__name__)
-    module.make_subject, module.only_grey = (lambda: SUBJECT[-1]), only_grey
+    module.make_subject, module.only_grey, module.refuses = (lambda: SUBJECT[-1]), only_grey, refuses
     monkeypatch.setitem(sys.modules, __name__, module)
 
 
@@ -79,7 +79,16 @@ class DoesNothing(Sign):
 
 def test_an_attack_that_keeps_the_contract_passes_and_works() -> None:
     results = check(Sign(), Attack, norm="linf", access="gradient")
-    assert {r.outcome for r in results.values()} == {"pass"}
+    assert {name for name, r in results.items() if r.outcome == "n/a"} == {"planning"}
+    assert {r.outcome for r in results.values()} == {"pass", "n/a"}
+
+
+def test_parameters_that_planning_would_refuse_end_the_check_of_an_attack() -> None:
+    asked = {"norm": "linf", "access": "gradient", "check": f"{__name__}:only_grey"}
+    assert check(Sign(), Attack, **asked)["planning"].outcome == "pass"
+    results = check(Sign(), Attack, **asked | {"check": f"{__name__}:refuses"})
+    assert "refuses these parameters: no such thing" in results["planning"].evidence
+    assert "ball" not in results
 
 
 @pytest.mark.parametrize(
@@ -119,6 +128,10 @@ class Flat:
 def only_grey(parameters, shape) -> None:
     if shape is not None and shape[0] != 1:
         raise UsageError("grey only")
+
+
+def refuses(parameters, shape) -> None:
+    raise UsageError("no such thing")
 
 
 def test_a_model_that_keeps_the_contract_passes() -> None:

@@ -115,11 +115,17 @@ def test_a_check_that_is_itself_broken_refuses_nothing(tmp_path: Path, registry:
     assert found["checked[mood=broken]"] == ("", "")
 
 
+@pytest.mark.parametrize("attack", ["evade[weights=1+x]", "evade-l2[weights=-1]", "native-fgsm,evade[weights=0.1+inf]"])
+def test_parameters_that_no_attack_can_use_are_refused_while_planning(tmp_path: Path, attack: str) -> None:
+    with pytest.raises(UsageError, match=r"Attack 'evade.* cannot be used: weights is .* such as 0\.1\+1\+10"):
+        planned(tmp_path, attacks=attack)
+
+
 def test_the_suites_own_checks_are_light() -> None:
     code = (
         "import sys\nfrom bench.plugins.containment import loaded\nfrom bench.plugins.registry import discover\n"
-        "checks = {f.entry.check for k in ('defense', 'model') for f in discover().of(k).values()} - {''}\n"
-        "assert len(checks) >= 12, checks\n"
+        "checks = {f.entry.check for k in ('attack', 'defense', 'model') for f in discover().of(k).values()} - {''}\n"
+        "assert len(checks) >= 13, checks\n"
         "[loaded(check) for check in checks]\n"
         "heavy = {'torch', 'art', 'pandas', 'numba', 'scipy'} & set(sys.modules)\nassert not heavy, heavy"
     )

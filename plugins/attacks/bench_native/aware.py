@@ -24,6 +24,7 @@ from bench_native.iterated import shares
 from bench_native.losses import Objective, margin
 from bench_native.panel import Panel
 from bench_native.search import Search
+from bench_native.weighing import weights as parsed
 
 CAP = 5.0  # of a margin, in logits: what is won by so much need not be won by more; ours
 # A score is weighed by its logarithm in units of SCALE, so that its gradient is of use both far above the threshold and
@@ -175,7 +176,7 @@ class Evade(Aware):
 
     def __init__(self, *, weights: str, **more: float) -> None:
         super().__init__(**more)  # type: ignore[arg-type]
-        self._weights = tuple(float(part) for part in weights.split("+"))
+        self._weights = parsed(weights)
 
     def weights(self) -> tuple[float, ...]:
         return self._weights

@@ -40,6 +40,7 @@ def _aware(name: str, norm: Norm, summary: str, source: str, *, core: str = "", 
         access="gradient",
         explores=True,
         wants="views" if name == "joint-margin" else "detector",
+        check="bench_native.weighing:check" if weighted else "",
         quick=Settings(
             parameters=(*_QUICK, ("weights", "1") if weighted else ("step", 0.1)),
             block=64,
