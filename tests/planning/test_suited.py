@@ -39,6 +39,7 @@ def planned(folder: Path, *, registry: Registry | None = None, **flags: str) -> 
         ("superiot[ratio=0.001,ws=64]", "do not fit"),
         ("pixel-deflection[ratio=0]", "deflects nothing"),
         ("pixel-deflection[ratio=0.0004]", "none of 1024 pixels. Choose a ratio of at least 0.000977."),
+        ("equal-compute[macs=0.1]", "for images of 1x32x32. Choose macs of at least"),
         ("resize-pad[smallest=1]", "Choose smallest below 1"),
         ("resize-pad[smallest=0.99]", "Choose smallest of at most 0.96."),
         ("all,superiot[ws=40]", "Windows of 40x40"),

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from bench.deployment import Capture, Classify, Deployment, FitContext, FitResult
 from bench.hardware.processor import multiplies_in_bfloat16
 from bench_baselines.adversarial_training import COLOUR, Inner, trained_on_attacks
+from bench_baselines.widths import macs_of, widest
 from bench_models.networks import ResNet20
 
-_BLOCKS = 3  # in each of the network's three groups
 _LAST = "classifier.weight"
 _RATE = 0.1  # peak of the one cycle (Wong et al., section 4.1)
 # Steps and their size on one channel; ours. With the one step of three channels it overfits to that step: at .3 on
@@ -25,7 +25,7 @@ class EqualCompute:
 
     Parameters
     ----------
-    macs : millions of multiply-accumulates of one inference; the widest network that stays below is taken
+    macs : millions of multiply-accumulates of one inference; the widest network that does not exceed them is taken
     epochs : of training; Wong et al. take 15
 
     Notes
@@ -93,24 +93,3 @@ class _Reduced(nn.Module):
         with torch.autocast(x.device.type, torch.bfloat16):
             logits: Tensor = self.exact(x)
         return logits.float()
-
-
-def macs_of(width: int, shape: tuple[int, int, int], classes: int) -> int:
-    """Return the multiply-accumulates of one image in a ``ResNet20`` of that width."""
-    channels, height, columns = shape
-    narrow, wide = width, width
-    count = 9 * channels * width * height * columns
-    for group in range(3):
-        if group:
-            height, columns, wide = -(-height // 2), -(-columns // 2), 2 * narrow
-        count += 9 * wide * height * columns * (narrow + (2 * _BLOCKS - 1) * wide)
-        narrow = wide
-    return count + narrow * classes
-
-
-def widest(macs: float, shape: tuple[int, int, int], classes: int) -> int:
-    """Return the largest even width whose network stays below ``macs``; 2 where none does."""
-    width = 2
-    while macs_of(width + 2, shape, classes) <= macs:
-        width += 2
-    return width

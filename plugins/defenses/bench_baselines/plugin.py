@@ -78,6 +78,7 @@ def bench_defenses() -> Sequence[Defense]:
             trains=True,
             weights="bench_baselines:weights",
             checked_with=(("epochs", 1), ("macs", 1.0)),
+            check="bench_baselines.widths:check",
             parameters=(
                 Parameter(
                     name="macs",

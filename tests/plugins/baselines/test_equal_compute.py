@@ -8,12 +8,13 @@ from torch import nn
 
 from bench.deployment import Draws, FitContext, FitResult, Pool, Signal
 from bench.deployment.macs import count_macs
-from bench.errors import BadParameter
+from bench.errors import BadParameter, UsageError
 from bench.hardware.processor import multiplies_in_bfloat16
 from bench.training import Recipe
 from bench_baselines import equal_compute
-from bench_baselines.equal_compute import EqualCompute, macs_of, widest
+from bench_baselines.equal_compute import EqualCompute
 from bench_baselines.plugin import bench_defenses
+from bench_baselines.widths import check, macs_of, widest
 from bench_models.networks import ResNet20
 
 
@@ -55,6 +56,18 @@ def test_more_compute_than_any_classifier_here_could_use_is_refused() -> None:
         with pytest.raises(BadParameter, match=r"in \[0.1, 10000\]"):
             declared.parse("defense 'equal-compute'", given)
     assert widest(1e6 * declared.maximum, (3, 32, 32), 10) > 100, "and what is not refused is soon found"
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32)])
+def test_a_number_that_no_network_meets_is_refused_and_the_least_that_is_named_is_not(shape) -> None:
+    with pytest.raises(UsageError, match="Choose macs of at least") as refused:
+        check({"macs": 0.1}, shape)
+    with pytest.raises(UsageError, match="allows no network"):
+        widest(1e5, shape, 10)
+    named = float(str(refused.value).split()[-1].rstrip("."))
+    check({"macs": named}, shape)
+    assert macs_of(widest(named * 1e6, shape, 10), shape, 10) <= named * 1e6
+    check({"macs": 0.1}, None)
 
 
 def test_it_learns_by_its_own_recipe_and_is_deployed_as_it_was_trained() -> None:
