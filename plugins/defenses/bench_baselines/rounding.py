@@ -21,11 +21,6 @@ def straight_through(v: Tensor) -> Tensor:
     return v + (torch.round(v.detach()) - v.detach())
 
 
-def half_away(v: Tensor) -> Tensor:
-    """Return ``v`` rounded to integers, halves away from zero, without a useful derivative."""
-    return torch.sign(v) * torch.floor(v.abs() + 0.5)
-
-
 def soft_round(v: Tensor, hardness: float) -> Tensor:
     """Return floor(v) + 1/2 + tanh(h (v - floor(v) - 1/2)) / (2 tanh(h/2)): integers stay, the rest is drawn to them.
 

@@ -13,9 +13,14 @@ from bench.deployment import Signal
 from bench.errors import DamagedObject
 from bench_baselines.jpeg import FORMS, JpegCodec, JpegCompression
 from bench_baselines.jpeg_transform import compress, quantisation_table
-from bench_baselines.rounding import cubic_round, half_away, soft_round
+from bench_baselines.rounding import cubic_round, soft_round
 
 SHAPES = [(3, 32, 32), (1, 28, 28), (3, 29, 31)]
+
+
+def half_away(v):
+    """Return ``v`` rounded to integers as the codec rounds, halves away from zero."""
+    return torch.sign(v) * torch.floor(v.abs() + 0.5)
 
 
 def pillow(x, quality, subsampling="4:2:0"):
