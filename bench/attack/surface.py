@@ -80,7 +80,8 @@ class Examined:
     Attributes
     ----------
     logits : what is answered, (B, K)
-    views : the logits of every node that gives some, the answer's last, (V, B, K)
+    views : the logits of every node that gives some of its own, the answer's last, (V, B, K); a node that hands on
+        another's, as one that decides whether to answer, is no view beside it
     score : of its detector, (B,), above 0 where it detects; None where it has none
     refuses : it does not answer what it detects
     """
@@ -261,7 +262,8 @@ class Surface:
             raise PermissionError(f"{self.knowledge} attackers see answers only; use logits")
         watched = Watched(self.fast.deployment)
         last = self._signal(x, watched, looks=True)
-        views = [given.x for given in watched.seen.values() if given.x.shape == last.x.shape]
+        given = [signal.x for signal in watched.seen.values() if signal.x.shape == last.x.shape]
+        views = [logits for at, logits in enumerate(given) if not any(logits is later for later in given[at + 1 :])]
         logits = reachable(torch.stack(views), x)
         k, score = self.expectation, last.side.get("score")
         return Examined(

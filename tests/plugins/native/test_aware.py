@@ -114,6 +114,16 @@ def test_they_look_inside_and_are_told_where_they_may_not() -> None:
         make("joint-margin", **FEW).run(surface(defended(), "white-box"), batch(2), THREAT)
 
 
+def test_what_decides_on_an_answer_without_changing_it_is_no_view_beside_it() -> None:
+    deployment, x = defended(), batch(4).x
+    said = surface(deployment).examine(x)
+    view = deployment.node("view").stage
+    blurred = Blur().transform(x)
+    assert len(said.views) == 2
+    torch.testing.assert_close(said.views[0], view(workbench.signal(blurred)).x, rtol=0, atol=1e-4)
+    torch.testing.assert_close(said.views[1], said.logits)
+
+
 def test_orthogonal_steps_leave_the_other_loss_alone_to_first_order() -> None:
     from bench_native.aware import _across
 
