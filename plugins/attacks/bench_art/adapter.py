@@ -42,6 +42,8 @@ class ArtAttack:
     def run(self, surface: Surface, batch: Batch, threat: Threat) -> AttackResult:
         """Return what ART found, (B, C, H, W); the clean image where it found nothing.
 
+        Of an image that it may ask no more about, the nearest query that was answered wrongly; the notes say of which.
+
         Raises
         ------
         Unavailable : fewer classes than the attack's loss needs, or a targeted threat
@@ -68,12 +70,13 @@ class ArtAttack:
                 view.forget()
                 if self.row.alone:
                     surface.gradients.starts = len(craft.x)
-                    door.about(int(y[0]))
+                    door.about(batch.x[rows], int(y[0]), threat)
                 with seeded(seed):
                     try:
                         answer: FloatImages = PROCEDURES[self.row.procedure](craft)
                     except Exhausted:
-                        answer, given_up[rows] = x[rows], True
+                        answer = x[rows] if door.nearest is None else door.nearest.x_adv.numpy()
+                        given_up[rows] = True
                 found[rows] = np.asarray(answer, dtype=np.float32)
         notes = {"given_up": given_up} if given_up.any() else {}
         broken = ~np.isfinite(found).all(axis=(1, 2, 3))

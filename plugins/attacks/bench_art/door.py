@@ -12,7 +12,7 @@ from art.estimators.classification import PyTorchClassifier
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bench.attack import Surface
+from bench.attack import Surface, Threat
 
 Images = NDArray[Any]
 _REMEMBERED = 64 << 20  # bytes of answers; one image of 32x32 pixels takes 12 KiB of it
@@ -23,32 +23,75 @@ class Exhausted(Exception):
     """The queries allowed for one image are used up."""
 
 
+class Nearest:
+    """Of what was asked about one image and answered wrongly, the nearest to it.
+
+    Parameters
+    ----------
+    x : float32, (1, C, H, W)
+    label : its true one
+    itself : the image itself counts, too; where answers are drawn a wrong one to it is luck, and nothing is nearer
+
+    Attributes
+    ----------
+    x_adv : float32, (1, C, H, W), in [0, 1]; the image itself before anything was answered wrongly
+    """
+
+    def __init__(self, x: Tensor, label: int, threat: Threat, *, itself: bool) -> None:
+        self.x_adv = x
+        self._x, self._label, self._threat, self._itself = x, label, threat, itself
+        self._shortest = np.inf
+
+    def note(self, asked: Tensor, answers: Tensor) -> None:
+        """Note a query, (B, C, H, W), and its answers, (B, K)."""
+        wrong = asked[answers.argmax(1) != self._label].detach().float().clamp(0.0, 1.0)
+        if not len(wrong):
+            return
+        distance = self._threat.distance(self._x, wrong)
+        if not self._itself:
+            distance[distance == 0] = torch.inf
+        row = int(distance.argmin())
+        if distance[row] < self._shortest:
+            self.x_adv, self._shortest = wrong[row : row + 1].clone(), float(distance[row])
+
+
 class Door(nn.Module):
     """A surface's network with a count, answering with probabilities where an attack wants them.
 
     Parameters
     ----------
     ceiling : queries after which it stops answering; 0 for never
+
+    Attributes
+    ----------
+    nearest : what an attack that is stopped has found of the image that it is about; None where nobody said which
     """
 
     def __init__(self, surface: Surface, *, softmax: bool, ceiling: int = 0) -> None:
         super().__init__()
-        self._answers = surface.module()
+        self._answers, self._settled = surface.module(), surface.settled
+        self.nearest: Nearest | None = None
         self._softmax, self._ceiling, self._asked = softmax, ceiling, 0
 
     def reopen(self) -> None:
         """Begin a new count."""
         self._asked = 0
 
-    def about(self, label: int) -> None:
-        """Say that all images asked about until further notice have this true label: what a refusal counts as."""
+    def about(self, x: Tensor, label: int, threat: Threat) -> None:
+        """Say that all that is asked until further notice is about this image, (1, C, H, W), of this true label.
+
+        A refusal counts as that label.
+        """
         self._answers.refused = label
+        self.nearest = Nearest(x, label, threat, itself=self._settled)
 
     def forward(self, x: Tensor) -> Tensor:
         self._asked += len(x)
         if self._ceiling and self._asked > self._ceiling:
             raise Exhausted
         answers: Tensor = self._answers(x)
+        if self._ceiling and self.nearest is not None:
+            self.nearest.note(x, answers)
         return answers.softmax(1) if self._softmax else answers
 
 

@@ -7,7 +7,7 @@ from bench.plugins.entries import Norm
 from bench_art.row import Row
 
 _EVASION = "art.attacks.evasion:"
-_CEILING = "queries after which an image is given up, lest random answers keep a search going for ever (ours)"
+_CEILING = "queries after which an image is left as found so far, lest random answers keep a search going (ours)"
 
 
 def _square(norm: Norm) -> Row:

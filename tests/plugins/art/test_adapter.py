@@ -3,6 +3,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from bench.deployment import Classify, Deployment, Draws, Signal
 from bench.errors import BadParameter, Unavailable, UnknownName
 from bench_art import adapter
 from bench_art.adapter import ArtAttack
+from bench_art.door import Nearest
 from bench_art.procedures import Craft
 from bench_art.row import Row
 from bench_art.table import BY_NAME, ROWS
@@ -273,10 +275,13 @@ class _NeverAgain(Deployment):
     """Wrong once for every start, right ever after."""
 
     asked = 0
+    wrong: ClassVar[list[Tensor]] = []
 
     def forward(self, signal: Signal) -> Signal:
         type(self).asked += 1
         label = 1 if type(self).asked in (3, 4) else 0
+        if label:
+            self.wrong.append(signal.x)
         return signal.replace(nn.functional.one_hot(torch.full((len(signal),), label), 10).float())
 
 
@@ -285,13 +290,41 @@ def test_a_search_without_end_is_given_up(surface_of: MakeSurface) -> None:
     surface._deployment = _NeverAgain.chain(Classify(_CoinFlip()))
     assert surface.fast
     _NeverAgain.asked = 0  # the copy was tried
+    _NeverAgain.wrong.clear()
     x = images(GREY, 1)
     batch = Batch(x, torch.zeros(1, dtype=torch.int64), draws_for(x), 0)
     row = BY_NAME["hopskipjump-l2"]
     result = _attack(row, queries=1200).run(surface, batch, _threat(row))
-    assert torch.equal(result.x_adv, x)
+    assert any(torch.equal(result.x_adv, asked) for asked in _NeverAgain.wrong), "what it had found"
     assert result.notes["given_up"].tolist() == [True]
     assert surface.queries.forward <= 1200
+
+
+@pytest.mark.parametrize("name", ["hopskipjump-l2", "boundary"])
+def test_what_was_found_before_the_queries_ran_out_is_given_back(
+    name: str, surface_of: MakeSurface, batch_on: BatchOn
+) -> None:
+    row, network = BY_NAME[name], Tiny(GREY)
+    batch = batch_on(network, images(GREY, 2))
+    far = []
+    for queries in (150, 600):
+        result = _attack(row, max_iter=20, queries=queries).run(
+            surface_of(network, GREY, "decision"), batch, _threat(row)
+        )
+        assert result.notes["given_up"].all()
+        assert (network(result.x_adv).argmax(1) != batch.y).all()
+        far.append(_threat(row).distance(batch.x, result.x_adv))
+    assert (far[1] < far[0]).all(), "what it finds later is nearer"
+
+
+def test_the_image_itself_is_the_nearest_only_where_one_answer_settles_it() -> None:
+    x, wrong = torch.full((1, 1, 2, 2), 0.5), torch.tensor([[0.0, 1.0]]).expand(3, -1)
+    asked = x + torch.tensor([0.0, 0.3, -0.2])[:, None, None, None]
+    for settled, distance in ((True, 0.0), (False, 0.2)):
+        nearest = Nearest(x, 0, Threat(norm="linf", epsilon=0.1), itself=settled)
+        nearest.note(asked, wrong)
+        nearest.note(asked[:2], wrong[:2])
+        assert float((nearest.x_adv - x).abs().max()) == pytest.approx(distance, abs=1e-6)
 
 
 def test_mistakes_are_named(surface_of: MakeSurface, batch_on: BatchOn) -> None:

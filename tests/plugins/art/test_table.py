@@ -30,6 +30,13 @@ def test_listing_imports_neither_torch_nor_art() -> None:
     assert answer.stdout.strip() == "set()"
 
 
+def test_what_runs_out_of_queries_takes_images_one_by_one_and_has_no_ball() -> None:
+    """What it has found by then is the nearest of one image's queries, wherever that lies."""
+    limited = [row for row in ROWS if any(parameter.name == "queries" for parameter in row.parameters)]
+    assert len(limited) == 4
+    assert all(row.alone and row.minimum_norm for row in limited)
+
+
 def test_every_attack_of_verdict_a_or_b_is_offered_and_every_other_has_a_reason() -> None:
     assert {entry.name for entry in OFFERED if not entry.control} == EXPECTED
     names = [entry.name for entry in bench_attacks()]
