@@ -23,7 +23,7 @@ from bench.deployment.subgraph import Subgraph
 from bench.inference import session
 
 OPSET: Final = 17
-TOLERANCE: Final = 1e-3  # of max(1, max|torch|): ours, wide enough for another order of summation in float32
+TOLERANCE: Final = 1e-4  # of max(1, max|torch|), as Defed asks for; wider than another order of summation in float32
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,15 @@ class Cached(Stage):
         return x + float(x.mean())
 
 
+class Rough(Stage):
+    """Off by more than an order of summation could be, and by less than anyone sees."""
+
+    placement = "device"
+
+    def transform(self, x):
+        return x + (5e-4 if torch.jit.is_tracing() else 0.0)
+
+
 class Noise(Stage):
     placement = "device"
     randomised = True
@@ -180,6 +189,7 @@ def test_the_bare_sensor_exports(tmp_path):
     [
         (Sorted, "stage '0-sorted' computes with NumPy"),
         (Cached, "does not repeat torch's '0-cached.x'"),
+        (Rough, "difference 0.0005, allowed 0.0001"),
         (Noise, "stage '0-noise' draws at random"),
     ],
 )
