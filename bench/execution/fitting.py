@@ -25,6 +25,7 @@ from bench.planning.subjects import DataSubject, ModelSubject, Subject
 from bench.plugins.registry import Registry
 from bench.plugins.selection import select
 from bench.store import Store
+from bench.store.keys import key
 from bench.tasks.answering import answers, labels
 from bench.tasks.building import implementation, network_of
 from bench.tasks.data import read_images
@@ -67,10 +68,33 @@ def fit(subject: Subject, store: Store, out: Path, *, device: str, command: str,
     ----------
     device : a torch device, such as "cpu" or "cuda"
     command : that makes it again, for the card
+
+    Raises
+    ------
+    UsageError : the defense learns nothing, or another process is at the same fit
     """
+    place = _place(subject, device)
+    lease = store.claim(place)
+    if lease is None:
+        raise UsageError(f"{subject.fit.label} is being done by another process already. Wait for it, or end it first.")
+    with lease:
+        card = _written(subject, store, out, store.scratch(place), device=device, command=command, progress=progress)
+        store.clear(place)
+    return card
+
+
+def _place(subject: Subject, device: str) -> str:
+    """Return the key under which the fit keeps its state, which no run goes on from: its key says nothing of either."""
+    return key({"fitted": subject.fit.key, "device": _described(device), "threads": torch.get_num_threads()})
+
+
+def _written(
+    subject: Subject, store: Store, out: Path, scratch: Path, *, device: str, command: str, progress: Progress
+) -> FitCard:
+    """Return the card of the fit, having written it and its file into ``out``."""
     began = time.perf_counter()
     spec = subject.fit.spec
-    result = learned(spec, store, device=device, progress=progress)
+    result = learned(spec, store, scratch, device=device, progress=progress)
     exact = {name: value.detach().cpu().contiguous() for name, value in result.public.items()}
     if not exact:
         raise UsageError(f"Defense {subject.chosen.label!r} learns nothing; there is nothing to ship.")

@@ -108,7 +108,7 @@ class Store:
         write_whole(self._object(key), objects.encode(tensors, meta), what="object")
         with suppress(FileNotFoundError):
             self._text("failures", key).unlink()
-        shutil.rmtree(self._scratch(key), ignore_errors=True)
+        self.clear(key)
         notify("after object")
 
     def read(self, key: str) -> StoredObject[NDArray[Any]]:
@@ -213,11 +213,15 @@ class Store:
         return self.leases.claim(_checked(key))
 
     def scratch(self, key: str) -> Path:
-        """Return a folder for files of a task in progress; it goes when its object is written."""
+        """Return a folder for files of a task in progress; it goes when its object is written, or by ``clear``."""
         folder = self._scratch(key)
         with explained(folder):
             folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    def clear(self, key: str) -> None:
+        """Remove the folder that ``scratch`` gave, if it is there."""
+        shutil.rmtree(self._scratch(key), ignore_errors=True)
 
     # ------------------------------------------------------------------ space
 

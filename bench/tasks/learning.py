@@ -61,13 +61,19 @@ def fit_defense(spec: Mapping[str, Any], store: Store) -> Outcome:
     if shipped := spec["shipped"]:
         tensors = load_weights(Path(shipped["path"]), sha256=shipped["digest"])
         return Outcome(tensors=_arrays(tensors), meta={"notes": read_fit_card(card_path(Path(shipped["path"]))).notes})
-    result = learned(spec, store)
+    result = learned(spec, store, store.scratch(spec["key"]))
     fitted = _arrays(result.public) or _arrays({"_empty": torch.zeros(1)})
     return Outcome(tensors=fitted, meta={"notes": dict(result.notes)})
 
 
-def learned(spec: Mapping[str, Any], store: Store, *, device: str = "cpu", progress: Progress = report) -> FitResult:
+def learned(
+    spec: Mapping[str, Any], store: Store, scratch: Path, *, device: str = "cpu", progress: Progress = report
+) -> FitResult:
     """Return what a defense learns from the pools; an interrupted one goes on from what it kept.
+
+    Parameters
+    ----------
+    scratch : where it keeps that; what was kept on another device would give other numbers
 
     Raises
     ------
@@ -88,7 +94,7 @@ def learned(spec: Mapping[str, Any], store: Store, *, device: str = "cpu", progr
         seed=described["training_seed"],
         radius=spec["radius"],
         progress=progress,
-        scratch=store.scratch(spec["key"]),
+        scratch=scratch,
     )
     result: FitResult = defense.fit(context)
     if result.sealed:

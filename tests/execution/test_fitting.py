@@ -45,6 +45,19 @@ def test_a_shipped_fit_is_loaded_where_a_run_would_make_it(command_line, run, tm
     assert shipped == ""
 
 
+def test_no_run_goes_on_from_what_a_fit_kept_and_nothing_of_it_is_left(command_line, run, tmp_path) -> None:
+    (tmp_path / "closed").touch()
+    told = ("fit", "toy-learns", "--datasets", "digits", "--out")
+    command_line(*told, str(tmp_path / "closed" / "weights"), code=None)  # fails where the file would be written
+    (kept,) = (tmp_path / "store" / "scratch").glob("*/number")
+    number = int.from_bytes(kept.read_bytes()) / 2**24
+    assert run("toy-learns", "out")[0] != number
+
+    command_line(*told, str(tmp_path / "weights"))
+    assert json.loads(next((tmp_path / "weights").glob("*.json")).read_text())["notes"]["number"] == number
+    assert not any((tmp_path / "store" / "scratch").iterdir())
+
+
 @pytest.mark.parametrize(("fragile", "stored"), [("false", torch.float16), ("true", torch.float32)])
 def test_matrices_are_halved_where_that_leaves_the_accuracy(command_line, tmp_path, fragile, stored) -> None:
     command_line("fit", f"toy-third[fragile={fragile}]", "--datasets", "digits", "--out", str(tmp_path / "weights"))
