@@ -51,6 +51,7 @@ def identity(chosen: Chosen) -> dict[str, Any]:
         "parameters": dict(chosen.parameters),
         "version": entry.version,
         "distribution": chosen.found.distribution,
+        "factory": entry.factory,  # its code is the whole module's
         "code": code_of(entry.factory),
         "requires": {name: installed(name) for name in entry.requires},
     }

@@ -262,6 +262,7 @@ class Work:
                 "seed": assault.seed,
                 "data": self.fingerprint,
                 "attacked": "standing" if standing else "all",
+                "minimum_norm": entry.minimum_norm,
                 "repeat": repeat,
             },
             needs=(

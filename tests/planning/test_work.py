@@ -1,0 +1,41 @@
+"""What the tasks of a run are named by."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.planning.plan import Planner
+from bench.planning.specification import RunSpecification
+from bench.planning.supposition import Supposing
+from bench.plugins.registry import discover
+from bench.store import Store
+
+
+@pytest.fixture
+def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Return the keys of the tasks of one kind, with an entry as it is or with other fields."""
+    registry, store = discover(), Supposing(Store(tmp_path))
+    asked = RunSpecification(defenses="qusec-cq", attacks="fgsm", hardware="cpu", norms=("linf",), precision="fp32")
+
+    def planned(task: str, kind: str, name: str, **fields: Any) -> set[str]:
+        found = registry.of(kind)[name]
+        with monkeypatch.context() as patch:
+            patch.setitem(registry._found[kind], name, replace(found, entry=replace(found.entry, **fields)))
+            return {key for key, made in Planner(registry, store, asked).plan().tasks.items() if made.kind == task}
+
+    return planned
+
+
+def test_what_another_callable_of_the_same_module_makes_has_another_name(keys) -> None:
+    other = {"factory": "bench_qusecnets.defense:TrainedQuantiser"}
+    before, after = keys("fit", "defense", "qusec-cq"), keys("fit", "defense", "qusec-cq", **other)
+    assert len(before - after) == len(after - before) == 1
+
+
+def test_what_an_attack_makes_has_another_name_once_it_looks_for_the_smallest_perturbation(keys) -> None:
+    before, after = keys("craft", "attack", "fgsm"), keys("craft", "attack", "fgsm", minimum_norm=True)
+    assert len(before - after) == len(after - before) > 0
