@@ -7,7 +7,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.errors import DamagedObject, MissingObject, UsageError
+from bench.errors import CodeChanged, DamagedObject, MissingObject, UsageError
 from bench.execution.assembly import Assembler
 from bench.execution.executor import Finished, LocalExecutor
 from bench.execution.judging import Judges
@@ -20,7 +20,7 @@ from bench.planning.selected import Selection
 from bench.planning.specification import RunSpecification
 from bench.planning.task import Task
 from bench.plugins.registry import Registry
-from bench.store import Store
+from bench.store import Store, code
 
 ATTEMPTS = 5  # at making again what was found damaged
 
@@ -73,6 +73,7 @@ def execute(
     Raises
     ------
     UsageError : more jobs than cores: oversubscription was seen to cost ten times the time
+    CodeChanged : files were changed meanwhile that this process or its workers may have loaded as they were
     """
     available = cores()
     if jobs > available:
@@ -80,11 +81,12 @@ def execute(
             f"--jobs {jobs} is more than the {available} cores that this process may use; each job is one thread. "
             "Leave --jobs out to use them all."
         )
-    tally, judges = Tally(), Judges.of(registry)
+    tally, judges, loaded = Tally(), Judges.of(registry), _Loaded()
     with _Workers(store, jobs or available, watcher) as workers:
         for attempt in range(ATTEMPTS):
             try:
-                plan, failures = _settle(registry, store, spec, workers, tally, retry=retry and not attempt)
+                plan, failures = _settle(registry, store, spec, workers, tally, loaded, retry=retry and not attempt)
+                loaded.check()
                 records = _records(plan, Assembler(store, command, judges), failures, frozenset(tally.executed))
                 break
             except (DamagedObject, MissingObject):
@@ -97,7 +99,14 @@ def execute(
 
 
 def _settle(
-    registry: Registry, store: Store, spec: RunSpecification, workers: _Workers, tally: Tally, *, retry: bool
+    registry: Registry,
+    store: Store,
+    spec: RunSpecification,
+    workers: _Workers,
+    tally: Tally,
+    loaded: _Loaded,
+    *,
+    retry: bool,
 ) -> tuple[Plan, dict[str, Finished]]:
     """Plan and execute in waves until nothing is missing; return the last plan and what failed."""
     failures: dict[str, Finished] = {}
@@ -105,8 +114,10 @@ def _settle(
     while True:
         retried: set[str] = set()
         known = {key: (end.status, end.reason) for key, end in failures.items()}
+        loaded.check()
         planner = Planner(registry, store, spec, failures=known)
         plan = planner.plan()
+        loaded.note()
         pending = _pending(store, plan, failures, tally, retry=retry)
         if pending:
             step = workers.scheduler(planner.selection).execute(pending)
@@ -165,6 +176,30 @@ def _outdated(record: Mapping[str, Any], cell: Cell, store: Store, failures: Map
         return not any(end.status == record["status"] for end in ends)
     lacking = set(cell.wants) - set(record["provenance"]["objects"])
     return record["status"] == "ok" and any(store.has(key) for key in lacking)
+
+
+@dataclass
+class _Loaded:
+    """The code of a run: the server of workers and this process keep what they have loaded, whatever keys say later.
+
+    Attributes
+    ----------
+    stamps : of each file as it was when the run first named its code
+    """
+
+    stamps: Mapping[str, tuple[int, int, str]] = field(default_factory=dict)
+
+    def note(self) -> None:
+        """Add what has been named since."""
+        self.stamps = {**code.stamps(), **self.stamps}
+
+    def check(self) -> None:
+        """Raise CodeChanged where a file's code is another than it was."""
+        if others := code.changed(self.stamps):
+            raise CodeChanged(
+                f"Code was changed during the run: {', '.join(others)}. What is in the store is kept; run the same "
+                "command again, which goes on with the code as it is now."
+            )
 
 
 class _Workers:
