@@ -266,7 +266,7 @@ def _read(path: Path, kind: type[_AnyCard]) -> _AnyCard:
         card = kind(**content, weights_path=path.with_suffix(".safetensors"))
         if type(card.split_seed) is not int or not isinstance(card.parameters, dict) or type(card.sha256) is not str:
             raise TypeError("a field has the wrong type")
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         if isinstance(error, UsageError):
             raise
         raise UsageError(f"{path} cannot be read as a card of weights: {error}. Make it again or remove it.") from error

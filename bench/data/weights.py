@@ -53,6 +53,10 @@ def load_weights(path: Path, *, sha256: str = "") -> dict[str, Tensor]:
             raise UsageError(
                 f"Weights {path} cannot be read as safetensors: {error}. The file may be cut off; copy it again."
             ) from error
+        except KeyError as error:
+            raise UsageError(
+                f"Weights {path} hold numbers of the type {error}, which is not read here. Save them as float32."
+            ) from error
     elif path.suffix in (".pt", ".pth", ".bin"):
         tensors = _unwrapped(_unpickled(path))
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fractions import Fraction
+from math import isfinite
 from pathlib import Path
 from typing import Final, Literal
 
@@ -82,7 +82,7 @@ def parse_epsilons(text: str) -> tuple[float | str, ...]:
     if text.strip() in {"", "all"}:
         return ("all",) if text.strip() else ()
     try:
-        radii = tuple(float(Fraction(part.strip())) for part in text.split(","))
+        radii = tuple(_number(part) for part in text.split(","))
     except (ValueError, ZeroDivisionError):
         raise UsageError(
             f"Epsilon {text!r} is no list of numbers; write such as 8/255,0.1 (pixels in [0, 1])."
@@ -90,6 +90,16 @@ def parse_epsilons(text: str) -> tuple[float | str, ...]:
     if any(radius < 0 for radius in radii):
         raise UsageError(f"Epsilon {text!r} is below 0; it is a radius in pixels of [0, 1].")
     return radii
+
+
+def _number(text: str) -> float:
+    """Return a number or a fraction of two; no exponent is worked out to all its digits, as ``Fraction`` does."""
+    above, slash, below = text.partition("/")
+    parts = float(above), float(below) if slash else 1.0
+    number = parts[0] / parts[1]
+    if not all(map(isfinite, (*parts, number))):
+        raise ValueError("no finite number")
+    return number
 
 
 def parse_words(text: str, kind: str, known: Iterable[str]) -> tuple[str, ...]:

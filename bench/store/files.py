@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import secrets
 from collections.abc import Iterator, Mapping
@@ -109,8 +110,30 @@ def unseal(content: bytes) -> dict[str, Any]:
     line, _, rest = content.partition(b"\n")
     if rest != _checksum(line) + b"\n":
         raise DamagedObject("the checksum does not match the text")
-    value = json.loads(line)
-    assert isinstance(value, dict)
+    return parsed(line)
+
+
+def parsed(text: str | bytes) -> dict[str, Any]:
+    """Return the JSON object that a text is, of finite numbers alone.
+
+    Raises
+    ------
+    DamagedObject : it is none; whoever wrote a file may have made its checksum fit
+    """
+    try:
+        value = json.loads(text, parse_float=_finite, parse_constant=_finite)
+    except (ValueError, RecursionError) as error:
+        raise DamagedObject(f"the text is no JSON: {str(error)[:200]}") from error
+    if not isinstance(value, dict):
+        raise DamagedObject(f"the text is no JSON object; got {type(value).__name__}")
+    return value
+
+
+def _finite(number: str) -> float:
+    """Return a number of a text; NaN and infinity, which JSON does not have, would pass through sums unseen."""
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(f"{number[:40]} is no finite number")
     return value
 
 

@@ -162,7 +162,7 @@ def _content(path: Path) -> dict[str, Any] | None:
     """Return what a lease says, None where there is none or it is not readable (yet)."""
     try:
         value = json.loads(path.read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 

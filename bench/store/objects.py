@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from bench.errors import DamagedObject
+from bench.store.files import parsed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -106,21 +107,20 @@ def _header(length: bytes, rest: bytes, size: int) -> dict[str, Any]:
     count = int.from_bytes(length, "little")
     if len(length) < _LENGTH_BYTES or len(rest) < count:
         raise DamagedObject("the file is cut off")
+    header = parsed(rest[:count])
     try:
-        header = json.loads(rest[:count])
         ends = [0, *(entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__")]
         tensor_bytes = max(ends)
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
+    except (TypeError, KeyError, IndexError) as error:
         raise DamagedObject(f"the header cannot be read: {error}") from error
     if _LENGTH_BYTES + count + tensor_bytes != size:
         raise DamagedObject(f"the file has {size} bytes; its header speaks of {_LENGTH_BYTES + count + tensor_bytes}")
-    assert isinstance(header, dict)
     return header
 
 
 def _envelope(header: Mapping[str, Any]) -> dict[str, str]:
     try:
-        envelope = json.loads(header["__metadata__"][_METADATA])
+        envelope = parsed(header["__metadata__"][_METADATA])
         if _digest(envelope["meta"].encode()) == envelope["meta_checksum"] and isinstance(envelope["checksum"], str):
             return dict(envelope)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -129,9 +129,7 @@ def _envelope(header: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _meta(envelope: Mapping[str, str]) -> dict[str, Any]:
-    value = json.loads(envelope["meta"])
-    assert isinstance(value, dict)
-    return value
+    return parsed(envelope["meta"])
 
 
 def _of_tensors(tensors: Mapping[str, NDArray[Any]]) -> str:

@@ -101,7 +101,9 @@ def test_weights_without_a_card_have_none(card):
     assert card_beside(card.weights_path, split_seed=0) is None
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"card": 99}', '{"card": 1, "model": "lenet5"}'])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "{}", '{"card": 99}', '{"card": 1, "model": "lenet5"}', "[" * 100_000]
+)
 def test_a_file_that_is_no_card_is_a_plain_error(tmp_path, content):
     (tmp_path / "net.json").write_text(content)
     with pytest.raises(UsageError, match=r"net\.json"):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import pickle
 from collections import OrderedDict
 from pathlib import Path
@@ -85,6 +86,14 @@ def test_a_file_that_was_cut_off_is_a_plain_error(tmp_path, network, suffix, kep
     path.write_bytes(content[: kept if isinstance(kept, int) else int(len(content) * kept)])
     with pytest.raises(UsageError, match="net"):
         load_weights(path)
+
+
+@pytest.mark.parametrize(("dtype", "size"), [("F4", 4), ("F6_E2M3", 6), ("F8_E8M0", 8)])
+def test_numbers_of_a_type_that_torch_lacks_are_a_plain_error(tmp_path, dtype, size):
+    header = json.dumps({"0.weight": {"dtype": dtype, "shape": [8], "data_offsets": [0, size]}}).encode()
+    (tmp_path / "net.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(size))
+    with pytest.raises(UsageError, match=f"numbers of the type '{dtype}', which is not read here. Save them as"):
+        load_weights(tmp_path / "net.safetensors")
 
 
 def test_a_file_whose_digest_differs_is_refused(tmp_path, network):

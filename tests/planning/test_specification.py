@@ -15,8 +15,14 @@ def test_radii_are_numbers_or_fractions():
     assert specification().epsilons == ()
 
 
-@pytest.mark.parametrize("text", ["1/0", "-0.1", "a", "0.1;0.2"])
+@pytest.mark.parametrize("text", ["1/0", "-0.1", "a", "0.1;0.2", "1/2/3", "nan"])
 def test_radii_that_are_none_are_refused(text):
+    with pytest.raises(UsageError, match=r"Epsilon"):
+        specification(eps=text)
+
+
+@pytest.mark.parametrize("text", ["1e400", "1e999999999", "1/inf", "1e9/1e-300"])
+def test_radii_too_large_for_a_number_are_refused_at_once(text):
     with pytest.raises(UsageError, match=r"Epsilon"):
         specification(eps=text)
 

@@ -84,6 +84,13 @@ def test_a_process_of_the_same_number_that_began_later_is_another(store: Store) 
     assert store.claim(KEY) is not None
 
 
+@pytest.mark.parametrize("text", ["", "[1]", "[" * 100_000])
+def test_a_file_that_says_nothing_is_nobodys_lease(store: Store, text: str) -> None:
+    (store.root / "leases").mkdir()
+    (store.root / "leases" / f"{KEY}.lease").write_text(text)
+    assert store.leases.holder(KEY) is None
+
+
 @pytest.mark.parametrize("other", [{"host": "elsewhere"}, {"boot": "earlier"}, {"space": "pid:[1]"}])
 def test_a_lease_of_another_machine_boot_or_container_lives_by_its_heartbeat(store: Store, other) -> None:
     store.claim(KEY)

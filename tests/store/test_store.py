@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import json
 import logging
 import os
 import subprocess
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from safetensors.numpy import save
 
 from bench.errors import DamagedObject, MissingObject, StoreFull, UsageError
 from bench.store import Store, default_root, files, objects
@@ -156,8 +159,6 @@ def test_a_flipped_tensor_byte_is_found_when_read(store: Store) -> None:
 
 
 def test_an_object_of_another_program_is_damaged_not_trusted(store: Store) -> None:
-    from safetensors.numpy import save
-
     path_of(store).parent.mkdir(parents=True)
     path_of(store).write_bytes(save(TENSORS))
     with pytest.raises(DamagedObject, match="description cannot be read"):
@@ -173,6 +174,30 @@ def test_a_sealed_text_is_read_back_or_found_damaged(value, data) -> None:
         unseal(content[:at] + bytes([content[at] ^ 1 << data.draw(st.integers(0, 7))]) + content[at + 1 :])
     with pytest.raises(DamagedObject):
         unseal(content[:at])
+
+
+def sealed(line: bytes) -> bytes:
+    """Return a line with the checksum that it should have, whoever wrote it."""
+    return line + b"\n" + blake2b(line, digest_size=16).hexdigest().encode() + b"\n"
+
+
+@pytest.mark.parametrize(
+    "line", [b"[1]", b"{oops", b"[" * 100_000, b'{"a": NaN}', b'{"a": -Infinity}', b'{"a": 1e400}', b"\xff"]
+)
+def test_a_text_that_is_no_object_of_finite_numbers_is_damaged_however_well_sealed(store: Store, line: bytes) -> None:
+    path = store.root / "records" / KEY[:2] / f"{KEY}.json"
+    for read in (lambda: store.record(KEY), store.records):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(sealed(line))
+        assert not read()
+        assert not path.exists()
+    text = line.decode("latin-1")
+    envelope = {"meta": text, "meta_checksum": objects._digest(text.encode()), "checksum": objects._of_tensors(TENSORS)}
+    for named in (json.dumps(envelope), text):
+        path_of(store).parent.mkdir(parents=True, exist_ok=True)
+        path_of(store).write_bytes(save(TENSORS, metadata={"bench": named}))
+        with pytest.raises(DamagedObject, match="moved to damaged/"):
+            store.read(KEY)
 
 
 # ---------------------------------------------------------------------- failures, preimages, records
