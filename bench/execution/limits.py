@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import tempfile
 from pathlib import Path
@@ -27,5 +26,8 @@ def memory_bytes() -> int:
 
 
 def stopwatch() -> FileLock:
-    """Return the lock that is held while something is timed: one at a time on this machine, whatever the store."""
-    return FileLock(Path(tempfile.gettempdir()) / f"edge-defense-bench-{getpass.getuser()}.lock")
+    """Return the lock that is held while something is timed: one at a time on this machine, whatever the store.
+
+    It is of the user by number: a container's may have no name, and ``$USER`` may be another's.
+    """
+    return FileLock(Path(tempfile.gettempdir()) / f"edge-defense-bench-{os.getuid()}.lock")

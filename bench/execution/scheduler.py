@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from filelock import Timeout
 
+from bench.errors import UsageError
 from bench.execution.executor import Executor, Finished, Progressed
 from bench.execution.interrupt import interrupt_held_back
 from bench.execution.limits import stopwatch
@@ -107,10 +108,10 @@ class Scheduler:
             if self.store.has(task.key):  # made between the two
                 lease.release()
                 continue  # and counted as reused in the next round
-            if task.exclusive and not self._take_stopwatch():
-                lease.release()
-                return
             self.leases[task.key] = lease
+            if task.exclusive and not self._take_stopwatch():
+                self._release(task.key)
+                return
             del waiting[task.key]
             running[task.key] = task
             self.store.remember(task.key, task.preimage)
@@ -136,6 +137,11 @@ class Scheduler:
             self.stopwatch.acquire(timeout=0)
         except Timeout:
             return False
+        except OSError as error:
+            raise UsageError(
+                f"The lock by which one measurement waits for another cannot be taken: {self.stopwatch.lock_file}: "
+                f"{error.strerror}. Remove that file, or name a folder of your own in TMPDIR."
+            ) from error
         return True
 
     def _release(self, key: str) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 import threading
 import time
 from pathlib import Path
 
+import pytest
+
+from bench.errors import UsageError
 from bench.execution.executor import Event, Finished
 from bench.execution.limits import stopwatch
 from bench.execution.progress import Silent
@@ -63,6 +68,22 @@ def test_what_is_timed_runs_last_and_waits_while_another_run_of_this_machine_tim
     assert order["b" * 32] < freed_at[0] < order["a" * 32]
     with stopwatch().acquire(timeout=0):
         pass  # given back
+
+
+def test_the_lock_of_timings_is_named_by_the_number_of_the_user(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(os, "getuid", lambda: 12345)  # which has no name here
+    monkeypatch.setenv("USER", "somebody-else")
+    assert Path(stopwatch().lock_file) == tmp_path / "edge-defense-bench-12345.lock"
+
+
+def test_a_lock_that_cannot_be_taken_is_a_plain_error_and_no_claim_is_left(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    store, lock = Store(tmp_path / "store"), Path(stopwatch().lock_file)
+    lock.mkdir()  # not to be opened, as another user's is not
+    with pytest.raises(UsageError, match=f"cannot be taken: {lock}: .* Remove that file"):
+        Scheduler(store, Immediate(store), Silent()).execute([task("a", exclusive=True)])
+    assert store.leases.holder("a" * 32) is None
 
 
 def test_what_another_run_made_just_before_the_claim_is_not_made_again(tmp_path: Path, monkeypatch) -> None:
