@@ -310,7 +310,7 @@ def _load(modules: Iterable[str]) -> bool:
     """Import what forks would else import each for itself; return whether anything was missing."""
     if missing := [module for module in modules if module not in sys.modules]:
         for module in missing:
-            with contextlib.suppress(Exception, SystemExit):
+            with contextlib.suppress(BaseException):  # said where a task needs it
                 importlib.import_module(module)
         gc.collect()
         gc.freeze()  # forks share these pages as long as nobody touches them

@@ -41,7 +41,7 @@ def contained(work: Callable[[], Any], *, patience_s: float = PATIENCE_S) -> tup
     def ask() -> None:
         try:
             answers.append(work())
-        except (Exception, SystemExit) as error:
+        except BaseException as error:  # what it raises is its own: nobody's Ctrl-C reaches this thread
             faults.append(f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": "))
 
     thread = threading.Thread(target=ask, daemon=True)

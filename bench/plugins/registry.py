@@ -6,7 +6,6 @@ import importlib
 import io
 import logging
 import os
-import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,11 +21,10 @@ from bench.errors import UnknownName, UsageError
 from bench.plugins import hookspecs
 from bench.plugins.distributions import itself, offered, origin, unmet
 from bench.plugins.entries import Attack, Dataset, Defense, Entry, Gate, Hardware, Model, NotOffered, ReportSection
-from bench.plugins.parameters import Parameter
+from bench.plugins.faults import called, fault_of, words
 
 Kind = Literal["defense", "attack", "model", "dataset", "hardware", "gate", "report-section"]
 
-API_VERSIONS: Final = frozenset({"1"})
 OWN: Final = ("bench.analysis.gates.own",)  # of the core itself: by the same door, and always there
 ONLY_VARIABLE: Final = "BENCH_PLUGINS"
 PATIENCE_S: Final = 20.0
@@ -40,8 +38,6 @@ _HOOKS: Final[Mapping[str, tuple[Kind, type[Entry]]]] = {
     "bench_gates": ("gate", Gate),
     "bench_report_sections": ("report-section", ReportSection),
 }
-_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _log = logging.getLogger(__name__)
 
 
@@ -128,9 +124,8 @@ class Registry:
 
     def add(self, kind: Kind, found: Found) -> str:
         """Add an entry and return "", or return why it cannot be added."""
-        fault = _fault(found.entry)
-        if fault:
-            return f"{_called(found.entry)}: {fault}"
+        if fault := fault_of(found.entry):
+            return f"{called(found.entry)}: {fault}"
         if isinstance(found.entry, NotOffered):
             self.not_offered.append(found.entry)
             return ""
@@ -222,7 +217,7 @@ def _load(
                 missing = next(filter(None, map(unmet, entry.requires)), "")
                 refusal = registry.add(kind, Found(entry, *source, missing, name))
             except Exception as error:  # fields are not checked by Python: anything may stand in them
-                refusal = f"{_called(entry)} cannot be read: {_words(error)}"
+                refusal = f"{called(entry)} cannot be read: {words(error)}"
             if refusal:
                 broken(refusal)
 
@@ -230,18 +225,21 @@ def _load(
 def _ask(
     manager: pluggy.PluginManager, name: str, load: Callable[[], object], answers: Answers, faults: list[str]
 ) -> None:
-    """Import a plugin and call its hooks; runs in a thread of its own, so that one that hangs holds up nobody."""
+    """Import a plugin and call its hooks; runs in a thread of its own, so that one that hangs holds up nobody.
+
+    Whatever it raises is its own: nobody's Ctrl-C reaches this thread.
+    """
     try:
         plugin = load()
-    except (Exception, SystemExit) as error:
-        faults.append(f"cannot be imported: {_words(error)}")
+    except BaseException as error:
+        faults.append(f"cannot be imported: {words(error)}")
         return
     try:
         manager.register(plugin, name)
         manager.check_pending()
-    except Exception as error:
+    except BaseException as error:
         manager.unregister(name=name)
-        faults.append(f"cannot be registered: {_words(error)}")
+        faults.append(f"cannot be registered: {words(error)}")
         return
     for hook in _HOOKS:
         for implementation in getattr(manager.hook, hook).get_hookimpls():
@@ -253,51 +251,9 @@ def _ask(
             try:
                 answer = implementation.function()
                 answers.append((hook, list(answer) if _is_sequence(answer) else answer))
-            except (Exception, SystemExit) as error:
-                faults.append(f"{hook} failed: {_words(error)}")
+            except BaseException as error:
+                faults.append(f"{hook} failed: {words(error)}")
 
 
 def _is_sequence(answer: object) -> TypeGuard[Iterable[object]]:
     return isinstance(answer, Iterable) and not isinstance(answer, (str, bytes, Mapping))
-
-
-def _words(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def _called(entry: Entry) -> str:
-    return f"{type(entry).__name__} {entry.name!r}"
-
-
-def _fault(entry: Entry) -> str:
-    """Return what is wrong with an entry, in words, or ""."""
-    if entry.api not in API_VERSIONS:
-        return f"is written for api {entry.api!r}; this version knows {', '.join(sorted(API_VERSIONS))}."
-    for name in (entry.name, *((entry.family,) if entry.family else ())):
-        if not isinstance(name, str) or not _NAME.fullmatch(name) or name == "all":
-            return f"{name!r} is no name; expected lower case letters and digits, joined by dashes, and not 'all'."
-    if not isinstance(entry, NotOffered) and not (isinstance(entry.factory, str) and _FACTORY.fullmatch(entry.factory)):
-        return f"factory must be 'package.module:callable'; got {entry.factory!r}."
-    for field_name in ("certificate", "check") if isinstance(entry, Defense) else ():
-        place = getattr(entry, field_name)
-        if place and not _FACTORY.fullmatch(place):
-            return f"{field_name} must be 'package.module:callable'; got {place!r}."
-    for own in entry.adaptive_attacks if isinstance(entry, Defense) else ():
-        fault = _fault(own) if isinstance(own, Attack) else f"{own!r} is no Attack."
-        if fault or not own.norm:
-            return f"adaptive attack {getattr(own, 'name', '')!r}: {fault or 'names no norm.'}"
-    seen: set[str] = set()
-    for parameter in entry.parameters:
-        if not isinstance(parameter, Parameter) or not parameter.name.isidentifier() or parameter.name in seen:
-            return f"{getattr(parameter, 'name', parameter)!r} is no parameter, or is declared twice."
-        seen.add(parameter.name)
-        try:
-            parameter.parse(_called(entry), parameter.default)
-        except Exception as error:
-            return f"the default is outside what is allowed: {_words(error)}"
-    for settings in (entry.quick, entry.standard) if isinstance(entry, Attack) else ():
-        for given, _ in settings.parameters:
-            if given not in seen:
-                return f"a budget sets {given!r}, which is no parameter of it."
-    return ""

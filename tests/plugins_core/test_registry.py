@@ -12,7 +12,8 @@ import pytest
 
 from bench.errors import UnknownName, UsageError
 from bench.plugins import registry as module
-from bench.plugins.entries import Attack, Defense, NotOffered
+from bench.plugins.containment import contained
+from bench.plugins.entries import Attack, Claim, Dataset, Defense, Entry, Gate, NotOffered, Probe, ThreatSpec
 from bench.plugins.hookspecs import hookimpl
 from bench.plugins.parameters import Parameter
 from bench.plugins.registry import discover
@@ -70,6 +71,8 @@ def test_an_installed_plugin_is_listed_with_its_origin(install) -> None:
         ("import no_such_module_at_all", "cannot be imported: ModuleNotFoundError: No module named"),
         ("1 / 0", "cannot be imported: ZeroDivisionError"),
         ("import sys; sys.exit(3)", "cannot be imported: SystemExit: 3"),
+        ("import asyncio\nraise asyncio.CancelledError", "cannot be imported: CancelledError"),
+        (HEAD + "@hookimpl\ndef bench_defenses():\n    raise KeyboardInterrupt", "failed: KeyboardInterrupt"),
         ("def broken(:", "cannot be imported: SyntaxError"),
         (HEAD + "@hookimpl\ndef bench_defenses():\n    raise RuntimeError('no licence')", "RuntimeError: no licence"),
         (
@@ -150,6 +153,55 @@ def test_an_entry_that_cannot_be_used_is_left_out(monkeypatch, entry: Defense, r
     found = discover(extra=[plugin(entry, defense("fine"))])
     assert list(found.of("defense")) == ["fine"]
     assert reason in only_reason(found)
+
+
+HOOKS = {Attack: "bench_attacks", Dataset: "bench_datasets", Defense: "bench_defenses", Gate: "bench_gates"}
+
+
+def attack(**more: object) -> Attack:
+    return Attack(**{"name": "a", "factory": "a:b", "summary": "", "norm": "linf", "access": "score", **more})
+
+
+def dataset(*threats: object) -> Dataset:
+    return Dataset(name="d", factory="a:b", summary="", default_model="m", threats=threats)
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        (attack(access="gradients"), "access must be one of 'gradient', 'score', 'decision', 'none'; got 'gradients'."),
+        (attack(norm="Linf"), "norm must be one of 'linf', 'l2', 'l1', 'l0', ''; got 'Linf'."),
+        (attack(wants="tiles"), "wants must be one of '', 'views', 'detector'; got 'tiles'."),
+        (attack(preload=(sys,)), "preload must be names of modules; got (<module"),
+        (attack(preload="torch"), "preload must be names of modules; got 'torch'."),
+        (defense(track="both"), "track must be one of 'evasion', 'protection'; got 'both'."),
+        (defense(published=(Claim(text="", knowledge="all"),)), "knowledge must be one of 'oblivious', 'black-box'"),
+        (defense(adaptive_attacks=(attack(access="scores"),)), "adaptive attack 'a': access must be one of"),
+        (dataset(), "threats names none; give one at least"),
+        (dataset("linf"), "threats holds 'linf', which is no ThreatSpec."),
+        (dataset(ThreatSpec(norm="l3", epsilons=(1.0,))), "norm must be one of 'linf', 'l2', 'l1', 'l0'; got 'l3'."),
+        (dataset(ThreatSpec(norm="l2", epsilons=())), "epsilons of the threat 'l2' must be radii, one at least"),
+        (dataset(ThreatSpec(norm="l2", epsilons=("8/255",))), "must be radii, one at least; got ('8/255',)."),
+        (
+            Gate(name="g", factory="a:b", summary="", probes=(Probe(core="fgsm", level="grey-box"),)),
+            "level must be one of 'oblivious', 'black-box', 'white-box', 'adaptive'; got 'grey-box'.",
+        ),
+    ],
+)
+def test_a_word_that_no_list_has_leaves_an_entry_out(monkeypatch, entry: Entry, reason: str) -> None:
+    monkeypatch.setenv("BENCH_PLUGINS", "")
+    found = discover(extra=[plugin(entry, hook=HOOKS[type(entry)])])
+    assert reason in only_reason(found)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, GeneratorExit, SystemExit(3)])
+def test_whatever_a_plugin_raises_in_this_process_is_told(error) -> None:
+    def work() -> None:
+        raise error
+
+    given, fault = contained(work)
+    assert given is None
+    assert fault.startswith(type(error()).__name__ if isinstance(error, type) else "SystemExit: 3")
 
 
 def test_an_unmet_requirement_makes_an_entry_unavailable_with_what_to_install(monkeypatch) -> None:
