@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 Record: TypeAlias = dict[str, Any]
 Name = tuple[str, ...]
-Version = tuple[str, ...]
+_DIGEST: Final = re.compile(r"[0-9a-f]{32,}$")
 
 
 def finished(record: Record) -> str:
@@ -54,24 +55,19 @@ def newest(records: Iterable[dict[str, Any]]) -> tuple[list[dict[str, Any]], lis
     Notes
     -----
     An attack on what a defense was before its author mended it says nothing of what it is: pooled, the worst of both
-    would stand as the number of one. A network is told by its version and the digest of its weights, under each pair of
-    seeds that it depends on; a defense by its version. Of two the one whose records finished last stays; where a record
-    does not say, it is of neither.
+    would stand as the number of one. A network is told by its version and the digest of its weights, and what a defense
+    learned by the digest of what was shipped, under each pair of seeds that they depend on; a defense by its version.
+    Of two the one whose records finished last stays; where a record does not say, it is of neither.
     """
     records = list(records)
-    latest: dict[Name, tuple[str, Version]] = {}
+    latest: dict[Name, tuple[str, str]] = {}
     for record in records:
         finished = str((record.get("provenance") or {}).get("finished") or "")
-        for name, version in _versions(record):
-            if all(version):
-                latest[name] = max(latest.get(name, ("", ())), (finished, version))
+        for name, version in _versions(record).items():
+            latest[name] = max(latest.get(name, ("", "")), (finished, version))
     kept, left_out = [], Counter[str]()
     for record in records:
-        old = [
-            (name, version)
-            for name, version in _versions(record)
-            if all(version) and name in latest and version != latest[name][1]
-        ]
+        old = [(name, version) for name, version in _versions(record).items() if version != latest[name][1]]
         if old:
             name, version = old[0]
             left_out[f"{name[0]} {name[1]}, {_told(version)} (the newest is {_told(latest[name][1])})"] += 1
@@ -80,20 +76,25 @@ def newest(records: Iterable[dict[str, Any]]) -> tuple[list[dict[str, Any]], lis
     return kept, [f"{count:,} record{'s' if count > 1 else ''} of {what}" for what, count in left_out.items()]
 
 
-def _versions(record: Mapping[str, Any]) -> list[tuple[Name, Version]]:
-    """Return what the network and the defense of a record are called, and which version of them it is of."""
+def _versions(record: Mapping[str, Any]) -> dict[Name, str]:
+    """Return what the network, the defense and its fit are called, and which of each a record is of, where it says."""
     data, model, defense, seeds = (record[part] for part in ("dataset", "model", "defense", "seeds"))
     weights = str(model.get("digest") or "")
     own = weights if model.get("weights") == "user" else ""
     place = (str(data["label"]), str(data.get("fingerprint") or ""))
-    network = ("network", str(model["label"]), own, *place, str(seeds["split"]), str(seeds["training"]))
+    trained = (str(seeds["split"]), str(seeds["training"]))
+    network = ("network", str(model["label"]), own, *place, *trained)
     deployed = ("defense", str(defense["label"]), str(model["label"]), own, *place)
-    return [
-        (network, (str(model.get("version") or ""), weights)),
-        (deployed, (str(defense.get("version") or ""),)),
-    ]
+    found: dict[Name, str] = {}
+    if model.get("version") and weights:
+        found[network] = f"version {model['version']} with weights {weights}"
+    if defense.get("version"):
+        found[deployed] = f"version {defense['version']}"
+    if (shipped := defense.get("shipped")) is not None:
+        found[(*deployed, *trained)] = f"shipped fit {shipped}" if shipped else "fitted by its run"
+    return found
 
 
-def _told(version: Version) -> str:
-    number, *weights = version
-    return f"version {number}" + "".join(f" with weights {digest[:8]}" for digest in weights)
+def _told(version: str) -> str:
+    """Return a version in words, with the beginning of a digest only."""
+    return _DIGEST.sub(lambda found: found.group()[:8], version)

@@ -56,6 +56,37 @@ def test_other_weights_are_another_network(made: Any, both: tuple[Records, Recor
     ]
 
 
+def fitted(records: Records, shipped: str | None) -> None:
+    for record in records:
+        record["defense"] = {n: v for n, v in record["defense"].items() if n != "shipped"} | {"version": "1"}
+        if shipped is not None:
+            record["defense"]["shipped"] = shipped
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("ab" * 32, "cd" * 32, "shipped fit abababab (the newest is shipped fit cdcdcdcd)"),
+        ("ab" * 32, "", "shipped fit abababab (the newest is fitted by its run)"),
+        ("", "cd" * 32, "fitted by its run (the newest is shipped fit cdcdcdcd)"),
+        ("", "", ""),
+        (None, "cd" * 32, ""),
+        ("ab" * 32, None, ""),
+    ],
+)
+def test_of_two_fits_of_one_defense_the_newest_counts(
+    made: Any, both: tuple[Records, Records], before: str | None, after: str | None, said: str
+) -> None:
+    old, new = both
+    fitted(old, before)
+    fitted(new, after)
+    beside = ladder(made, DEFENSE, first(20), seed=1)  # another training fits anew anyway
+    fitted(beside, "ef" * 32)
+    kept, told = newest([*old, *new, *beside])
+    assert kept == ([*new, *beside] if said else [*old, *new, *beside])
+    assert told == ([f"6 records of defense {DEFENSE}, {said}"] if said else [])
+
+
 def test_a_record_that_does_not_say_its_version_is_of_every_one(both: tuple[Records, Records]) -> None:
     old, new = both
     for record in old:
