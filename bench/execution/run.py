@@ -11,9 +11,10 @@ from bench.errors import CodeChanged, DamagedObject, MissingObject, UsageError
 from bench.execution.assembly import Assembler
 from bench.execution.executor import Finished, LocalExecutor
 from bench.execution.judging import Judges
-from bench.execution.limits import cores, memory_bytes
+from bench.execution.limits import memory_bytes
 from bench.execution.progress import Watcher
 from bench.execution.scheduler import Scheduler, Tally
+from bench.hardware.processor import cores
 from bench.planning.cell import Cell
 from bench.planning.plan import Plan, Planner
 from bench.planning.selected import Selection

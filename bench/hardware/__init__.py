@@ -1,5 +1,5 @@
 """What a hardware plugin is given and gives back."""
 
-from bench.hardware.profile import Measurement, Preset, Profile, Workload
+from bench.hardware.profile import Foresee, Measurement, Preset, Profile, Prospect, Workload
 
-__all__ = ["Measurement", "Preset", "Profile", "Workload"]
+__all__ = ["Foresee", "Measurement", "Preset", "Profile", "Prospect", "Workload"]

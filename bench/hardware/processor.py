@@ -1,7 +1,8 @@
-"""What the processor says that it can do."""
+"""What the processor says that it can do, and how much of it is ours."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 _CPUINFO = Path("/proc/cpuinfo")
@@ -14,6 +15,11 @@ def multiplies_in_bfloat16() -> bool:
     """
     flags = processor_flags()
     return {"amx_tile", "amx_bf16"} <= flags or "avx512_bf16" in flags
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def processor_flags() -> frozenset[str]:

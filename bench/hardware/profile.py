@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:  # torch takes seconds, and the process of a command reads no more than names here
     from torch import Tensor
@@ -75,11 +75,39 @@ class Workload:
     settings: Mapping[str, object] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Prospect:
+    """What is known of a measurement while a run is planned.
+
+    Attributes
+    ----------
+    machine : what identifies the machine, as JSON can hold it; enters the key of what is measured
+    """
+
+    machine: Mapping[str, object] = field(default_factory=dict)
+
+
+class Foresee(Protocol):
+    """What ``Hardware.prospect`` of an entry names."""
+
+    def __call__(self, parameters: Mapping[str, Any], preset: Preset) -> Prospect:
+        """Return what is known beforehand; raises ``bench.errors.UsageError`` where parameters cannot be meant.
+
+        Parameters
+        ----------
+        preset : as the budget of the run has it
+        """
+        ...
+
+
 class Profile(Protocol):
     """An implementation; constructed with the entry's parameters as keyword arguments."""
 
     def machine(self) -> Mapping[str, object]:
-        """Return what identifies the machine: model, cores, clock source, governor; enters the key of a profile."""
+        """Return what identifies the machine: model, cores, clock source, governor; stands in the record.
+
+        Give it in the entry's prospect too, so that what was measured under other settings is measured again.
+        """
         ...
 
     def measure(self, workload: Workload, preset: Preset) -> Sequence[Measurement]:

@@ -9,6 +9,7 @@ from typing import Final
 
 from bench.errors import Unavailable, UsageError
 from bench.planning.own_model import check_own_model, check_weights, is_own_model
+from bench.planning.prospects import prospect
 from bench.planning.specification import NORMS, RunSpecification
 from bench.planning.suited import refuse_contradictions
 from bench.plugins.entries import Attack, Defense
@@ -77,15 +78,17 @@ class Selection:
             raise UsageError("--weights goes with one --models; name the network that the weights are for.")
         if spec.weights is not None:
             check_weights(spec.weights)
-        attacks = pick("attack", spec.attacks)
+        attacks, hardware = pick("attack", spec.attacks), pick("hardware", spec.hardware)
         refuse_contradictions([*defenses, *named, *attacks])
+        for one in hardware:
+            prospect(one, spec)
         _refuse_other_norms(registry, attacks, spec)
         return cls(
             defenses,
             attacks,
             pick("dataset", spec.datasets),
             models,
-            pick("hardware", spec.hardware),
+            hardware,
             skipped,
         )
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.planning.attacks import CLEAN_BLOCK, SCORE_DRAWS, SELECT_DRAWS, Assault, ThreatPoint, blocks, surface
 from bench.planning.machine import machine
+from bench.planning.prospects import preset_of, prospect
 from bench.planning.specification import RunSpecification
 from bench.planning.subjects import DataSubject, Inspected, Subject, code_of, described, identity, make_task
 from bench.planning.task import Task
@@ -122,7 +123,7 @@ class Work:
     def profile(self, subject: Subject, hardware: Chosen) -> Task:
         """Return what measures the cost of a deployment."""
         count = min(TIMED_IMAGES, self.available)
-        preset = "quick" if self.spec.budget == "quick" else "default"
+        preset, known = preset_of(self.spec), prospect(hardware, self.spec)
         baseline = self.twin.subject
         return make_task(
             "profile",
@@ -137,7 +138,7 @@ class Work:
             },
             {
                 "hardware": identity(hardware),
-                "machine": machine(),
+                "machine": {**machine(), "prospect": known.machine},
                 "fit": subject.key,
                 "baseline": baseline.key,
                 "data": self.fingerprint,

@@ -243,7 +243,17 @@ class Dataset(Entry):
 
 @dataclass(frozen=True, kw_only=True)
 class Hardware(Entry):
-    """Something that cost is measured on; its factory returns a ``bench.hardware.Profile``."""
+    """Something that cost is measured on; its factory returns a ``bench.hardware.Profile``.
+
+    Attributes
+    ----------
+    prospect : "package.module:callable" that says while a run is planned what is known of a measurement, such as the
+        machine's settings, as ``bench.hardware.Foresee`` says, "" for none. It raises ``bench.errors.UsageError`` where
+        the parameters cannot be meant. Its module is imported in the process of the command, as that of
+        ``Defense.check`` is
+    """
+
+    prospect: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,19 @@ from functools import cache
 from types import UnionType
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
-from bench.plugins.entries import Attack, Claim, Dataset, Defense, Entry, Gate, Model, NotOffered, Probe, ThreatSpec
+from bench.plugins.entries import (
+    Attack,
+    Claim,
+    Dataset,
+    Defense,
+    Entry,
+    Gate,
+    Hardware,
+    Model,
+    NotOffered,
+    Probe,
+    ThreatSpec,
+)
 from bench.plugins.parameters import Parameter
 
 API_VERSIONS: Final = frozenset({"1"})
@@ -64,7 +76,7 @@ def _faults(entry: Entry) -> Iterator[str]:
 def _of_places(entry: Entry) -> Iterator[str]:
     if not isinstance(entry, NotOffered) and not (isinstance(entry.factory, str) and _FACTORY.fullmatch(entry.factory)):
         yield f"factory must be 'package.module:callable'; got {entry.factory!r}."
-    for field in ("certificate", "check") if isinstance(entry, Defense | Model) else ():
+    for field in ("certificate", "check", "prospect") if isinstance(entry, Defense | Model | Hardware) else ():
         place = getattr(entry, field, "")
         if place and not _FACTORY.fullmatch(place):
             yield f"{field} must be 'package.module:callable'; got {place!r}."

@@ -39,3 +39,9 @@ def test_what_another_callable_of_the_same_module_makes_has_another_name(keys) -
 def test_what_an_attack_makes_has_another_name_once_it_looks_for_the_smallest_perturbation(keys) -> None:
     before, after = keys("craft", "attack", "fgsm"), keys("craft", "attack", "fgsm", minimum_norm=True)
     assert len(before - after) == len(after - before) > 0
+
+
+def test_what_was_measured_under_other_settings_of_the_machine_has_another_name(keys, monkeypatch) -> None:
+    before = keys("profile", "hardware", "cpu")
+    monkeypatch.setattr("bench_cpu.machine.governors", lambda root: ("set-for-this-test",))
+    assert before.isdisjoint(keys("profile", "hardware", "cpu"))

@@ -17,6 +17,7 @@ def bench_hardware() -> Sequence[Hardware]:
             name="cpu",
             factory="bench_cpu.profile:CpuProfile",
             summary="This machine's CPU: latency against the undefended model, energy, bytes, memory, MACs.",
+            prospect="bench_cpu.beforehand:prospect",
             source="MLPerf inference rules (early stopping), MLPerf Tiny (median of windows)",
             parameters=(
                 Parameter(
@@ -24,7 +25,7 @@ def bench_hardware() -> Sequence[Hardware]:
                     type=int,
                     default=1,
                     minimum=0,
-                    help="threads that compute; 0 takes all; 1 compares across boards",
+                    help="threads that compute; 0: all that it may use; 1 compares across boards",
                 ),
                 Parameter(
                     name="preset",

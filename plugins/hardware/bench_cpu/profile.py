@@ -21,6 +21,7 @@ from bench.errors import PluginFault, Unavailable
 from bench.hardware import Measurement, Preset, Workload
 from bench.hardware.latency import LIMITS
 from bench_cpu import machine, memory, power, rows
+from bench_cpu.beforehand import identified, threads_of
 from bench_cpu.pipeline import Passage, Pipeline, Runner, clock_cost
 from bench_cpu.timing import Series, interleave, undisturbed, warm_up
 from bench_cpu.wire import byte_rows, draws_of
@@ -45,7 +46,7 @@ class CpuProfile:
         window_s: float = 10.0,
         idle_s: float = 30.0,
     ) -> None:
-        self.threads = threads or os.cpu_count() or 1
+        self.threads = threads_of(threads)
         self.preset = preset
         self.energy, self.country = energy, country
         self.watts_per_thread, self.ram_watts = watts_per_thread, ram_watts
@@ -53,7 +54,7 @@ class CpuProfile:
 
     def machine(self) -> Mapping[str, object]:
         """Return what identifies the machine; the same from run to run."""
-        return {**machine.identity(), "threads": self.threads}
+        return identified(self.threads)
 
     def measure(self, workload: Workload, preset: Preset) -> Sequence[Measurement]:
         """Return every figure that this machine can give for the workload."""
