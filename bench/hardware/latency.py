@@ -53,7 +53,7 @@ LIMITS: Final = MappingProxyType(
     {
         "quick": Limits(warm_runs=5, warm_s=0.0, runs=64, seconds=2.0, quads=5, cap_s=30.0),
         "default": Limits(warm_runs=20, warm_s=1.0, runs=1024, seconds=10.0, quads=20, cap_s=180.0),
-        "strict": Limits(warm_runs=100, warm_s=10.0, runs=1024, seconds=600.0, quads=20, cap_s=math.inf),
+        "strict": Limits(warm_runs=100, warm_s=10.0, runs=1024, seconds=600.0, quads=20, cap_s=3600.0),
     }
 )
 

@@ -82,9 +82,13 @@ class Prospect:
     Attributes
     ----------
     machine : what identifies the machine, as JSON can hold it; enters the key of what is measured
+    seconds : rough cost of one deployment
+    timeout_s : a measurement that takes longer is stopped and recorded as timed out
     """
 
     machine: Mapping[str, object] = field(default_factory=dict)
+    seconds: float = 120.0
+    timeout_s: float = 1800.0
 
 
 class Foresee(Protocol):

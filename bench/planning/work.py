@@ -146,7 +146,8 @@ class Work:
                 "preset": preset,
             },
             needs=(*subject.needs, baseline.fit.key, self.data.images.key),
-            seconds=10.0 if preset == "quick" else 120.0,
+            seconds=known.seconds,
+            timeout_s=known.timeout_s,
             exclusive=True,
         )
 

@@ -41,6 +41,12 @@ def test_what_an_attack_makes_has_another_name_once_it_looks_for_the_smallest_pe
     assert len(before - after) == len(after - before) > 0
 
 
+def test_a_measurement_has_the_time_that_its_hardware_says_it_takes(tmp_path: Path) -> None:
+    asked = RunSpecification(defenses="none", attacks="none", hardware="cpu[preset=strict]")
+    tasks = Planner(discover(), Supposing(Store(tmp_path)), asked).plan().tasks.values()
+    assert [task.timeout_s > 2 * 3600 for task in tasks if task.kind == "profile"] == [True]
+
+
 def test_what_was_measured_under_other_settings_of_the_machine_has_another_name(keys, monkeypatch) -> None:
     before = keys("profile", "hardware", "cpu")
     monkeypatch.setattr("bench_cpu.machine.governors", lambda root: ("set-for-this-test",))

@@ -32,7 +32,7 @@ def bench_hardware() -> Sequence[Hardware]:
                     type=str,
                     default="budget",
                     choices=("budget", "quick", "default", "strict"),
-                    help="how long is measured: as the budget says, or strict, 10 minutes an arm as MLPerf has it",
+                    help="how long: as the budget says, or strict, 10 minutes an arm as MLPerf has it, 60 at most",
                 ),
                 Parameter(
                     name="energy",

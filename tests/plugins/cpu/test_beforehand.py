@@ -9,10 +9,12 @@ import sys
 import pytest
 
 from bench.errors import UnknownName
+from bench.hardware.latency import LIMITS
 from bench.plugins.parameters import resolve
 from bench_cpu import machine
 from bench_cpu.beforehand import prospect
 from bench_cpu.plugin import bench_hardware
+from bench_cpu.power import BLOCK_S, WINDOWS
 
 
 def asked(**given: str):
@@ -40,6 +42,19 @@ def test_all_threads_are_those_that_the_process_may_use() -> None:
 def test_a_country_without_a_known_intensity_is_refused_with_a_proposal() -> None:
     with pytest.raises(UnknownName, match=r"Unknown country 'fraa'\. Did you mean 'fra'"):
         asked(country="fraa")
+
+
+@pytest.mark.parametrize(("preset", "budget"), [("budget", "quick"), ("budget", "default"), ("strict", "quick")])
+def test_the_limit_is_beyond_what_the_protocol_takes_at_most(preset: str, budget: str) -> None:
+    """A disturbed machine repeats until the cap, and warming up ends at ten times its floor."""
+    (entry,) = bench_hardware()
+    limits = LIMITS[budget if preset == "budget" else preset]
+    for given in ({}, {"window_s": "60", "idle_s": "300"}):
+        parameters = resolve("cpu", entry.parameters, {"preset": preset, **given})
+        longest = 2.25 * limits.cap_s + 3 * 10 * limits.warm_s + WINDOWS * 2 * parameters["window_s"]
+        longest += 2 * parameters["idle_s"] + BLOCK_S
+        known = prospect(parameters, budget)
+        assert known.seconds < 1.5 * longest < known.timeout_s
 
 
 def test_asking_imports_nothing_slow() -> None:
