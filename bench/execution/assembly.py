@@ -77,7 +77,7 @@ class Assembler:
             record["gates"] = [verdict.as_dict() for verdict in self.judges.verdicts(record)]
         made_of = [key for key in cell.wants if key in cell.needs or key not in failures]
         record["provenance"] = {
-            "versions": dict(versions()),
+            "versions": {**versions(), **cell.versions},
             "machine": {**machine(), "python": platform.python_version(), "system": sys.platform},
             "command": self.command,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 CellKind = Literal["clean", "attack", "certificate", "cost"]
@@ -23,6 +23,7 @@ class Cell:
     binarised : key of the binarisation test of the attack, "" where there is none. The record does without it where
         it cannot be made: it says something of the attack's number and is no part of it
     profile : key of the cost figures
+    versions : of libraries that its numbers depend on beside those of all records
     status, reason : set where it is already known that nothing will be run: "skipped" or "failed", and why
     """
 
@@ -40,6 +41,7 @@ class Cell:
     crafts: tuple[str, ...] = ()
     binarised: str = ""
     profile: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
     status: str = ""
     reason: str = ""
 

@@ -21,7 +21,7 @@ from bench.planning.attacks import (
     threat_points,
     travels,
 )
-from bench.planning.subjects import Inspected, Subject
+from bench.planning.subjects import Inspected, Subject, libraries
 from bench.planning.task import Task
 from bench.planning.work import BINARISED, LEARNED, Work
 from bench.plugins.entries import Attack
@@ -201,7 +201,7 @@ class Grid:
         subject = judged.subject
         for hardware in self.selection.hardware:
             task = work.profile(subject, hardware)
-            made = _made_of(subject, profile=task.key)
+            made = {**_made_of(subject, profile=task.key), "versions": libraries(hardware)}
             self._added([task])
             self.plan.cells.append(self.asking.cost(subject, judged.traits, hardware, task.spec["count"], **made))
 

@@ -74,6 +74,11 @@ def installed(requirement: str) -> str:
         return "none"
 
 
+def libraries(chosen: Chosen) -> dict[str, str]:
+    """Return the versions of what an entry requires, by the name of the distribution."""
+    return {Requirement(name).name: installed(name) for name in chosen.found.entry.requires}
+
+
 def asked(chosen: Chosen) -> dict[str, Any]:
     """Return an entry as a record shows it."""
     entry, found = chosen.found.entry, chosen.found

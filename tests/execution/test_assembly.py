@@ -12,6 +12,7 @@ from bench.analysis.records import decode_array
 from bench.execution.assembly import Assembler
 from bench.execution.judging import Judges
 from bench.planning.cell import Cell
+from bench.store import keys as names
 from bench.tasks.outcome import REJECTED
 
 Y = np.array([0, 1, 2, 3, 0, 1])
@@ -38,7 +39,13 @@ def crafted(count: int, **more: Any) -> Any:
 
 
 def record(
-    kind: str, blocks: dict[str, list[Any]], *, samples: int = 6, knowledge: str = "adaptive", randomised: bool = False
+    kind: str,
+    blocks: dict[str, list[Any]],
+    *,
+    samples: int = 6,
+    knowledge: str = "adaptive",
+    randomised: bool = False,
+    **more: Any,
 ) -> dict[str, Any]:
     """Return what is assembled of blocks of answers, clean ones and crafted images."""
     objects: dict[str, Any] = {"labels": SimpleNamespace(tensors={"y": Y})}
@@ -54,7 +61,7 @@ def record(
     }
     cell = Cell(
         kind=kind, asked=asked, cell_id="", run_key="", labels="labels", fit="fit", inspect="inspect",
-        **{"clean": keys.get("evaluations", ()), **keys},
+        **{"clean": keys.get("evaluations", ()), **keys, **more},
     )  # fmt: skip
     return Assembler(store, "", Judges(())).record(cell, {})
 
@@ -159,3 +166,8 @@ def test_views_are_held_against_the_labels_too() -> None:
     views = [SimpleNamespace(tensors={"first": np.array(b)}) for b in ([0, 1, 9], [9, 0, 1])]
     found = record("clean", {"evaluations": CLEAN, "views": views}, samples=5)
     assert decode_array(found["views"]["first"]).tolist() == [1, 1, 0, 0, 1]
+
+
+def test_a_record_names_the_libraries_that_its_own_numbers_depend_on() -> None:
+    told = record("clean", {"evaluations": [answered([0, 1, 2, 3, 0, 1])]}, versions={"codecarbon": "3.3.2"})
+    assert told["provenance"]["versions"] == {**names.versions(), "codecarbon": "3.3.2"}

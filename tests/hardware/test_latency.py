@@ -1,6 +1,5 @@
 """Vectors of the measuring protocol; each was computed independently of this code."""
 
-
 import numpy as np
 import pytest
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,14 @@ def test_a_measurement_has_the_time_that_its_hardware_says_it_takes(tmp_path: Pa
     asked = RunSpecification(defenses="none", attacks="none", hardware="cpu[preset=strict]")
     tasks = Planner(discover(), Supposing(Store(tmp_path)), asked).plan().tasks.values()
     assert [task.timeout_s > 2 * 3600 for task in tasks if task.kind == "profile"] == [True]
+
+
+def test_a_cost_names_the_version_of_what_estimates_energy(tmp_path: Path) -> None:
+    asked = RunSpecification(defenses="none", attacks="none", hardware="cpu")
+    plan = Planner(discover(), Supposing(Store(tmp_path)), asked).plan()
+    assert [cell.versions for cell in plan.cells if cell.kind == "cost"] == [{"codecarbon": version("codecarbon")}]
+    (task,) = (task for task in plan.tasks.values() if task.kind == "profile")
+    assert task.preimage["hardware"]["requires"] == {"codecarbon>=3.0": version("codecarbon")}
 
 
 def test_what_was_measured_under_other_settings_of_the_machine_has_another_name(keys, monkeypatch) -> None:

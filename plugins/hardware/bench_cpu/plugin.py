@@ -18,6 +18,7 @@ def bench_hardware() -> Sequence[Hardware]:
             factory="bench_cpu.profile:CpuProfile",
             summary="This machine's CPU: latency against the undefended model, energy, bytes, memory, MACs.",
             prospect="bench_cpu.beforehand:prospect",
+            requires=("codecarbon>=3.0",),
             source="MLPerf inference rules (early stopping), MLPerf Tiny (median of windows)",
             parameters=(
                 Parameter(
