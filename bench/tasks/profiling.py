@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,20 +16,25 @@ from bench.tasks.outcome import Outcome
 def profile(spec: Mapping[str, Any], store: Store) -> Outcome:
     """Return every figure that the hardware gives for a deployment, beside its baseline in the same process.
 
-    Arrays that it leaves in its folder are kept with them: the single runs, so that anybody can compute anew.
+    Arrays that it leaves in its folder are kept with them: the single runs, so that anybody can compute anew. The
+    folder is the store's, which collects that of a measurement that was killed.
     """
     hardware: Profile = implementation(spec["hardware"])
     x, _ = images_of(store, spec["images"], 0, spec["count"])
-    with tempfile.TemporaryDirectory(prefix="bench-profile-") as scratch:
+    store.clear(spec["key"])
+    scratch = store.scratch(spec["key"])
+    try:
         workload = Workload(
             deployment=deployment_of(store, spec["deployment"]),
             baseline=deployment_of(store, spec["baseline"]),
             images=x,
             seed=0,
-            scratch=Path(scratch),
+            scratch=scratch,
         )
         figures = hardware.measure(workload, spec["preset"])
         return Outcome(
-            tensors={path.stem: np.load(path, allow_pickle=False) for path in sorted(Path(scratch).glob("*.npy"))},
+            tensors={path.stem: np.load(path, allow_pickle=False) for path in sorted(scratch.glob("*.npy"))},
             meta={"measurements": [figure.as_dict() for figure in figures], "machine": dict(hardware.machine())},
         )
+    finally:
+        store.clear(spec["key"])
