@@ -73,10 +73,12 @@ def execute(
 
     Raises
     ------
-    UsageError : more jobs than cores: oversubscription was seen to cost ten times the time
+    UsageError : fewer jobs than none, or more than cores: oversubscription was seen to cost ten times the time
     CodeChanged : files were changed meanwhile that this process or its workers may have loaded as they were
     """
     available = cores()
+    if jobs < 0:
+        raise UsageError(f"jobs is a number of tasks at a time, or 0 for as many as there are cores; got {jobs}.")
     if jobs > available:
         raise UsageError(
             f"--jobs {jobs} is more than the {available} cores that this process may use; each job is one thread. "

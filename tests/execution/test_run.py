@@ -8,12 +8,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from bench.errors import CodeChanged
+from bench.errors import CodeChanged, UsageError
 from bench.execution import run
+from bench.execution.progress import Silent
 from bench.execution.scheduler import Tally
 from bench.planning.plan import Plan
 from bench.planning.specification import RunSpecification
 from bench.planning.task import Task
+from bench.plugins.registry import discover
 from bench.store import Store, code
 
 
@@ -52,3 +54,8 @@ def test_a_run_stops_where_code_is_changed_that_its_processes_have_loaded(settle
 
 def test_a_comment_does_not_stop_it(settled) -> None:
     assert len(settled("def make():  # as before\n    return 1\n")) == 2
+
+
+def test_fewer_jobs_than_none_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"jobs is a number of tasks at a time, or 0 .*; got -1\."):
+        run.execute(discover(), Store(tmp_path), RunSpecification(), jobs=-1, watcher=Silent(), command="")
