@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 import bench
 from bench.errors import BenchError
+from bench.execution.conditions import ENVIRONMENT
 from bench.planning.task import Task
 from bench.store import code
 
@@ -103,14 +104,11 @@ class LocalExecutor:
         self._running: dict[str, _Running] = {}
         self._events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 -- as long as the server
-        threads = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", "NUMBA")}
         # Huge pages where malloc grows, as far as the system has them: fewer to copy at each fork, fewer to fault in.
         tunables = ":".join(filter(None, (os.environ.get("GLIBC_TUNABLES"), "glibc.malloc.hugetlb=1")))
         # Modules are those that this process imports, whose code stands in the keys, never those of the working folder.
         path = os.pathsep.join(dict.fromkeys(part or str(Path.cwd()) for part in sys.path))
-        # What oneDNN is told to compute with where float32 is asked for is in no key.
-        float32 = {f"{name}_DEFAULT_FPMATH_MODE": "STRICT" for name in ("ONEDNN", "DNNL")}
-        environment = {**os.environ, **threads, **float32, "GLIBC_TUNABLES": tunables, "PYTHONPATH": path}
+        environment = {**os.environ, **ENVIRONMENT, "GLIBC_TUNABLES": tunables, "PYTHONPATH": path}
         self._server = subprocess.Popen(
             [sys.executable, "-P", "-m", "bench.execution.zygote", str(root), *preload],
             stdin=subprocess.PIPE,

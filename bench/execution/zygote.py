@@ -17,7 +17,6 @@ import gc
 import importlib
 import json
 import os
-import random
 import resource
 import selectors
 import signal
@@ -30,6 +29,7 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 import bench
+from bench.execution.conditions import seed, settle
 from bench.tasks.kinds import BEFOREHAND
 
 _PR_SET_PDEATHSIG, _PR_SET_THP_DISABLE = 1, 41
@@ -52,7 +52,7 @@ def main() -> int:
     os.dup2(2, 1)  # what libraries print while being imported is no answer
     _die_with_parent(signal.SIGTERM)
     _load((*_CORE, *preload))
-    _settle_torch()
+    settle()
     _say(answers, {"ready": True, "suite": bench.__file__})
     nursery = _Nursery(root, answers)
     signal.signal(signal.SIGTERM, lambda *_: nursery.abandon())  # else what tasks have started would outlive all
@@ -269,9 +269,6 @@ def _work(root: Path, orders: int, pipe: int) -> NoReturn:
 
 
 def _execute(root: Path, command: dict[str, Any], answers: IO[str]) -> dict[str, Any]:
-    import numpy
-    import torch
-
     from bench.errors import CodeChanged
     from bench.store import Store
     from bench.store.code import changed
@@ -279,10 +276,7 @@ def _execute(root: Path, command: dict[str, Any], answers: IO[str]) -> dict[str,
     from bench.tasks.kinds import function
 
     task = command["task"]
-    seed = int(task["key"][:8], 16)  # for plugins that draw from global generators
-    random.seed(seed)
-    numpy.random.seed(seed)
-    torch.manual_seed(seed)
+    seed(task["key"])
     progress.listen(lambda share, text: _say(answers, {"progress": [share, text]}))
     store = Store(root)
     start, worked = time.monotonic(), time.process_time()
@@ -315,14 +309,6 @@ def _load(modules: Iterable[str]) -> bool:
         gc.collect()
         gc.freeze()  # forks share these pages as long as nobody touches them
     return bool(missing)
-
-
-def _settle_torch() -> None:
-    """Set what all tasks share; ``torch.use_deterministic_algorithms`` would import the compiler, for two seconds."""
-    import torch
-
-    torch.set_num_threads(1)
-    torch.set_deterministic_debug_mode("warn")
 
 
 def keep_freed() -> None:

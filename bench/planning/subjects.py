@@ -22,12 +22,14 @@ from bench.store.code import code_digest
 from bench.store.keys import environment_class, key, versions
 from bench.tasks.kinds import FUNCTIONS
 
+CONDITIONS = "bench.execution.conditions:settle"
 RADIUS = 8 / 255  # where a data set lists no threat in Linf
 
 
 def make_task(kind: Kind, label: str, spec: Mapping[str, Any], preimage: Mapping[str, Any], **more: Any) -> Task:
-    """Return a task whose key covers ``preimage``, the code of its kind, the libraries and the environment class."""
-    whole = {"kind": kind, "task_code": code_digest(FUNCTIONS[kind]), "world": world(), **preimage}
+    """Return a task whose key covers ``preimage``, the code of its kind and of what workers set, and the world."""
+    code = {"task_code": code_digest(FUNCTIONS[kind]), "conditions": code_digest(CONDITIONS)}
+    whole = {"kind": kind, **code, "world": world(), **preimage}
     name = key(whole)
     return Task(kind=kind, key=name, label=label, spec={**spec, "key": name}, preimage=whole, **more)
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from bench.execution import conditions
+from bench.planning import subjects
 from bench.planning.plan import Planner
 from bench.planning.specification import RunSpecification
 from bench.planning.supposition import Supposing
@@ -60,3 +62,12 @@ def test_what_was_measured_under_other_settings_of_the_machine_has_another_name(
     before = keys("profile", "hardware", "cpu")
     monkeypatch.setattr("bench_cpu.machine.governors", lambda root: ("set-for-this-test",))
     assert before.isdisjoint(keys("profile", "hardware", "cpu"))
+
+
+def test_what_workers_set_before_a_task_is_part_of_its_name(keys, monkeypatch, tmp_path: Path) -> None:
+    before = keys("fit", "defense", "qusec-cq")
+    mine = tmp_path / "conditions.py"
+    mine.write_text("def settle():\n    pass\n")
+    assert f"{conditions.settle.__module__}:{conditions.settle.__name__}" == subjects.CONDITIONS
+    monkeypatch.setattr(subjects, "CONDITIONS", f"{mine}:settle")
+    assert before.isdisjoint(keys("fit", "defense", "qusec-cq"))
