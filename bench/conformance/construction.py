@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.conformance.result import Failed
 from bench.plugins.entries import Entry
+from bench.plugins.loading import loaded
 from bench.plugins.parameters import Value
 
 
@@ -28,9 +28,7 @@ def check_parameters(entry: Entry) -> str:
 
 def construct(entry: Entry, parameters: Mapping[str, Value], methods: Sequence[str]) -> Any:
     """Return what the factory gives, seen to have ``methods``."""
-    module, _, name = entry.factory.partition(":")
-    factory = getattr(importlib.import_module(module), name)
-    made = factory(**parameters)
+    made = loaded(entry.factory)(**parameters)
     missing = [method for method in methods if not callable(getattr(made, method, None))]
     if missing:
         raise Failed(f"{entry.factory} gave a {type(made).__name__} without {', '.join(missing)}.")

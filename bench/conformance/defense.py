@@ -16,8 +16,8 @@ from bench.conformance.construction import construct
 from bench.conformance.result import Check, CheckResult, Failed, NotApplicable, S, in_words, perform
 from bench.deployment import Deployment, FitContext, FitResult
 from bench.errors import UsageError
-from bench.plugins.containment import loaded
 from bench.plugins.entries import Defense
+from bench.plugins.loading import loaded
 from bench.plugins.parameters import Value
 
 REPEATABLE: Final = "repeatable"

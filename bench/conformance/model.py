@@ -15,8 +15,8 @@ from bench.conformance import workbench
 from bench.conformance.construction import construct
 from bench.conformance.result import CheckResult, Failed, NotApplicable, perform
 from bench.errors import UsageError
-from bench.plugins.containment import loaded
 from bench.plugins.entries import Model
+from bench.plugins.loading import loaded
 from bench.plugins.parameters import Value
 from bench.training import Recipe
 

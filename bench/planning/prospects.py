@@ -5,8 +5,9 @@ from __future__ import annotations
 from bench.errors import UsageError
 from bench.hardware import Preset, Prospect
 from bench.planning.specification import RunSpecification
-from bench.plugins.containment import contained, loaded
+from bench.plugins.containment import contained
 from bench.plugins.entries import Hardware
+from bench.plugins.loading import loaded
 from bench.plugins.selection import Chosen
 from bench.store.keys import key
 

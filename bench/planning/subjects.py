@@ -17,6 +17,7 @@ from bench.planning.specification import RunSpecification
 from bench.planning.supposition import Knowing
 from bench.planning.task import Kind, Task
 from bench.plugins.entries import Dataset, Defense, Model
+from bench.plugins.loading import loaded
 from bench.plugins.selection import Chosen
 from bench.store.code import code_digest
 from bench.store.keys import environment_class, key, versions
@@ -360,10 +361,7 @@ def _model(chosen: Chosen) -> Model:
 
 def _source(chosen: Chosen) -> Any:
     """Return the data set's source object, in this process: its module keeps torch out of ``files``."""
-    from importlib import import_module
-
-    module, _, name = chosen.found.entry.factory.partition(":")
-    return getattr(import_module(module), name)(**chosen.parameters)
+    return loaded(chosen.found.entry.factory)(**chosen.parameters)
 
 
 def _stamps(files: Sequence[Path], root: Path) -> list[list[Any]]:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from bench.errors import BadParameter, UsageError
-from bench.plugins.containment import contained, loaded
+from bench.plugins.containment import contained
 from bench.plugins.entries import Attack, Defense, Model, Shape
+from bench.plugins.loading import loaded
 from bench.plugins.selection import Chosen
 
 _log: Final = logging.getLogger(__name__)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import threading
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 
+from bench.plugins.loading import loaded
 from bench.plugins.registry import Found
 
 PATIENCE_S = 10.0
@@ -17,15 +17,6 @@ PATIENCE_S = 10.0
 def built(found: Found) -> Any:
     """Return what an entry's factory gives for the entry's own parameters."""
     return loaded(found.entry.factory)(**{p.name: p.default for p in found.entry.parameters})
-
-
-def loaded(place: str) -> Any:
-    """Return the callable that "package.module:callable" names."""
-    module, _, names = place.partition(":")
-    found: Any = importlib.import_module(module)
-    for name in names.split("."):
-        found = getattr(found, name)
-    return found
 
 
 def contained(work: Callable[[], Any], *, patience_s: float = PATIENCE_S) -> tuple[Any, str]:

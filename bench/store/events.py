@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from typing import Final
+
+from bench.plugins.loading import loaded
 
 Listener = Callable[[str], None]
 
@@ -33,8 +34,7 @@ def step(name: str) -> Iterator[None]:
 
 
 def _install(target: str) -> None:
-    module, _, function = target.partition(":")
-    listeners.append(getattr(import_module(module), function))
+    listeners.append(loaded(target))
 
 
 if os.environ.get(LISTENER_VARIABLE):

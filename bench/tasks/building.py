@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,15 +14,14 @@ from bench.data import PoolName, Source, divide
 from bench.data.weights import load_factory, load_into, load_weights
 from bench.deployment import Deployment, FitResult, Pool
 from bench.errors import PluginFault
+from bench.plugins.loading import loaded
 from bench.store import Store
 from bench.training import Architecture
 
 
 def implementation(described: Mapping[str, Any]) -> Any:
     """Return what an entry's factory gives: ``{"factory": "module:callable", "parameters": {...}}``."""
-    module_name, _, attribute = described["factory"].partition(":")
-    factory = getattr(importlib.import_module(module_name), attribute)
-    return factory(**described["parameters"])
+    return loaded(described["factory"])(**described["parameters"])
 
 
 def images_of(store: Store, key: str, first: int, last: int) -> tuple[Tensor, list[bytes]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 
 from bench.attack import UNCERTIFIED, Certify, Threat
 from bench.errors import ContractViolation, Unavailable
+from bench.plugins.loading import loaded
 from bench.store import Store
 from bench.tasks.building import deployment_of, images_of
 from bench.tasks.outcome import Outcome
@@ -27,8 +27,7 @@ def certify(spec: Mapping[str, Any], store: Store) -> Outcome:
     ------
     ContractViolation : something else than a label an image
     """
-    module, _, name = spec["certificate"].partition(":")
-    certificate: Certify = getattr(importlib.import_module(module), name)
+    certificate: Certify = loaded(spec["certificate"])
     first, last = spec["block"]
     x, _ = images_of(store, spec["images"], first, last)
     classes = spec["deployment"]["network"]["classes"]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+from bench.plugins.loading import loaded
 from bench.tasks.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -31,6 +31,5 @@ BEFOREHAND: Final[Mapping[str, tuple[str, ...]]] = {"train": _COMPILER, "fit": _
 
 def function(kind: str) -> Callable[[Mapping[str, Any], Store], Outcome]:
     """Return the function that does tasks of this kind; imports torch."""
-    module, _, name = FUNCTIONS[kind].partition(":")
-    found: Callable[[Mapping[str, Any], Store], Outcome] = getattr(import_module(module), name)
+    found: Callable[[Mapping[str, Any], Store], Outcome] = loaded(FUNCTIONS[kind])
     return found

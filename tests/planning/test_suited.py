@@ -124,7 +124,7 @@ def test_parameters_that_no_attack_can_use_are_refused_while_planning(tmp_path: 
 
 def test_the_suites_own_checks_are_light() -> None:
     code = (
-        "import sys\nfrom bench.plugins.containment import loaded\nfrom bench.plugins.registry import discover\n"
+        "import sys\nfrom bench.plugins.loading import loaded\nfrom bench.plugins.registry import discover\n"
         "checks = {f.entry.check for k in ('attack', 'defense', 'model') for f in discover().of(k).values()} - {''}\n"
         "assert len(checks) >= 13, checks\n"
         "[loaded(check) for check in checks]\n"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any, cast
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from bench.attack import Surface, Threat
 from bench.deployment import Draws
+from bench.plugins.loading import loaded
 from bench.plugins.parameters import Value
 from bench_art.door import MOST
 from bench_art.isolation import own_starts
@@ -56,8 +56,7 @@ class Craft:
 
     def build(self, **overrides: object) -> Any:
         """Return ART's attack, every argument that matters set: the row's, the user's, then ``overrides``."""
-        module, _, name = self.row.art.partition(":")
-        return self.build_class(getattr(import_module(module), name), {**self._arguments(), **overrides})
+        return self.build_class(loaded(self.row.art), {**self._arguments(), **overrides})
 
     def build_class(self, art: Any, arguments: Mapping[str, object]) -> Any:
         """Return an attack of class ``art``; norm, batch size and silence are set where it has them."""
@@ -217,8 +216,7 @@ def _ensemble(craft: Craft) -> FloatImages:
     ]
     attacks.append(craft.build_class(DeepFool, {"max_iter": 50, "epsilon": 0.02, "nb_grads": 10}))
     attacks.append(craft.build_class(SquareAttack, {"eps": craft.epsilon, "max_iter": craft.count("square_iter")}))
-    module, _, name = craft.row.art.partition(":")
-    attack = craft.build_class(getattr(import_module(module), name), {**sizes, "attacks": attacks})
+    attack = craft.build_class(loaded(craft.row.art), {**sizes, "attacks": attacks})
     return craft.attempt(attack, np.arange(len(craft.x)), craft.y, 0)
 
 

@@ -6,12 +6,10 @@ An interrupted training goes on where it was when the same command is given agai
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import platformdirs
 import torch
@@ -21,8 +19,9 @@ from bench.data.cards import images_named
 from bench.data.weights import load_into, load_weights
 from bench.errors import BenchError, ExitCode, UsageError
 from bench.plugins.entries import Dataset, Entry
+from bench.plugins.loading import loaded
 from bench.plugins.parameters import Value, resolve
-from bench.plugins.registry import Registry, discover
+from bench.plugins.registry import discover
 from bench.training import Architecture, train
 from bench_models.shipping import Clock, Training, ship
 
@@ -52,10 +51,10 @@ def _run(options: argparse.Namespace, say: Callable[[str], None]) -> None:
     registry = discover()
     entry = registry.find("dataset", options.dataset).entry
     assert isinstance(entry, Dataset)
-    source: Source = _made(registry, entry, _settings(f"dataset {entry.name!r}", entry, options.dataset_parameter))
+    source: Source = loaded(entry.factory)(**_settings(f"dataset {entry.name!r}", entry, options.dataset_parameter))
     model = registry.find("model", options.model).entry
     parameters = _settings(f"model {model.name!r}", model, options.parameter)
-    architecture: Architecture = _made(registry, model, parameters)
+    architecture: Architecture = loaded(model.factory)(**parameters)
 
     if not options.data_dir and not entry.embedded:
         raise UsageError(f"Data set {entry.name!r} needs --data-dir (or BENCH_DATA_DIR): the folder that holds it.")
@@ -110,11 +109,6 @@ def _run(options: argparse.Namespace, say: Callable[[str], None]) -> None:
         for left in (checkpoint, clock.path):
             left.unlink(missing_ok=True)
     say(f"{100 * card.clean_accuracy:.2f} % of {card.test_images} test images; {card.dtype}; {card.weights_path}")
-
-
-def _made(registry: Registry, entry: Entry, parameters: dict[str, Value]) -> Any:
-    module, _, factory = entry.factory.partition(":")
-    return getattr(importlib.import_module(module), factory)(**parameters)
 
 
 def _settings(owner: str, entry: Entry, given: Sequence[str]) -> dict[str, Value]:
