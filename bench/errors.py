@@ -11,6 +11,7 @@ BenchError
 │   └── ContractViolation            wrong shape, outside the ball or the box, not finite, not as declared
 ├── MissingObject (LookupError)      the store has no object of that key
 ├── DamagedObject                    a stored object whose bytes do not match its checksum
+├── CodeChanged                      code was changed between the planning of a task and its end
 └── TaskTimeout
 """
 
