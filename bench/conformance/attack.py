@@ -19,8 +19,8 @@ from bench.conformance.construction import construct
 from bench.conformance.result import CheckResult, Doubtful, Failed, NotApplicable, perform
 from bench.deployment import Capture, Classify, Deployment, Draws
 from bench.errors import UsageError
-from bench.plugins.containment import loaded
 from bench.plugins.entries import Attack, Norm
+from bench.plugins.loading import loaded
 from bench.plugins.parameters import Value
 
 IMAGES = 4

@@ -76,7 +76,7 @@ def _faults(entry: Entry) -> Iterator[str]:
 def _of_places(entry: Entry) -> Iterator[str]:
     if not isinstance(entry, NotOffered) and not (isinstance(entry.factory, str) and _FACTORY.fullmatch(entry.factory)):
         yield f"factory must be 'package.module:callable'; got {entry.factory!r}."
-    for field in ("certificate", "check", "prospect") if isinstance(entry, Defense | Model | Hardware) else ():
+    for field in ("certificate", "check", "prospect") if isinstance(entry, Attack | Defense | Model | Hardware) else ():
         place = getattr(entry, field, "")
         if place and not _FACTORY.fullmatch(place):
             yield f"{field} must be 'package.module:callable'; got {place!r}."
