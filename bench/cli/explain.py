@@ -36,7 +36,7 @@ def command(*, key: str, store: str | None, sources: tuple[str, ...], as_json: b
 
     if not key:
         raise UsageError("Give a key, or its first digits: cells.csv and the pages of a report name them.")
-    opened = None if sources else api.existing_store(folder(store))
+    opened = None if sources else _store(store)
     known = api.load(sources) if opened is None else opened.records()
     records = [r for r in known if r["run_key"].startswith(key) or r["cell_id"].startswith(key)]
     if opened is None and not records:
@@ -53,6 +53,16 @@ def command(*, key: str, store: str | None, sources: tuple[str, ...], as_json: b
     for name, preimage in tasks.items():
         _show_task(opened, name, preimage)
     return ExitCode.DONE
+
+
+def _store(named: str | None) -> Any:
+    """Return the store to look in; who has none may have a report's records."""
+    from bench import api
+
+    try:
+        return api.existing_store(folder(named))
+    except UsageError as error:
+        raise UsageError(f"{error} `bench explain --records` takes the records that lie beside a report.") from error
 
 
 def _show(records: Sequence[dict[str, Any]], verdicts: dict[str, list[tuple[str, dict[str, str]]]]) -> None:

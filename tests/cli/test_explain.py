@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.api import open_store
 from bench.cli import main
 
 
@@ -38,5 +39,7 @@ def test_a_key_of_records_from_elsewhere_is_explained_with_its_gates(capsys, rec
 def test_an_unknown_key_is_told_where_to_look(capsys, records, tmp_path):
     path, _ = records
     assert f"begins with 'ffff' in {path}" in said(capsys, "ffff", "--records", path, code=2).err
-    told = said(capsys, "ffff", "--store", str(tmp_path / "store"), code=2).err
-    assert "`bench explain --records`" in told
+    for _ in range(2):  # no store at all, and an empty one
+        told = said(capsys, "ffff", "--store", str(tmp_path / "store"), code=2).err
+        assert "`bench explain --records`" in told
+        open_store(tmp_path / "store")
