@@ -14,7 +14,7 @@ from bench.analysis.groups import Replicate, counts, rows
 from bench.analysis.ladder import standing
 from bench.analysis.records import Record, outcome
 from bench.analysis.scrutiny import asked_rows, row_verdicts
-from bench.analysis.statistics import Estimate, Values, estimate, rank_intervals, resolution
+from bench.analysis.statistics import Estimate, Values, estimate, rank_intervals, rank_text, resolution
 from bench.analysis.worst_case import detected_shares
 from bench.plugins.entries import Attack
 from bench.plugins.registry import discover
@@ -98,7 +98,7 @@ def _of_setting(group: list[RowEvidence]) -> list[dict[str, Any]]:
             }
             | _named("false_positives", rate_of_alarms)
             | {**_named("held", share), "held_images": share.n}
-            | {name: _text(r.get(label)) for name, r in zip(("rank_at_5", "rank_at_1"), ranks, strict=True)}
+            | {name: rank_text(r.get(label)) for name, r in zip(("rank_at_5", "rank_at_1"), ranks, strict=True)}
         )
     return sorted(found, key=lambda line: (-np.nan_to_num(line["held"], nan=-1.0), line["defense"]))
 
@@ -127,9 +127,3 @@ def _held(part: Replicate, detected: Values) -> Values:
 
 def _named(name: str, share: Estimate) -> dict[str, float]:
     return {name: share.value, f"{name}_low": share.low, f"{name}_high": share.high}
-
-
-def _text(rank: tuple[int, int] | None) -> str:
-    if rank is None:
-        return ""
-    return str(rank[0]) if rank[0] == rank[1] else f"{rank[0]}–{rank[1]}"

@@ -22,7 +22,7 @@ from bench.analysis.ladder import Standing, standing
 from bench.analysis.paired import Difference, paired_difference
 from bench.analysis.records import KNOWLEDGE, Record
 from bench.analysis.scrutiny import asked_rows, badge, row_verdicts
-from bench.analysis.statistics import Estimate, Values, estimate, pooled, rank_intervals, resolution
+from bench.analysis.statistics import Estimate, Values, estimate, pooled, rank_intervals, rank_text, resolution
 from bench.analysis.worst_case import QUERIES, Candidate, WorstCase, first
 
 _NOTHING = Estimate(math.nan, math.nan, math.nan, 0)
@@ -170,7 +170,7 @@ def _line(
         "targeted": setting.targeted,
         "budget": setting.budget,
         "headline": row.headline,
-        "rank": _rank(rank),
+        "rank": rank_text(rank),
         "rank_low": rank[0] if rank else None,
         "rank_high": rank[1] if rank else None,
         "defense": row.label,
@@ -217,12 +217,6 @@ def _levels(judged: Judged) -> dict[str, float | int]:
         line[name], line[f"{name}_samples"] = left.value, left.n
         line[f"{name}_low"], line[f"{name}_high"] = left.low, left.high
     return line
-
-
-def _rank(rank: tuple[int, int] | None) -> str:
-    if rank is None:
-        return ""
-    return str(rank[0]) if rank[0] == rank[1] else f"{rank[0]}–{rank[1]}"
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -232,6 +232,13 @@ def detectable_difference(n: int, pairs: int = 1, *, discordance: float = 0.1, p
     return z * math.sqrt(discordance / n) if n else math.nan
 
 
+def rank_text(rank: tuple[int, int] | None) -> str:
+    """Return a rank interval as text, "" for none."""
+    if rank is None:
+        return ""
+    return str(rank[0]) if rank[0] == rank[1] else f"{rank[0]}–{rank[1]}"
+
+
 def resolution(counts: Sequence[int]) -> float:
     """Return the smallest difference that would show between those two of several rows that share most images.
 
