@@ -51,14 +51,15 @@ class Selection:
         def pick(kind: Kind, text: str) -> list[Chosen]:
             if text == "none" and kind in {"attack", "hardware"}:
                 return []
-            chosen, missing = select(registry, kind, text)
+            known, missing = select(registry, kind, text)
+            chosen = [c for c in known if getattr(c.found.entry, "track", "evasion") == "evasion"]
             if not chosen and not missing:
                 flag = kind if kind == "hardware" else f"{kind}s"
                 raise NothingSelected(f"--{flag} {text!r} selects nothing. Name one{_INSTEAD.get(kind, '')}.")
             skipped.extend(missing)
             return chosen
 
-        defenses = [c for c in pick("defense", spec.defenses) if c.found.entry.track == "evasion"]  # type: ignore[attr-defined]
+        defenses = pick("defense", spec.defenses)
         baselines = [
             f.entry for f in registry.of("defense").values() if isinstance(f.entry, Defense) and f.entry.baseline
         ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +82,16 @@ def test_nothing_of_another_kind_is_no_less_an_error(given, flag):
     """A shell variable that was never set is no wish for a run without attacks."""
     with pytest.raises(NothingSelected, match=f"--{flag} .* selects nothing"):
         selected(**given)
+
+
+def test_defenses_of_another_track_alone_are_nothing_here():
+    registry = copy.deepcopy(discover())
+    found = registry._found["defense"]
+    found["jpeg"] = replace(found["jpeg"], entry=replace(found["jpeg"].entry, track="protection"))
+    with pytest.raises(NothingSelected, match="--defenses 'jpeg' selects nothing"):
+        Selection.of(registry, specification(defenses="jpeg"))
+    both = Selection.of(registry, specification(defenses="jpeg,bit-depth")).defenses
+    assert [one.label for one in both] == ["none", "bit-depth"]
 
 
 def test_the_undefended_model_may_be_compared_with_nothing():
