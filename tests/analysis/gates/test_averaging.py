@@ -70,27 +70,24 @@ def test_only_an_adaptive_attack_that_follows_gradients_vouches(made: Any) -> No
     assert "over 2 draws" in verdict.evidence
 
 
-def test_the_seed_whose_gradients_agree_least_counts(made: Any) -> None:
+def under_seeds(made: Any, *seeds: tuple[float, int]) -> Any:
+    """A row of which each seed's gradients agree so much, and its attack averaged so many draws."""
     drawn = {"draws": {"select": 16, "score": 32}}
     records = []
-    for seed, agreement in enumerate((0.9, 0.05)):
+    for seed, (agreement, draws) in enumerate(seeds):
         clean = made.clean_record(DEFENSE, share(1.0), seed=seed) | drawn
         made.with_outcomes(clean, clean_correct=share(1.0), selected=16 * share(1.0), scored=32 * share(1.0))
-        clean["evidence"] = {"noise": {"agreement": agreement, "draws": 16}}
+        clean["evidence"] = {"noise": {"agreement": agreement, "draws": 64}}
         attack = made.attack_record(DEFENSE, "pgd", 32 * share(0.3), selected=16 * share(0.3), seed=seed)
-        records += [clean, attack | drawn | {"notes": {"surface": {"expectation": 4}}}]
-    assert averaging(of(records, DEFENSE)).outcome == "fail"
+        records += [clean, attack | drawn | {"notes": {"surface": {"expectation": draws}}}]
+    return of(records, DEFENSE)
+
+
+def test_the_seed_whose_gradients_agree_least_counts(made: Any) -> None:
+    assert averaging(under_seeds(made, (0.9, 4), (0.05, 4))).outcome == "fail"
 
 
 def test_the_draws_of_one_seed_do_not_vouch_for_another(made: Any) -> None:
-    drawn = {"draws": {"select": 16, "score": 32}}
-    records = []
-    for seed, draws in enumerate((64, 1)):
-        clean = made.clean_record(DEFENSE, share(1.0), seed=seed) | drawn
-        made.with_outcomes(clean, clean_correct=share(1.0), selected=16 * share(1.0), scored=32 * share(1.0))
-        clean["evidence"] = {"noise": {"agreement": 0.05, "draws": 64}}
-        attack = made.attack_record(DEFENSE, "pgd", 32 * share(0.3), selected=16 * share(0.3), seed=seed)
-        records += [clean, attack | drawn | {"notes": {"surface": {"expectation": draws}}}]
-    verdict = averaging(of(records, DEFENSE))
+    verdict = averaging(under_seeds(made, (0.05, 64), (0.05, 1)))
     assert verdict.outcome == "fail"
     assert "over 1 draws, the gradient has a predicted cosine of 0.22" in verdict.evidence
