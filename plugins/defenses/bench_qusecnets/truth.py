@@ -36,7 +36,7 @@ _described: dict[str, Any] = {}  # what a worker process solves
 @click.option("--defense", default="qusec-cq[levels=2]", show_default=True, help="Of this package, deploy=hard.")
 @click.option("--epsilon", default=0.1, show_default=True, type=click.FloatRange(0, 1), help="Linf radius.")
 @click.option("--images", default=1000, show_default=True, type=click.IntRange(1), help="Of the test set, the first.")
-@click.option("--nodes", default="3,12,80", show_default=True, help="Boxes bounded for an image, in each pass.")
+@click.option("--nodes", default="3,80", show_default=True, help="Boxes bounded for an image, in each pass.")
 @click.option("--jobs", default=2, show_default=True, type=click.IntRange(1), help="Processes of one thread.")
 @click.option("--store", type=click.Path(path_type=Path), envvar="BENCH_STORE", help="Where the fit is kept.")
 @click.option("--records", multiple=True, type=click.Path(path_type=Path, exists=True), help="Of runs to compare with.")
@@ -178,7 +178,7 @@ def _budgets(text: str) -> list[int]:
     try:
         budgets = [int(part) for part in text.split(",")]
     except ValueError:
-        raise UsageError(f"--nodes {text!r} is no list of numbers; write such as 3,12,80.") from None
+        raise UsageError(f"--nodes {text!r} is no list of numbers; write such as 3,80.") from None
     if min(budgets) < 1:
         raise UsageError(f"--nodes {text!r}: a budget is at least one box.")
     return sorted(budgets)
