@@ -10,10 +10,9 @@ import numpy as np
 
 from bench.analysis.groups import Row, Seeds, alike, counts, seeds_of
 from bench.analysis.records import Record, decode_array
-from bench.analysis.statistics import Values, pooled
+from bench.analysis.statistics import Values, fewer, pooled
 from bench.analysis.worst_case import attack_candidate, detected_shares
 
-UNANSWERED = " A refusal counts as no answer here."  # said where ``strength`` makes a difference
 ITERATED = ("pgd-ce", "apgd-dlr", "square")  # marks of the ladder that search: more room can only help them
 
 
@@ -158,16 +157,26 @@ def raw(records: Iterable[Record]) -> list[Raw]:
     return found
 
 
-def strength(row: Row, attack: Raw) -> Raw:
-    """Return an attack on a row's deployment with what it leaves answered rightly, a refusal being no answer.
+def outdone(row: Row, first: Raw, second: Raw, *, pairs: int) -> bool:
+    """Return whether one attack on a row's deployment leaves fewer images right than another that should do better.
+
+    Of the images of both, by more than a margin and chance, of so many comparisons.
 
     Notes
     -----
-    Where the deployment may refuse, an attacker who does not look at the detector gets himself refused the more, the
-    further he goes. A refusal counts as right, so that what he leaves right says nothing of how he searched. One who
-    looks at it is told by what he leaves right, as everywhere.
+    Where the deployment may refuse, that has to be so twice: with a refusal as a right answer, as everywhere, and with
+    the refusal of an attacker who does not look at the detector as none. The further such a one goes the more he is
+    refused, so that what he leaves right says nothing of how he searched. What he leaves unrefused says nothing either
+    where noise alone is refused.
     """
-    if not row.refuses or attack.core == "detector-aware":
+    return fewer(*beside(first, second), pairs=pairs) and (
+        not row.refuses or fewer(*beside(_unrefused(first), _unrefused(second)), pairs=pairs)
+    )
+
+
+def _unrefused(attack: Raw) -> Raw:
+    """Return an attack with what it leaves right and is told; all that it leaves right where it knows the detector."""
+    if attack.core == "detector-aware":
         return attack
     answered = {
         seeds: np.maximum(left - attack.detected[seeds], 0.0) if seeds in attack.detected else left

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from bench.analysis.gates.evidence import RowEvidence
 from bench.analysis.gates.verdict import Verdict
+from bench.analysis.ladder import adaptive_everywhere
 from bench.analysis.statistics import fewer
 
 
@@ -22,8 +23,8 @@ def half_radius(evidence: RowEvidence) -> Verdict:
     Whoever refuses or answers rightly within epsilon could answer rightly within epsilon / 2, if slowly: so a number at
     epsilon above everything known at epsilon / 2 or further claims more than the state of the art. It may be true, and
     more often means that the attack on the detector was too weak: a warning. What is known are the worst cases of the
-    other rows of the same images under the same norm, whatever their network, gates and rank: an inflated one silences
-    the gate, and never raises it.
+    other rows of the same images under the same norm that somebody attacked who knows them, whatever their network,
+    gates and rank: an inflated one silences the gate, and never raises it.
 
     References
     ----------
@@ -35,7 +36,10 @@ def half_radius(evidence: RowEvidence) -> Verdict:
     known = [
         (float(left.mean()), row, left)
         for row in evidence.others
-        if not row.refuses and row.setting.epsilon >= radius and (left := row.worst_shares) is not None
+        if not row.refuses
+        and row.setting.epsilon >= radius
+        and adaptive_everywhere(row)
+        and (left := row.worst_shares) is not None
     ]
     if not known:
         return Verdict("half-radius", "n/a", f"Nothing that answers all was attacked at {radius:.4g} or further.")

@@ -4,18 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bench.analysis.gates.evidence import (
-    UNANSWERED,
-    Raw,
-    RowEvidence,
-    beside,
-    best_beside,
-    side_by_side,
-    strength,
-    told,
-)
+from bench.analysis.gates.evidence import Raw, RowEvidence, best_beside, outdone, side_by_side, told
 from bench.analysis.gates.verdict import Verdict
-from bench.analysis.statistics import fewer
 
 
 def gate() -> Callable[[RowEvidence], Verdict]:
@@ -30,7 +20,7 @@ def iterative(evidence: RowEvidence) -> Verdict:
     -----
     Where one step beats many, the gradient misleads near the image. At adaptive knowledge that fails; at white-box it
     warns, since there the deployment is differentiated as it runs and the adaptive number beside it counts. Of
-    deployments that refuse see ``strength``.
+    deployments that refuse see ``outdone``.
 
     References
     ----------
@@ -43,19 +33,19 @@ def iterative(evidence: RowEvidence) -> Verdict:
     ]
     if not pairs:
         return Verdict("iterative", "n/a", "One step and many were not both run at one knowledge.")
-    astray = [pair for pair in pairs if fewer(*beside(*pair), pairs=len(pairs))]
+    astray = [pair for pair in pairs if outdone(evidence.row, *pair, pairs=len(pairs))]
     if not astray:
         levels = ", ".join(sorted({one.knowledge for one, _ in pairs}))
         return Verdict("iterative", "pass", f"Many steps leave no more than one ({levels}).")
     decisive = any(one.knowledge == "adaptive" for one, _ in astray)
-    text = told(side_by_side(*pair) for pair in astray) + "." + (UNANSWERED if evidence.row.refuses else "")
+    text = told(side_by_side(*pair) for pair in astray) + "."
     return Verdict("iterative", "fail" if decisive else "warn", text)
 
 
 def _following(evidence: RowEvidence, core: str, knowledge: str = "") -> list[Raw]:
     """Return the attacks of that place on the ladder that follow gradients, at one knowledge or at any."""
     return [
-        strength(evidence.row, attack)
+        attack
         for attack in evidence.raw
         if attack.core == core and attack.follows_gradients and knowledge in ("", attack.knowledge)
     ]

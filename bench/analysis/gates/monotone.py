@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bench.analysis.gates.evidence import ITERATED, UNANSWERED, Raw, RowEvidence, beside, raw, strength, told
+from bench.analysis.gates.evidence import ITERATED, Raw, RowEvidence, beside, outdone, raw, told
 from bench.analysis.gates.verdict import Verdict
 from bench.analysis.groups import Row, counts
-from bench.analysis.statistics import fewer
 
 
 def gate() -> Callable[[RowEvidence], Verdict]:
@@ -23,7 +22,7 @@ def monotone(evidence: RowEvidence) -> Verdict:
     Whatever lies in the smaller ball lies in this one too: an attack that does worse with more room was led astray, and
     this row's number is too high. At adaptive knowledge, of an attack that searches, that fails; of any other it warns.
     One single step is left out: it overshoots where the ball is large, which is no fault of the deployment. So are
-    minimum-norm attacks, whose one result is judged at every radius. Of deployments that refuse see ``strength``.
+    minimum-norm attacks, whose one result is judged at every radius. Of deployments that refuse see ``outdone``.
     """
     smaller = [
         row
@@ -38,7 +37,7 @@ def monotone(evidence: RowEvidence) -> Verdict:
     pairs = [(now, below[name]) for name, now in _searching(evidence.row).items() if name in below]
     if not pairs:
         return Verdict("monotone", "n/a", "No attack was run at two radii.")
-    astray = [(now, before) for now, before in pairs if fewer(*beside(before, now), pairs=len(pairs))]
+    astray = [(now, before) for now, before in pairs if outdone(evidence.row, before, now, pairs=len(pairs))]
     radii = ", ".join(f"{radius:.4g}" for radius in sorted({_radius(before) for _, before in pairs}))
     here = f"{evidence.row.setting.epsilon:.4g}"
     if not astray:
@@ -46,8 +45,7 @@ def monotone(evidence: RowEvidence) -> Verdict:
         return Verdict("monotone", "pass", f"{attacks} no more at {here} than at {radii}.")
     decisive = any(now.core in ITERATED and now.knowledge == "adaptive" for now, _ in astray)
     found = told(_rises(before, now) for now, before in astray)
-    told_of = UNANSWERED if evidence.row.refuses else ""
-    return Verdict("monotone", "fail" if decisive else "warn", f"At {here}: {found}.{told_of}")
+    return Verdict("monotone", "fail" if decisive else "warn", f"At {here}: {found}.")
 
 
 def _rises(before: Raw, now: Raw) -> str:
@@ -74,5 +72,5 @@ def _searching(row: Row) -> dict[str, Raw]:
     )
     found: dict[str, Raw] = {}
     for attack in raw(chosen):
-        found.setdefault(attack.name, strength(row, attack))  # of several runs that on most images
+        found.setdefault(attack.name, attack)  # of several runs that on most images
     return found

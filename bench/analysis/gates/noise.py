@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bench.analysis.gates.evidence import RowEvidence, beside, harmless, seeds_of_harmless, strength, told
+from bench.analysis.gates.evidence import RowEvidence, harmless, outdone, seeds_of_harmless, told
 from bench.analysis.gates.verdict import Verdict
 from bench.analysis.groups import Row
 from bench.analysis.ladder import on_ladder
@@ -26,7 +26,7 @@ def noise(evidence: RowEvidence) -> Verdict:
     An adaptive attack of the ladder that noise beats found no direction: fail; a white-box one: warn. Noise that costs
     over a point more than it costs the same network undefended is something that the defense has made worse: warn.
     Where no such network stands beside it, as beside the undefended one itself, over a point warns: the ball is larger
-    than this deployment stands without any attacker. Of deployments that refuse see ``strength``.
+    than this deployment stands without any attacker. Of deployments that refuse see ``outdone``.
     """
     found = harmless(evidence.row, "noise")
     if found is None:
@@ -37,11 +37,7 @@ def noise(evidence: RowEvidence) -> Verdict:
         for attack in evidence.raw
         if on_ladder(evidence.row, attack.record) and attack.knowledge in ("white-box", "adaptive")
     ]
-    beaten = [
-        attack
-        for attack in ladder
-        if fewer(*beside(*(strength(evidence.row, one) for one in (control, attack))), pairs=len(ladder))
-    ]
+    beaten = [attack for attack in ladder if outdone(evidence.row, control, attack, pairs=len(ladder))]
     text = f"Noise leaves {after.mean():.1%} of {len(after)} images, {before.mean():.1%} are right without"
     losses = evidence.over_twin(_loss, lambda row: seeds_of_harmless(row, "noise"))
     if losses is not None:

@@ -27,7 +27,8 @@ def judged(made: Any, row_of: Callable[..., RowEvidence]) -> Judged:
         for name, radius, left, silent in ((DETECTOR, 0.3, kept, refuses), *others):
             clean = made.clean_record(name, np.ones(N))
             clean["evidence"] = {"rejected": 0.04} if silent else {}
-            records += [clean, made.attack_record(name, "pgd", first(left), epsilon=radius)]
+            knowledge = "black-box" if name == "hardly-attacked" else "adaptive"
+            records += [clean, made.attack_record(name, "pgd", first(left), epsilon=radius, knowledge=knowledge)]
         return half_radius(row_of(records, DETECTOR))
 
     return verdict
@@ -47,6 +48,12 @@ def test_what_is_known_at_half_the_radius_passes(judged: Judged) -> None:
 def test_a_smaller_radius_and_another_refusal_are_no_evidence(judged: Judged) -> None:
     assert judged(0.9, ("hardened", 0.1, 0.95, False)).outcome == "n/a"
     assert judged(0.9, ("rejects-too", 0.15, 0.95, True)).outcome == "n/a"
+
+
+def test_what_nobody_attacked_who_knows_it_is_not_known(judged: Judged) -> None:
+    """Such as the undefended network, which queries on few images leave standing."""
+    assert judged(0.9, ("hardly-attacked", 0.15, 1.0, False)).outcome == "n/a"
+    assert judged(0.9, ("hardly-attacked", 0.15, 1.0, False), ("hardened", 0.15, 0.7, False)).outcome == "warn"
 
 
 def test_a_deployment_that_answers_every_image_is_not_judged(judged: Judged) -> None:

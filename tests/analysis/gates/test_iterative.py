@@ -62,4 +62,4 @@ def test_many_steps_that_are_refused_are_no_weaker_than_one_that_is_not(made: An
     attacks[1] = ("pgd", 0.3, 0.6, 0.0)
     verdict = iterative(row_of(refusing(made, attacks), "none"))
     assert verdict.outcome == "fail"
-    assert verdict.evidence == "fgsm (adaptive) leaves 40.0%, pgd (adaptive) 60.0%. A refusal counts as no answer here."
+    assert verdict.evidence == "fgsm (adaptive) leaves 50.0%, pgd (adaptive) 60.0%."

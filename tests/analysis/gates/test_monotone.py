@@ -91,5 +91,4 @@ def test_who_is_refused_the_more_the_further_he_goes_was_not_led_astray(made: An
     attacks[1] = ("pgd", 0.3, 0.9, 0.05)
     verdict = monotone(row_of(refusing(made, attacks), "none", 0.3))
     assert verdict.outcome == "fail"
-    assert "pgd (adaptive) leaves 90.0%, and at 0.1 30.0%" in verdict.evidence
-    assert verdict.evidence.endswith("A refusal counts as no answer here.")
+    assert "pgd (adaptive) leaves 95.0%, and at 0.1 30.0%" in verdict.evidence

@@ -95,3 +95,9 @@ def test_noise_does_not_beat_an_attack_that_is_refused_instead(made: Any, row_of
     assert noise(row).outcome == "warn"  # it costs five points
     attacks[1] = ("pgd", 0.3, 1.0, 0.0)
     assert noise(row_of(refusing(made, attacks), "none")).outcome == "fail"
+
+
+def test_noise_that_is_refused_itself_beats_nobody(made: Any, row_of: Any) -> None:
+    """Of a detector that sees large changes: who finds nothing gives back what is answered, noise does not."""
+    attacks = [("noise", 0.3, 0.0, 1.0), ("pgd", 0.3, 1.0, 0.0), ("evade", 0.3, 0.3, 0.1)]
+    assert noise(row_of(refusing(made, attacks), "none")).outcome == "pass"
