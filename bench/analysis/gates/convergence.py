@@ -32,7 +32,7 @@ def convergence(path: Mapping[str, float], knowledge: str, *, rung: bool = False
     ----------
     path : what ``bench.attack.path.Path`` saw
     knowledge : of the attacker; only an adaptive one's number ranks a row, so only that may fail
-    rung : the attack stands for an iterated rung of the ladder, which a handful of steps cannot
+    rung : the attack stands for an iterated rung of the ladder, which a handful of steps cannot where something stands
 
     Notes
     -----
@@ -51,14 +51,18 @@ def convergence(path: Mapping[str, float], knowledge: str, *, rung: bool = False
     each = path["longest"] / path["blocks"]
     if 2 * followed < steps:
         return Verdict("convergence", "n/a", f"Only {followed:,.0f} of {steps:,.0f} steps could be followed.")
-    if each < FEWEST:
+    unsettled = [
+        (name, measure)
+        for count, name, measure in (("standing", "", "margins"), ("scored", "score_", "scores"))
+        if path[count] > SETTLED * path["images"]
+    ]
+    if unsettled and each < FEWEST:
         return Verdict("convergence", "warn" if rung else "n/a", f"Too few steps to tell: {each:.3g}.")
     text = f"After {each:.0f} steps a search {path['standing']:,.0f} of {path['images']:,.0f} images stand"
     text += f" and {path['withheld']:,.0f} are refused" if path["withheld"] else ""
     found = [
         _fall(path[f"{name}first"], path[f"{name}late"], path[f"{name}last"], measure, knowledge)
-        for count, name, measure in (("standing", "", "margins"), ("scored", "score_", "scores"))
-        if path[count] > SETTLED * path["images"]
+        for name, measure in unsettled
     ]
     outcome = worst(outcome for outcome, _ in found) if found else "pass"
     return Verdict("convergence", outcome, text + "".join(told for _, told in found) + ".")

@@ -63,3 +63,11 @@ def test_a_handful_of_steps_is_no_iterated_rung(core: str, outcome: str) -> None
     path = {**LEVEL, "steps": 300, "followed": 300, "longest": 3}
     record = {"attack": {"core": core}, "knowledge": "adaptive", "evidence": {"path": path}}
     assert gate()(record).outcome == outcome
+
+
+def test_a_handful_of_steps_that_broke_everything_were_enough() -> None:
+    path = {**LEVEL, "steps": 300, "followed": 300, "longest": 3, "standing": 2}
+    record = {"attack": {"core": "pgd-ce"}, "evidence": {"path": path}, "knowledge": "adaptive"}
+    assert gate()(record).outcome == "pass"
+    path["standing"] = 3
+    assert gate()(record).outcome == "warn"
