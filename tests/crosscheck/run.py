@@ -30,8 +30,7 @@ from .victims import Victim, prepare, victims
 
 ROOT = Path(__file__).parents[2]
 WORK, REPORT = ROOT / "reports" / ".runs" / "crosscheck", ROOT / "reports" / "crosscheck"
-IMAGES = 1000
-
+IMAGES = 2000
 
 Name = tuple[str, str]
 """Subject and defense of a victim."""

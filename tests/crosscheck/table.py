@@ -73,11 +73,12 @@ HEAD = (
 )  # fmt: skip
 TEXT = """# Cross-check against Foolbox and torchattacks
 
-By `make crosscheck`, on the first {images} test images of each data set, by networks that are undefended, behind
-Constant Quantization, and adversarially trained. This suite's attacks ask its fast surface, with gradients in
-{precision}, of attacks of minimum norm in float32; Foolbox {foolbox} and torchattacks {torchattacks} get the same
-network written anew, in float32, with the same straight-through gradient of what the device sends. All images that
-come back are judged alike: by the deployment itself, in float32, inside the ball.
+By `make crosscheck`, on the first {images} test images of each data set under PGD, and as many as the table says under
+other attacks, by networks that are undefended, behind Constant Quantization, and adversarially trained. This suite's
+attacks ask its fast surface, with gradients in {precision}, of attacks of minimum norm in float32; Foolbox {foolbox}
+and torchattacks {torchattacks} get the same network written anew, in float32, with the same straight-through gradient
+of what the device sends. All images that come back are judged alike: by the deployment itself, in float32, inside the
+ball.
 
 Shares are of images that stand: answered rightly without and with the attack. *Equivalent*: two one-sided tests show
 that the paired difference is smaller than {margin:g} points (p < .05; the 90 % interval lies inside the margin). Else
