@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from bench.attack.surrogate import Backward
 from bench.deployment import Deployment, Draws, Signal
-from bench.deployment.folding import fold_batch_norms, has_batch_norm
+from bench.deployment.folding import fix_slopes, fold_batch_norms, has_batch_norm
 
 Precision = Literal["fp32", "bf16"]
 TOLERANCE: Final = 1e-5  # of max(1, max|logit|): what folding or layout may change
@@ -39,7 +39,7 @@ class Fast:
 def fast_copy(
     deployment: Deployment, shape: tuple[int, int, int], *, precision: Precision = "fp32", backward: Backward | None
 ) -> Fast:
-    """Return a fast copy of a deployment: layers folded, and laid out as the processor likes them.
+    """Return a fast copy of a deployment: layers folded, slopes fixed, and laid out as the processor likes them.
 
     Parameters
     ----------
@@ -50,9 +50,9 @@ def fast_copy(
 
     Notes
     -----
-    Folding and layout are each undone unless the logits of a few random images stay within ``TOLERANCE``, and where a
-    stage's code does not take them there or back, as ``view`` takes nothing that is channels last. The images are the
-    same in every process: what an attack meets does not depend on the block that it works on.
+    Folding, slopes and layout are each undone unless the logits of a few random images stay within ``TOLERANCE``, and
+    where a stage's code does not take them there or back, as ``view`` takes nothing that is channels last. The images
+    are the same in every process: what an attack meets does not depend on the block that it works on.
     """
     probe = _probe(shape)
     try:
@@ -63,6 +63,7 @@ def fast_copy(
         return Fast(deployment)
     plain.requires_grad_(False)
     fast, folded = _kept_if_alike(_fold, plain, probe, wanted)
+    fast, _ = _kept_if_alike(_fix_slopes, fast, probe, wanted)
     laid_out, _ = _kept_if_alike(_lay_out, fast, probe, wanted)
     if backward is None or _as_well(laid_out, fast, probe, backward):
         fast = laid_out
@@ -101,6 +102,10 @@ def _differs(got: Tensor, wanted: Tensor) -> bool:
 
 def _fold(deployment: Deployment, probe: Signal) -> int:
     return fold_batch_norms(deployment, lambda: deployment(probe)) if has_batch_norm(deployment) else 0
+
+
+def _fix_slopes(deployment: Deployment, probe: Signal) -> int:
+    return fix_slopes(deployment)
 
 
 def _lay_out(deployment: Deployment, probe: Signal) -> int:

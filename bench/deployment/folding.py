@@ -1,16 +1,22 @@
-"""Fold batch normalisation into the layers before it."""
+"""Make layers of a network that is not trained any more simpler: one for two, numbers for parameters."""
 
 from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 _NORMS: Final = (nn.BatchNorm1d, nn.BatchNorm2d)
+_FUSES: Final[Mapping[type[nn.Module], Callable[[Any, Any], nn.Module]]] = {
+    nn.Conv2d: fuse_conv_bn_eval,
+    nn.ConvTranspose2d: partial(fuse_conv_bn_eval, transpose=True),
+    nn.Linear: fuse_linear_bn_eval,
+}
 
 
 def has_batch_norm(module: nn.Module) -> bool:
@@ -28,10 +34,10 @@ def fold_batch_norms(module: nn.Module, run: Callable[[], object]) -> int:
     Notes
     -----
     Whatever way the network is written in, a normalisation is foldable where all that it is given is, as the same
-    tensor, all that one ``Conv2d`` or ``Linear`` gives. Left as they are: one in training mode or without running
-    statistics, which depends on its batch; subclasses, and layers with hooks or parametrizations, whose weights are
-    made anew at each call. A layer whose output is also used before its normalisation is not recognised: compare the
-    module's answers before and after.
+    tensor, all that one ``Conv2d``, ``Linear``, or ``ConvTranspose2d`` without groups gives. Left as they are: one in
+    training mode or without running statistics, which depends on its batch; subclasses, and layers with hooks or
+    parametrizations, whose weights are made anew at each call. A layer whose output is also used before its
+    normalisation is not recognised: compare the module's answers before and after.
     """
     pairs = _followed(module, run)
     fused: dict[nn.Module, nn.Module] = {}
@@ -44,11 +50,27 @@ def fold_batch_norms(module: nn.Module, run: Callable[[], object]) -> int:
     return len(pairs)
 
 
+def fix_slopes(module: nn.Module) -> int:
+    """Replace, inside ``module``, each PReLU of one slope by a leaky ReLU of that slope; return how many.
+
+    Notes
+    -----
+    The values are the same, and so are the derivatives by the input. torch's derivative of a PReLU takes five times as
+    long, since it comes with that by the slope, asked for or not.
+    """
+    fixed = 0
+    for parent in list(module.modules()):
+        for name, child in list(parent.named_children()):
+            if type(child) is nn.PReLU and child.num_parameters == 1 and _is_plain(child):
+                setattr(parent, name, nn.LeakyReLU(float(child.weight)))
+                fixed += 1
+    return fixed
+
+
 def _fused(layer: nn.Module, norm: nn.Module) -> nn.Module:
     """Return one layer that does what the two do: W' = W g / sqrt(v + e), b' = (b - m) g / sqrt(v + e) + beta."""
-    fuse: Callable[[Any, Any], nn.Module] = fuse_conv_bn_eval if type(layer) is nn.Conv2d else fuse_linear_bn_eval
     # In float64, so that each weight is rounded only once.
-    one = fuse(copy.deepcopy(layer).double(), copy.deepcopy(norm).double())
+    one = _FUSES[type(layer)](copy.deepcopy(layer).double(), copy.deepcopy(norm).double())
     return one.to(next(layer.parameters()).dtype).requires_grad_(False)
 
 
@@ -69,7 +91,7 @@ def _followed(module: nn.Module, run: Callable[[], object]) -> list[tuple[nn.Mod
 
     handles = []
     for part in module.modules():
-        if type(part) in (nn.Conv2d, nn.Linear) and _is_plain(part):
+        if type(part) in _FUSES and _is_plain(part) and not _is_mixed(part):
             handles.append(part.register_forward_hook(gave))
         elif type(part) in _NORMS and _is_plain(part) and _is_settled(part):
             handles.append(part.register_forward_pre_hook(takes))
@@ -83,6 +105,11 @@ def _followed(module: nn.Module, run: Callable[[], object]) -> list[tuple[nn.Mod
 
 def _is_plain(part: nn.Module) -> bool:
     return not (part._forward_hooks or part._forward_pre_hooks or part._backward_hooks or part._backward_pre_hooks)
+
+
+def _is_mixed(layer: nn.Module) -> bool:
+    """Return whether the weights of a layer's outputs lie apart: those of a transposed convolution in groups."""
+    return isinstance(layer, nn.ConvTranspose2d) and layer.groups > 1
 
 
 def _is_settled(norm: Any) -> bool:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.deployment.folding import fold_batch_norms, has_batch_norm
+from bench.deployment.folding import fix_slopes, fold_batch_norms, has_batch_norm
 from bench_models.networks import CleverHansCNN, LeNet5, MobileNetV2, ResNet20, ThinVGG
 
 SHAPES = {
@@ -50,6 +50,11 @@ def folded(network: nn.Module, x: Tensor) -> tuple[nn.Module, int]:
     return other, fold_batch_norms(other, lambda: other(x))
 
 
+def slope(network: nn.Module, x: Tensor) -> Tensor:
+    x = x.clone().requires_grad_(True)
+    return torch.autograd.grad(network(x).sum(), x)[0]
+
+
 def gradient(network: nn.Module, x: Tensor) -> Tensor:
     x = x.clone().requires_grad_(True)
     loss = F.cross_entropy(network(x), torch.arange(len(x)), reduction="sum")
@@ -86,6 +91,28 @@ def test_a_linear_layer_takes_its_normalisation_in_too() -> None:
     other, count = folded(network, x)
     assert count == 1
     torch.testing.assert_close(other(x), network(x), rtol=0, atol=1e-6)
+
+
+def test_a_transposed_convolution_takes_its_normalisation_in_too() -> None:
+    network = settled(nn.Sequential(nn.ConvTranspose2d(3, 6, 2, stride=2), nn.BatchNorm2d(6), nn.ReLU()))
+    x = images((3, 4, 4))
+    other, count = folded(network, x)
+    assert count == 1
+    torch.testing.assert_close(other(x), network(x), rtol=0, atol=1e-6)
+
+
+def test_a_slope_that_is_one_number_becomes_one() -> None:
+    one, each, seen = nn.PReLU(init=-0.3), nn.PReLU(3), nn.PReLU()
+    heard: list[Tensor] = []
+    seen.register_forward_hook(lambda layer, inputs, output: heard.append(output))
+    network = nn.Sequential(one, nn.Conv2d(3, 3, 1), each, seen).requires_grad_(False)
+    x = images((3, 4, 4)) - 0.5
+    wanted, steep = network(x), slope(network, x)
+    assert fix_slopes(network) == 1
+    assert [type(part) for part in network] == [nn.LeakyReLU, nn.Conv2d, nn.PReLU, nn.PReLU]
+    assert torch.equal(network(x), wanted)
+    assert torch.equal(slope(network, x), steep)
+    assert len(heard) == 4
 
 
 class Early(nn.Module):
@@ -131,11 +158,17 @@ def reparametrized() -> nn.Module:
     return nn.Sequential(layer, nn.BatchNorm2d(4), nn.Flatten())
 
 
-@pytest.mark.parametrize("make", [Early, Twice, without_statistics, in_training, hooked, reparametrized])
+def transposed_in_groups() -> nn.Module:
+    return nn.Sequential(nn.ConvTranspose2d(4, 6, 3, groups=2), nn.BatchNorm2d(6), nn.Flatten())
+
+
+@pytest.mark.parametrize(
+    "make", [Early, Twice, without_statistics, in_training, hooked, reparametrized, transposed_in_groups]
+)
 def test_what_is_no_layer_with_a_settled_normalisation_of_its_own_is_left(make) -> None:
     network = make() if make is in_training else settled(make())
     before = [type(part) for part in network.modules()]
-    x = images((3, 6, 6))
+    x = images((4 if make is transposed_in_groups else 3, 6, 6))
     wanted = copy.deepcopy(network)(x)
     assert fold_batch_norms(network, lambda: network(x)) == 0
     assert [type(part) for part in network.modules()] == before

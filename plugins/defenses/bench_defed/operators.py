@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+Border: TypeAlias = Literal["reflect", "replicate"]
 
 _GAUSSIAN: Final = (0.274068619061197, 0.451862761877606, 0.274068619061197)  # sigma 1, sum 1
 _LAPLACIAN: Final = ((1.0, 1.0, 1.0), (1.0, -8.0, 1.0), (1.0, 1.0, 1.0))  # all eight neighbours
@@ -26,26 +28,33 @@ class _Filters(nn.Module):
 
     kernels: Tensor
 
-    def __init__(self, channels: int, kernels: Sequence[Sequence[Sequence[float]]], border: str) -> None:
+    def __init__(self, channels: int, kernels: Sequence[Sequence[Sequence[float]]], border: Border) -> None:
         super().__init__()
-        self.channels = channels
-        self.beyond = 1 if border == "reflect" else 0
+        self.channels, self.border = channels, border
         each = torch.tensor(kernels, dtype=torch.float64)[:, None].repeat(channels, 1, 1, 1)
         self.register_buffer("kernels", each, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.conv2d(
-            _framed(_framed(x, self.beyond, 2), self.beyond, 3), self.kernels.to(x.dtype), groups=self.channels
-        )
+        return functional.conv2d(framed(x, self.border), self.kernels.to(x.dtype), groups=self.channels)
 
 
-def _framed(x: Tensor, beyond: int, dim: int) -> Tensor:
-    """Return ``x`` with one more row or column at either end: the end itself, or the one ``beyond`` it.
+def framed(x: Tensor, border: Border) -> Tensor:
+    """Return ``x`` with one more row and column at each side.
 
     Notes
     -----
-    The same as torch's padding, which the ONNX exporter loses the shape at.
+    The ONNX exporter loses the shape at torch's padding, so it gets rows and columns that are joined, to the same
+    values. Their derivative, of slices, takes several times as long.
     """
+    if not torch.onnx.is_in_onnx_export():
+        with torch.autocast(x.device.type, enabled=False):  # it would copy as float32 what is bfloat16
+            return functional.pad(x, (1, 1, 1, 1), mode=border)
+    beyond = 1 if border == "reflect" else 0
+    return _joined(_joined(x, beyond, 2), beyond, 3)
+
+
+def _joined(x: Tensor, beyond: int, dim: int) -> Tensor:
+    """Return ``x`` with a row or column more at either end: the end itself, or the one ``beyond`` it."""
     size = x.shape[dim]
     return torch.cat([x.narrow(dim, beyond, 1), x, x.narrow(dim, size - 1 - beyond, 1)], dim)
 

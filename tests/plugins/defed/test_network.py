@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as arrays
 from scipy import ndimage
 from torch import nn
 
+from bench.inference import session
 from bench_defed.network import EDGES, BaseNet, Defed, SkipBlock
 from bench_defed.operators import Blur, Laplacian, Sobel
 
@@ -60,6 +61,16 @@ def test_operators_meet_the_vectors(operator):
 def test_operators_are_scipys_on_each_channel(operator, maps):
     expected = np.stack([REFERENCE[operator](m) for m in maps])
     np.testing.assert_allclose(applied(operator, maps), expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("operator", VECTORS)
+def test_what_is_exported_has_the_same_borders(operator, tmp_path):
+    """The exporter loses the shape at torch's padding, and what needs it behind that cannot be exported."""
+    filters, path = nn.Sequential(operator(3).float(), nn.AdaptiveAvgPool2d(2)), tmp_path / "filters.onnx"
+    torch.onnx.export(filters, (torch.rand(1, 3, 4, 6),), str(path), input_names=["x"], dynamo=False)
+    x = torch.rand(1, 3, 4, 6)
+    (found,) = session(path).run(None, {"x": x.numpy()})
+    np.testing.assert_allclose(found, filters(x).numpy(), rtol=1e-5, atol=1e-5)
 
 
 def test_the_wrong_borders_are_far_off():
